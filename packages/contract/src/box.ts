@@ -1,0 +1,153 @@
+/** The box as every door sees it. These schemas define the API; types, OpenAPI and `--json` come from them. */
+import * as z from 'zod'
+
+export const Shape = z.enum(['container', 'microvm', 'vm'])
+export type Shape = z.infer<typeof Shape>
+
+export const Provider = z.enum(['local', 'hetzner'])
+export type Provider = z.infer<typeof Provider>
+
+/** How the box is: what the host says, not how far its set-up has come (that is `readiness`). */
+export const Status = z.enum(['creating', 'running', 'paused', 'stopped', 'destroying', 'destroyed', 'failed'])
+export type Status = z.infer<typeof Status>
+
+/** How far the set-up of the box has come. */
+export const Readiness = z.enum(['creating', 'cloning', 'services', 'tasks', 'ready', 'failed'])
+export type Readiness = z.infer<typeof Readiness>
+
+export const OnExpire = z.enum(['destroy', 'stop', 'pause'])
+export type OnExpire = z.infer<typeof OnExpire>
+
+/** Where a box may connect to: the public internet, private networks too, or nowhere. Never the host or another box. */
+export const NetworkPolicy = z.enum(['internet', 'lan', 'none'])
+export type NetworkPolicy = z.infer<typeof NetworkPolicy>
+
+/** A DNS label (RFC 1123) that starts with a letter. */
+export const BoxName = z.string().regex(/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/)
+
+export const Size = z.object({
+  cpu: z.number().min(0.1).max(256).describe('vCPUs; fractions are allowed for a container'),
+  memoryMib: z.int().min(16).describe('memory limit in MiB'),
+  diskMib: z.int().min(64).describe('disk limit in MiB'),
+})
+export type Size = z.infer<typeof Size>
+
+export const sizePresets = {
+  small: { cpu: 2, memoryMib: 4096, diskMib: 10_240 },
+  medium: { cpu: 4, memoryMib: 8192, diskMib: 20_480 },
+  large: { cpu: 8, memoryMib: 16_384, diskMib: 40_960 },
+} as const satisfies Record<string, Size>
+export const SizePreset = z.enum(['small', 'medium', 'large'])
+
+export const Lease = z.object({
+  ttlSeconds: z.number().positive().nullable().describe('null: lives until destroyed'),
+  expiresAt: z.iso.datetime().nullable(),
+  idleSeconds: z.number().positive().nullable().describe('ends after so long without commands or connections'),
+  onExpire: OnExpire,
+})
+export type Lease = z.infer<typeof Lease>
+
+export const Failure = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string(),
+  step: z.string().optional().describe('the step that failed, such as "clone" or "task test"'),
+  log: z.string().optional().describe('the end of its output, 4 KiB at most'),
+})
+export type Failure = z.infer<typeof Failure>
+
+export const Repo = z.object({
+  source: z.string().describe('as given, without credentials'),
+  branch: z.string().optional(),
+  commit: z.string().optional().describe('the commit checked out, once cloned'),
+  path: z.string().describe('where it is in the box'),
+})
+export type Repo = z.infer<typeof Repo>
+
+export const PhaseTime = z.object({ phase: z.string(), ms: z.number() })
+export type PhaseTime = z.infer<typeof PhaseTime>
+
+export const Box = z.object({
+  id: z.string(),
+  name: BoxName,
+  shape: Shape,
+  provider: Provider,
+  image: z.string(),
+  size: Size,
+  status: Status,
+  readiness: Readiness,
+  failure: Failure.nullable(),
+  user: z.string(),
+  envNames: z.array(z.string()).describe('names only; values are not given back'),
+  labels: z.record(z.string(), z.string()),
+  fleet: z.string().nullable(),
+  network: NetworkPolicy,
+  address: z.string().nullable().describe("the box's address on the host's private network"),
+  ports: z.array(z.int()).describe('ports that .gibil.yml declares'),
+  repo: Repo.nullable(),
+  lease: Lease,
+  createdAt: z.iso.datetime(),
+  startedAt: z.iso.datetime().nullable(),
+  lastActiveAt: z.iso.datetime().nullable(),
+  timings: z.array(PhaseTime).describe('how long each phase of create took'),
+})
+export type Box = z.infer<typeof Box>
+
+export const Wait = z.enum(['created', 'running', 'ready'])
+export type Wait = z.infer<typeof Wait>
+
+/** A duration such as `90m`, or a number of minutes. */
+export const DurationInput = z.union([z.string(), z.number()])
+
+export const RepoInput = z.object({
+  url: z.string().optional().describe('https address to clone inside the box'),
+  upload: z.boolean().optional().describe('true: the caller sends the tree with PUT /v1/boxes/{box}/repo'),
+  branch: z.string().optional(),
+  token: z.string().optional().describe('for a private repository; used for the clone only and never stored'),
+  source: z.string().optional().describe('what to show as the source of an upload'),
+})
+export type RepoInput = z.infer<typeof RepoInput>
+
+const createFields = {
+  shape: Shape.optional(),
+  provider: Provider.optional(),
+  image: z.string().optional(),
+  size: SizePreset.optional(),
+  cpu: z.number().positive().optional(),
+  memoryMib: z.int().positive().optional(),
+  diskMib: z.int().positive().optional(),
+  ttl: DurationInput.optional().describe('default 60m; "none" where the shape allows it'),
+  idle: DurationInput.optional(),
+  onExpire: OnExpire.optional(),
+  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
+  user: z.string().optional().describe('default user of commands: agent'),
+  network: NetworkPolicy.optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+  repo: RepoInput.optional(),
+}
+
+export const CreateBox = z.strictObject({
+  name: z.string().optional().describe('a DNS label; made up when absent'),
+  ...createFields,
+  wait: Wait.optional().describe('how far to wait before answering; default ready'),
+})
+export type CreateBox = z.infer<typeof CreateBox>
+
+export const CreateFleet = z.strictObject({
+  name: z.string().optional().describe('boxes are called <name>-1 … <name>-N'),
+  count: z.int().min(1).max(500),
+  ...createFields,
+  wait: Wait.optional(),
+})
+export type CreateFleet = z.infer<typeof CreateFleet>
+
+export const Fleet = z.object({
+  id: z.string(),
+  boxes: z.array(Box),
+  failures: z.array(z.object({ name: z.string(), failure: Failure })),
+})
+export type Fleet = z.infer<typeof Fleet>
+
+export const ExtendBox = z.strictObject({
+  ttl: DurationInput.describe('the new time to live, counted from now; "none" where the shape allows it'),
+})

@@ -1,0 +1,31 @@
+/** What happens to boxes, as a stream. */
+import * as z from 'zod'
+
+export const EventType = z.enum([
+  'box.created',
+  'box.phase',
+  'box.readiness',
+  'box.running',
+  'box.paused',
+  'box.resumed',
+  'box.stopped',
+  'box.failed',
+  'box.extended',
+  'box.expiring',
+  'box.expired',
+  'box.destroying',
+  'box.destroyed',
+  'image.added',
+  'image.removed',
+])
+export type EventType = z.infer<typeof EventType>
+
+export const Event = z.object({
+  seq: z.int().describe('grows by one; the id of the server-sent event'),
+  at: z.iso.datetime(),
+  type: EventType,
+  boxId: z.string().nullable(),
+  boxName: z.string().nullable(),
+  data: z.record(z.string(), z.unknown()),
+})
+export type Event = z.infer<typeof Event>

@@ -1,0 +1,33 @@
+/** Images: a root filesystem plus defaults, usable by every shape. */
+import * as z from 'zod'
+
+export const Image = z.object({
+  name: z.string(),
+  digest: z.string().describe('sha256 over its layers and config'),
+  source: z.string().describe('recipe, Dockerfile, registry reference or tarball it came from'),
+  sizeBytes: z.int(),
+  layers: z.int(),
+  createdAt: z.iso.datetime(),
+  env: z.record(z.string(), z.string()),
+  workdir: z.string().nullable(),
+  user: z.string().nullable(),
+})
+export type Image = z.infer<typeof Image>
+
+export const PullImage = z.strictObject({
+  reference: z.string().describe('such as docker.io/library/alpine:3.20'),
+  name: z.string().optional(),
+  plainHttp: z.boolean().optional().describe('for a registry without TLS'),
+  username: z.string().optional(),
+  password: z.string().optional(),
+})
+export const BuildImage = z.strictObject({
+  name: z.string(),
+  recipe: z.string().optional().describe('a recipe of ours, such as base; else the body carries a build context'),
+  dockerfile: z.string().optional(),
+  args: z.record(z.string(), z.string()).optional(),
+  noCache: z.boolean().optional(),
+})
+/** A line of progress of a long call, sent as a server-sent event before its result. */
+export const Progress = z.object({ phase: z.string(), message: z.string().optional(), ms: z.number().optional() })
+export type Progress = z.infer<typeof Progress>

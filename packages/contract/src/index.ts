@@ -1,0 +1,10 @@
+/** @module The contract: words, schemas and errors that both sides of the wire share. Pure: no I/O, no clock. */
+export * from './box.ts'
+export * from './bytes.ts'
+export * from './command.ts'
+export * from './duration.ts'
+export * from './errors.ts'
+export * from './event.ts'
+export * from './file.ts'
+export * from './frame.ts'
+export * from './image.ts'

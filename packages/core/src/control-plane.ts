@@ -1,0 +1,51 @@
+import type { Duplex, Readable } from 'node:stream'
+import type { Box, CreateBox, CreateFleet, Event, Fleet, Progress, Wait } from '@gibil/contract'
+
+export interface CreateOptions {
+  /** Called for each phase as it ends, and for each step of set-up as it begins. */
+  readonly onProgress?: (progress: Progress) => void
+  /** Ends the waiting, not the create. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The application: every verb, once, for every door. `ref` is a name or an id. Methods throw GibilError only.
+ * Answers show the state after the verb has taken effect.
+ */
+export interface ControlPlane {
+  /** Opens the drivers, finishes what was begun before a crash, sweeps what belongs to nobody, then keeps leases and state. */
+  start(): Promise<void>
+  /** Stops keeping; boxes go on running. */
+  stop(): Promise<void>
+
+  create(input: CreateBox, options?: CreateOptions): Promise<Box>
+  createFleet(input: CreateFleet, options?: CreateOptions): Promise<Fleet>
+  /** Waits until a box has come so far; throws its failure when it failed. */
+  wait(ref: string, wait: Wait, signal?: AbortSignal): Promise<Box>
+  /** The tree of a box whose repo was announced as `upload`: a tar stream; set-up goes on after it. */
+  uploadRepo(ref: string, tar: Readable): Promise<Box>
+
+  get(ref: string): Promise<Box>
+  list(filter?: { fleet?: string }): Promise<Box[]>
+  extend(ref: string, ttl: string | number): Promise<Box>
+  pause(ref: string): Promise<Box>
+  resume(ref: string): Promise<Box>
+  stopBox(ref: string): Promise<Box>
+  startBox(ref: string): Promise<Box>
+  /** Returns when nothing of it is left. Throws `box_not_found`. */
+  destroy(ref: string): Promise<Box>
+  destroyFleet(fleet: string): Promise<Box[]>
+
+  /**
+   * A byte stream to boxd in a running box. Counts as activity while it is open. A paused box is resumed first.
+   * Throws `wrong_state`, `boxd_unreachable`.
+   */
+  connect(ref: string, signal?: AbortSignal): Promise<{ box: Box; stream: Duplex }>
+  /** What set-up printed. `done`: set-up has ended and nothing more will come. */
+  setupLog(ref: string, offset: number, limit: number): Promise<{ text: string; nextOffset: number; done: boolean }>
+
+  /** Events after `afterSeq` that are kept, then live ones, until the signal. */
+  events(options: { afterSeq?: number; boxId?: string; signal: AbortSignal }): AsyncIterable<Event>
+  /** Looks for remains of boxes that nobody knows, and removes them. Returns their ids. */
+  sweep(): Promise<string[]>
+}

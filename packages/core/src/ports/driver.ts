@@ -1,0 +1,78 @@
+import type { Duplex } from 'node:stream'
+import type { NetworkPolicy, Provider, Shape, Size } from '@gibil/contract'
+
+/** A root filesystem ready for use: directories, top layer first, none of which is ever written to. */
+export interface ResolvedImage {
+  readonly name: string
+  readonly digest: string
+  readonly layers: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly workdir: string | null
+  readonly user: string | null
+}
+
+/** All a driver needs to make a box, and to make it again after a crash: plain data, no secrets. */
+export interface DriverSpec {
+  readonly id: string
+  readonly hostname: string
+  readonly image: ResolvedImage
+  readonly size: Size
+  readonly network: NetworkPolicy
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** What a driver finds on the host. `partial`: remains of a create or destroy that did not finish. */
+export interface DriverBox {
+  readonly id: string
+  readonly status: 'running' | 'paused' | 'stopped' | 'partial'
+  readonly address: string | null
+  /** Why it stopped, when the driver knows: `out of memory`, `killed`. */
+  readonly reason?: string
+}
+
+/** Verbs that a driver may lack; the others every driver has. */
+export type OptionalVerb = 'pause' | 'snapshot' | 'fork' | 'memory-snapshot'
+
+/** Collects how long each phase of a call took. */
+export type Trace = (phase: string, ms: number) => void
+
+export interface DriverOptions {
+  readonly signal?: AbortSignal
+  readonly trace?: Trace
+}
+
+/**
+ * The code for one (provider, shape) pair. Small on purpose: commands and files are spoken with boxd over `dial`, above this
+ * port. Every method may be called again after a crash at any point and then finishes what was begun. Everything
+ * that a driver makes on the host carries the box id.
+ */
+export interface Driver {
+  readonly provider: Provider
+  readonly shape: Shape
+  readonly capabilities: ReadonlySet<OptionalVerb>
+
+  /** Prepares the host (networks, rules, helpers). Called once before any other method. Throws `missing_tool`, `needs_root`, `host_unfit`. */
+  open(): Promise<void>
+  /** Lets go of helpers; boxes keep running. */
+  close(): Promise<void>
+
+  /** Makes and starts the box. On failure nothing of it is left. Throws `disk_full`, `size_beyond_host`, `driver_failed`. */
+  create(spec: DriverSpec, options?: DriverOptions): Promise<DriverBox>
+  /** Starts a stopped box on its kept disk; fine when it runs. */
+  start(spec: DriverSpec, options?: DriverOptions): Promise<DriverBox>
+  /** Ends all processes, keeps the disk; fine when stopped. */
+  stop(id: string, graceMs: number): Promise<void>
+  /** Freezes all processes, keeps the memory. */
+  pause(id: string): Promise<void>
+  resume(id: string): Promise<void>
+  /** Removes the box and all that it has on the host, whatever its state; fine when there is nothing. */
+  destroy(id: string): Promise<void>
+
+  inspect(id: string): Promise<DriverBox | undefined>
+  /** Every box, and every remainder of one, that carries an id of this home. */
+  list(): Promise<readonly DriverBox[]>
+  /** A byte stream to boxd in the box. Throws `boxd_unreachable`. */
+  dial(id: string, signal?: AbortSignal): Promise<Duplex>
+  /** Calls back when a box ends by itself or is killed from outside. */
+  onExit(listener: (id: string) => void): void
+}
