@@ -1,0 +1,101 @@
+import { constants } from 'node:fs'
+import { access, readFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { execa } from 'execa'
+import { GibilError } from '@gibil/sdk'
+
+/** A program that the host must have, the distribution package that brings it, and what it is for. */
+export interface HostTool {
+  readonly program: string
+  readonly package: string
+  readonly purpose: string
+}
+
+/** What the container shape, its images and the build of our own Go programs need. Names are those of Debian and Ubuntu. */
+export const hostTools: readonly HostTool[] = [
+  { program: 'runc', package: 'runc', purpose: 'runs containers' },
+  { program: 'nft', package: 'nftables', purpose: 'keeps boxes apart on the network' },
+  { program: 'ip', package: 'iproute2', purpose: 'shows the networks of the host' },
+  { program: 'mkfs.ext4', package: 'e2fsprogs', purpose: 'makes the disks of boxes' },
+  { program: 'mmdebstrap', package: 'mmdebstrap', purpose: 'builds the base image' },
+  { program: 'skopeo', package: 'skopeo', purpose: 'pulls images' },
+  { program: 'umoci', package: 'umoci', purpose: 'unpacks images' },
+  { program: 'git', package: 'git', purpose: 'reads repositories' },
+  { program: 'go', package: 'golang-go', purpose: 'builds boxd and hostkit' },
+]
+
+/** What only the tests need on top. */
+export const testTools: readonly HostTool[] = [
+  { program: 'docker-registry', package: 'docker-registry', purpose: 'a real registry to pull from' },
+  { program: 'busybox', package: 'busybox-static', purpose: 'a root filesystem of one file' },
+  { program: 'ssh', package: 'openssh-client', purpose: 'clones over ssh' },
+]
+
+/** System programs live in sbin, which the PATH of an ordinary user often lacks. */
+const searchPath = (): string[] => [
+  ...(process.env['PATH'] ?? '').split(delimiter).filter(Boolean),
+  '/usr/local/sbin',
+  '/usr/sbin',
+  '/sbin',
+]
+
+/** Whether a program can be found and executed. */
+export async function isInstalled(program: string): Promise<boolean> {
+  for (const dir of searchPath()) {
+    try {
+      await access(join(dir, program), constants.X_OK)
+      return true
+    } catch {
+      // Not in this directory; the next may have it.
+    }
+  }
+  return false
+}
+
+export async function missingTools(tools: readonly HostTool[]): Promise<HostTool[]> {
+  const present = await Promise.all(tools.map((tool) => isInstalled(tool.program)))
+  return tools.filter((_, index) => !present[index])
+}
+
+/** The one command that a person can run to get these packages. */
+export const installCommand = (tools: readonly HostTool[]): string =>
+  `sudo apt-get update && sudo apt-get install -y ${packageNames(tools).join(' ')}`
+
+const packageNames = (tools: readonly HostTool[]): string[] => [...new Set(tools.map((tool) => tool.package))]
+
+/**
+ * Installs the packages of these tools with apt-get. Throws `needs_root` when not root, `missing_tool` when the machine
+ * has no apt-get or the installation fails; both hints hold the command to run by hand.
+ */
+export async function installPackages(tools: readonly HostTool[]): Promise<void> {
+  const names = packageNames(tools)
+  if (!(await isInstalled('apt-get'))) {
+    throw new GibilError('missing_tool', `Missing: ${names.join(', ')}; and this machine has no apt-get.`, {
+      hint: 'Install these with the package manager of your distribution, then run `./gibil up` again.',
+    })
+  }
+  if (process.getuid?.() !== 0) {
+    throw new GibilError('needs_root', `Missing: ${names.join(', ')}; only root can install them.`, {
+      hint: `Run: ${installCommand(tools)}`,
+    })
+  }
+  const env = { DEBIAN_FRONTEND: 'noninteractive' }
+  const update = await execa('apt-get', ['update', '-qq'], { env, reject: false, all: true })
+  const install = await execa('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...(await extras()), ...names], {
+    env,
+    reject: false,
+    all: true,
+  })
+  if (install.exitCode !== 0) {
+    throw new GibilError('missing_tool', `apt-get could not install ${names.join(', ')}.`, {
+      hint: `Run it by hand to see why: ${installCommand(tools)}`,
+      details: { log: `${update.all ?? ''}\n${install.all ?? ''}`.slice(-4096) },
+    })
+  }
+}
+
+/** Ubuntu lacks the keys that Debian's archive is signed with, which the base image needs. */
+async function extras(): Promise<string[]> {
+  const release = await readFile('/etc/os-release', 'utf8').catch(() => '')
+  return /^ID=debian$/m.test(release) ? [] : ['debian-archive-keyring']
+}

@@ -1,0 +1,9 @@
+import { join, resolve } from 'node:path'
+
+/** The root of the checkout that this CLI runs from. */
+export const sourceRoot = resolve(import.meta.dirname, '../../../..')
+
+/** Where the Go programs are built to; git ignores it. */
+export const binaryDir = join(sourceRoot, 'dist')
+
+export const daemonEntry = join(sourceRoot, 'packages/daemon/src/main.ts')

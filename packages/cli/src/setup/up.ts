@@ -1,0 +1,71 @@
+import { Gibil, type BoxHandle, GibilError } from '@gibil/sdk'
+import { buildBinaries } from './binaries.ts'
+import { runningDaemon, startDaemon } from './daemon-process.ts'
+import { type HostTool, hostTools, installPackages, missingTools, testTools } from './host-packages.ts'
+import type { Steps } from './steps.ts'
+
+const firstBoxName = 'first'
+const firstCommand = 'echo "Hello from $(hostname), $(. /etc/os-release && echo $PRETTY_NAME), as $(whoami)"'
+
+export interface UpOptions {
+  readonly home: string
+  readonly steps: Steps
+}
+
+export interface UpResult {
+  readonly home: string
+  readonly daemon: { readonly pid: number; readonly version: string }
+  readonly box: string
+  readonly output: string
+}
+
+/** Packages and our own programs: what must be there before a daemon can start. */
+export async function prepareHost(steps: Steps, options: { forTests?: boolean } = {}): Promise<void> {
+  const wanted: readonly HostTool[] = options.forTests ? [...hostTools, ...testTools] : hostTools
+  await steps.run('host packages', async (say) => {
+    const missing = await missingTools(wanted)
+    if (missing.length === 0) return 'all there'
+    const names = missing.map((tool) => tool.package).join(', ')
+    say(`installing ${names}`)
+    await installPackages(missing)
+    return `installed ${names}`
+  })
+  await steps.run('boxd and hostkit', async () => {
+    const built = await buildBinaries()
+    return built.length === 0 ? 'up to date' : `built ${built.join(', ')}`
+  })
+}
+
+/** Everything from a fresh machine to a box that has run a command. Each step does nothing when it is done already. */
+export async function bringUp({ home, steps }: UpOptions): Promise<UpResult> {
+  await prepareHost(steps)
+  const daemon = await steps.run('daemon', async () => {
+    const running = await runningDaemon(home)
+    return running ? { ...running, fresh: false } : { ...(await startDaemon(home)), fresh: true }
+  }, (result) => `${result.fresh ? 'started' : 'running'}, process ${result.pid}`)
+  await using gibil = Gibil.connect({ home })
+  await steps.run('base image', async (say) => {
+    const image = await gibil.images.build({ name: 'base', recipe: 'base' }, { onProgress: (p) => say(p.message ?? p.phase) })
+    return image.digest.slice(0, 19)
+  })
+  const box = await steps.run('first box', (say) => firstBox(gibil, say), (handle) => handle.name)
+  const output = await steps.run('first command', async () => {
+    const result = await box.run(firstCommand, { check: true })
+    return result.stdout.trim()
+  })
+  return { home, daemon: { pid: daemon.pid, version: daemon.version }, box: box.name, output }
+}
+
+/** The box that shows that all works; the one of an earlier time is used again while it runs. */
+async function firstBox(gibil: Gibil, say: (text: string) => void): Promise<BoxHandle> {
+  try {
+    const box = await gibil.get(firstBoxName)
+    const info = await box.info()
+    if (info.status === 'running' && info.readiness === 'ready') return box
+    say(`the old one is ${info.status}; forging another`)
+    await box.destroy()
+  } catch (error) {
+    if (!(GibilError.is(error) && error.code === 'box_not_found')) throw error
+  }
+  return gibil.create({ name: firstBoxName }, { onProgress: (p) => say(p.message ?? p.phase) })
+}

@@ -1,0 +1,96 @@
+/**
+ * Runs every suite and adds up what they counted: the Go tests of boxd and hostkit, then vitest's projects.
+ * `npm test -- unit` or `npm test -- e2e` runs one vitest project alone; further arguments go to vitest.
+ */
+import { spawn } from 'node:child_process'
+import { readFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+
+interface Count {
+  passed: number
+  failed: number
+}
+
+const root = resolve(import.meta.dirname, '..')
+const goModules = ['boxd', 'hostkit']
+const projects = ['unit', 'e2e']
+
+/** Counts top-level tests and subtests from `go test -json`, and shows the output of what failed. */
+async function goTest(module: string): Promise<Count> {
+  const child = spawn('go', ['test', '-json', '-count=1', './...'], {
+    cwd: join(root, module),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = new Promise<number>((done) => child.once('close', (code) => done(code ?? 1)))
+  const count: Count = { passed: 0, failed: 0 }
+  const output = new Map<string, string[]>()
+  for await (const line of createInterface({ input: child.stdout })) {
+    const event = parseEvent(line)
+    if (!event) continue
+    const key = `${event.Package} ${event.Test ?? ''}`
+    if (event.Action === 'output') output.set(key, [...(output.get(key) ?? []), event.Output ?? ''])
+    if (event.Test === undefined) {
+      if (event.Action === 'fail') process.stdout.write((output.get(key) ?? []).join(''))
+      continue
+    }
+    if (event.Action === 'pass') count.passed += 1
+    if (event.Action === 'fail') {
+      count.failed += 1
+      process.stdout.write((output.get(key) ?? []).join(''))
+    }
+    if (event.Action === 'pass' || event.Action === 'skip') output.delete(key)
+  }
+  // A build that fails runs no test at all, which must not look like success.
+  if ((await ended) !== 0 && count.failed === 0) count.failed += 1
+  process.stdout.write(`${module}: ${count.passed} passed, ${count.failed} failed\n`)
+  return count
+}
+
+interface GoEvent {
+  readonly Action: string
+  readonly Package: string
+  readonly Test?: string
+  readonly Output?: string
+}
+
+function parseEvent(line: string): GoEvent | undefined {
+  try {
+    return JSON.parse(line) satisfies GoEvent
+  } catch {
+    process.stdout.write(`${line}\n`)
+    return undefined
+  }
+}
+
+async function vitest(project: string, extra: readonly string[]): Promise<Count> {
+  const dir = await mkdtemp(join(tmpdir(), 'gibil-tests-'))
+  try {
+    const report = join(dir, 'report.json')
+    const vitestEntry = join(root, 'node_modules/vitest/vitest.mjs')
+    const args = [vitestEntry, 'run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...extra]
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+    const code = await new Promise<number>((done) => child.once('close', (status) => done(status ?? 1)))
+    const counts = JSON.parse(await readFile(report, 'utf8').catch(() => '{}'))
+    const passed = Number(counts.numPassedTests ?? 0)
+    const failed = Number(counts.numFailedTests ?? 0)
+    return { passed, failed: code !== 0 && failed === 0 ? 1 : failed }
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+const [first, ...rest] = process.argv.slice(2)
+const chosen = projects.filter((project) => first === undefined || first === project)
+const extra = first !== undefined && !projects.includes(first) ? [first, ...rest] : rest
+const counts: Count[] = []
+if (first === undefined) {
+  for (const module of goModules) counts.push(await goTest(module))
+}
+for (const project of chosen.length > 0 ? chosen : projects) counts.push(await vitest(project, extra))
+
+const passed = counts.reduce((sum, count) => sum + count.passed, 0)
+const failed = counts.reduce((sum, count) => sum + count.failed, 0)
+process.stdout.write(`${passed} passed, ${failed} failed\n`)
+process.exitCode = failed === 0 ? 0 : 1
