@@ -2,6 +2,7 @@
 export * from './box.ts'
 export * from './bytes.ts'
 export * from './command.ts'
+export * from './daemon.ts'
 export * from './duration.ts'
 export * from './errors.ts'
 export * from './event.ts'
