@@ -31,3 +31,9 @@ export const BuildImage = z.strictObject({
 /** A line of progress of a long call, sent as a server-sent event before its result. */
 export const Progress = z.object({ phase: z.string(), message: z.string().optional(), ms: z.number().optional() })
 export type Progress = z.infer<typeof Progress>
+
+export const PruneResult = z.object({
+  removed: z.array(z.string()).describe('what was removed: layers and leftovers that no image uses'),
+  freedBytes: z.int(),
+})
+export type PruneResult = z.infer<typeof PruneResult>
