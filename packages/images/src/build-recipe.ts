@@ -1,0 +1,95 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { GibilError } from '@gibil/contract'
+import { cacheKey } from './build-cache.ts'
+import { emptyConfig, type ImageManifest } from './manifest.ts'
+import type { Operation } from './operation.ts'
+import { inPhase, type OperationOptions } from './progress.ts'
+import type { Recipe } from './recipe.ts'
+import { buildDebian } from './recipe-debian.ts'
+import { buildNode } from './recipe-node.ts'
+import type { HostEnv } from './tool.ts'
+
+type Make = (folder: string, options: OperationOptions & { env: HostEnv }) => Promise<string>
+
+const layerOf = async (
+  operation: Operation,
+  key: string,
+  noCache: boolean,
+  signal: AbortSignal,
+  make: Make,
+): Promise<string> => {
+  const hit = noCache ? undefined : await operation.cached(key)
+  if (hit?.layer) return hit.layer
+  const folder = join(operation.folder, key.slice(0, 16))
+  await mkdir(folder, { mode: 0o700 })
+  const tree = await make(folder, { env: operation.env, signal, onProgress: operation.onProgress })
+  const { id } = await inPhase(operation, 'store layer', undefined, () => operation.commit(tree))
+  await operation.cache.put(key, id)
+  return id
+}
+
+/** Runs the recipe's own check as its user, without network, in a copy that is thrown away. */
+const checkTools = async (operation: Operation, recipe: Recipe, layers: readonly string[]): Promise<void> => {
+  const folder = join(operation.folder, 'check')
+  await mkdir(folder)
+  const { exitCode, tail } = await operation.runner.run({
+    layers: layers.map(operation.layers.pathOf).reverse(),
+    folder,
+    argv: ['/check-tools'],
+    env: { ...recipe.env, HOME: recipe.workdir, USER: recipe.user },
+    cwd: recipe.workdir,
+    user: { uid: 1000, gid: 1000, groups: [], home: recipe.workdir },
+    network: { kind: 'none' },
+    files: [{ source: recipe.checkPath, target: '/check-tools', executable: true }],
+    onLine: (message) => operation.onProgress?.({ phase: 'check tools', message }),
+    signal: operation.signal,
+  })
+  if (exitCode === 0) return
+  throw new GibilError(
+    'image_build_failed',
+    `The tools of the recipe ${recipe.name} do not all work: ${tail.trim().split('\n').at(-1)}`,
+    {
+      hint: 'Look at the log in the error, then correct the recipe.',
+      details: { log: tail },
+    },
+  )
+}
+
+/** Builds an image from a recipe; what has not changed since the last build is not built again. */
+export const buildRecipe = async (
+  operation: Operation,
+  recipe: Recipe,
+  options: { name: string; noCache: boolean },
+): Promise<ImageManifest> => {
+  const { arch } = operation
+  const keys = {
+    debian: cacheKey(['debian', 1, arch, recipe.suite, recipe.packages, recipe.setupText]),
+    node: cacheKey(['node', 1, arch, recipe.node, recipe.npm]),
+  }
+  // The one waits for the disk and the other for the network. When one fails, the other is stopped and waited for.
+  const other = new AbortController()
+  const signal = operation.signal ? AbortSignal.any([operation.signal, other.signal]) : other.signal
+  const stopOther = (error: unknown) => {
+    other.abort(error)
+    throw error
+  }
+  const results = await Promise.allSettled([
+    layerOf(operation, keys.debian, options.noCache, signal, (folder, given) =>
+      buildDebian(recipe, folder, given),
+    ).catch(stopOther),
+    layerOf(operation, keys.node, options.noCache, signal, (folder, given) =>
+      buildNode({ node: recipe.node, npm: recipe.npm, arch }, folder, given),
+    ).catch(stopOther),
+  ])
+  const layers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  if (layers.length < results.length) throw other.signal.reason
+  await inPhase(operation, 'check tools', undefined, () => checkTools(operation, recipe, layers))
+  return operation.add({
+    name: options.name,
+    source: `recipe ${recipe.name}`,
+    layers,
+    config: { ...emptyConfig, env: recipe.env, workdir: recipe.workdir, user: recipe.user, cmd: ['/bin/bash'] },
+    recipeHash: recipe.hash,
+  })
+}

@@ -1,0 +1,5 @@
+/** @module The images of this machine: built, pulled or imported once, used by every shape. */
+export type { BuildNetwork, BuildNetworks, BuildRunner, BuildStep } from './build-runner.ts'
+export type { OperationOptions } from './progress.ts'
+export { createRuncRunner } from './runc-runner.ts'
+export { type ImageLog, type ImageStore, type ImageStoreOptions, openImageStore } from './store.ts'

@@ -1,0 +1,131 @@
+import type { BuildNetwork, BuildStep } from './build-runner.ts'
+import { buildSeccomp } from './seccomp.ts'
+
+/** What Docker leaves to a container: enough for package managers, nothing for the kernel or the host's network. */
+const capabilities = [
+  'CAP_AUDIT_WRITE',
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_MKNOD',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_SETFCAP',
+  'CAP_SETGID',
+  'CAP_SETPCAP',
+  'CAP_SETUID',
+  'CAP_SYS_CHROOT',
+]
+
+const maskedPaths = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/sys/firmware',
+  '/sys/fs/cgroup',
+  '/sys/kernel/debug',
+]
+
+const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
+
+const networkNamespace = (network: BuildNetwork): { type: string; path?: string }[] => {
+  if (network.kind === 'host') return []
+  return [network.kind === 'namespace' ? { type: 'network', path: network.path } : { type: 'network' }]
+}
+
+interface Bind {
+  readonly source: string
+  readonly target: string
+  readonly executable?: boolean
+}
+
+const bind = ({ source, target, executable }: Bind) => ({
+  destination: target,
+  source,
+  type: 'bind',
+  options: ['bind', 'ro', 'nosuid', 'nodev', ...(executable ? [] : ['noexec'])],
+})
+
+export interface SpecOptions {
+  readonly step: BuildStep
+  readonly rootfs: string
+  readonly cgroup: string
+  readonly arch: string
+  readonly binds: readonly Bind[]
+  /** Ids of the step shifted by so much on the host; absent: no user namespace. */
+  readonly userNamespace?: { readonly base: number; readonly count: number } | undefined
+}
+
+/** The OCI runtime configuration of one build step (opencontainers/runtime-spec 1.0.2). */
+export const buildSpec = ({ step, rootfs, cgroup, arch, binds, userNamespace }: SpecOptions) => {
+  const set = capabilities
+  const mapping = userNamespace && [{ containerID: 0, hostID: userNamespace.base, size: userNamespace.count }]
+  // A new sysfs belongs to the network namespace's owner, so a user namespace gets a read-only view of the host's instead.
+  const sysfs = userNamespace
+    ? { destination: '/sys', source: '/sys', type: 'bind', options: ['rbind', 'ro', 'nosuid', 'nodev', 'noexec'] }
+    : { destination: '/sys', source: 'sysfs', type: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] }
+  return {
+    ociVersion: '1.0.2',
+    hostname: 'build',
+    root: { path: rootfs, readonly: false },
+    process: {
+      terminal: false,
+      user: { uid: step.user.uid, gid: step.user.gid, umask: 0o022, additionalGids: [...step.user.groups] },
+      args: [...step.argv],
+      env: Object.entries(step.env).map(([name, value]) => `${name}=${value}`),
+      cwd: step.cwd,
+      capabilities: { bounding: set, effective: set, permitted: set, inheritable: [], ambient: [] },
+      rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 0 }],
+      noNewPrivileges: false,
+      oomScoreAdj: 500,
+    },
+    mounts: [
+      { destination: '/proc', source: 'proc', type: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+      {
+        destination: '/dev',
+        source: 'tmpfs',
+        type: 'tmpfs',
+        options: ['nosuid', 'strictatime', 'mode=755', 'size=64k'],
+      },
+      {
+        destination: '/dev/pts',
+        source: 'devpts',
+        type: 'devpts',
+        options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+      },
+      {
+        destination: '/dev/shm',
+        source: 'shm',
+        type: 'tmpfs',
+        options: ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=64m'],
+      },
+      { destination: '/dev/mqueue', source: 'mqueue', type: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
+      sysfs,
+      ...binds.map(bind),
+    ],
+    linux: {
+      namespaces: [
+        { type: 'pid' },
+        { type: 'mount' },
+        { type: 'ipc' },
+        { type: 'uts' },
+        { type: 'cgroup' },
+        ...networkNamespace(step.network),
+        ...(userNamespace ? [{ type: 'user' }] : []),
+      ],
+      ...(mapping ? { uidMappings: mapping, gidMappings: mapping } : {}),
+      cgroupsPath: cgroup,
+      resources: { devices: [{ allow: false, access: 'rwm' }], pids: { limit: 4096 } },
+      seccomp: buildSeccomp(arch),
+      maskedPaths,
+      readonlyPaths,
+    },
+  }
+}
