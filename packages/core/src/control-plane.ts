@@ -37,10 +37,14 @@ export interface ControlPlane {
   destroyFleet(fleet: string): Promise<Box[]>
 
   /**
-   * A byte stream to boxd in a running box. Counts as activity while it is open. A paused box is resumed first.
-   * Throws `wrong_state`, `boxd_unreachable`.
+   * A byte stream to boxd in a running box. Counts as activity while it is open, unless `quiet` (for measuring: a box that is
+   * only looked at is idle). A paused box is resumed first, unless `quiet`. Throws `wrong_state`, `boxd_unreachable`.
    */
-  connect(ref: string, signal?: AbortSignal): Promise<{ box: Box; stream: Duplex }>
+  connect(
+    ref: string,
+    signal?: AbortSignal,
+    options?: { readonly quiet?: boolean },
+  ): Promise<{ box: Box; stream: Duplex }>
   /** What set-up printed. `done`: set-up has ended and nothing more will come. */
   setupLog(ref: string, offset: number, limit: number): Promise<{ text: string; nextOffset: number; done: boolean }>
 
