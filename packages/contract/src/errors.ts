@@ -148,6 +148,12 @@ export const errorTable = {
     'The command or its working directory does not exist in the box.',
     'Check the spelling and the PATH of the box.',
   ),
+  command_failed: kind(
+    422,
+    1,
+    'A command that had to succeed ended with another exit code or by a signal.',
+    'Read its output in the details of the error.',
+  ),
   user_not_found: kind(422, 1, 'The box has no such user.', 'Use agent or root.'),
   timeout: kind(
     504,

@@ -1,0 +1,156 @@
+import type { Duplex } from 'node:stream'
+import { Box, Metrics, OpenPort, RunResult, SetupLogPage, type TtySize, type Wait } from '@gibil/contract'
+import * as z from 'zod'
+import { callWithProgress } from '../connect/sse.ts'
+import type { Transport } from '../connect/transport.ts'
+import type { LongCallOptions } from '../images.ts'
+import { createPull, type PullApi } from '../repo/pull.ts'
+import { type PushOptions, type PushResult, pushTree } from '../repo/push.ts'
+import { type Command, type CommandOptions, commandFailure, startRequest } from './command.ts'
+import { type CommandStream, openCommandStream, type StreamSettings } from './command-stream.ts'
+import { dialPort } from './dial.ts'
+import { createFiles, type Files } from './files.ts'
+import { createJobs, type Jobs } from './jobs.ts'
+import { shellCommand } from './shell.ts'
+
+export interface RunOptions extends CommandOptions {
+  readonly stdin?: string | undefined
+  /** Kept of each of stdout and stderr; default 8 MiB, 64 MiB at most. What is over is cut, and `truncated` is set. */
+  readonly maxOutputBytes?: number | undefined
+  /** Throw `command_failed` unless it ends with exit code 0. */
+  readonly check?: boolean | undefined
+  /** Aborting ends the waiting, and the command with it. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface StreamOptions extends CommandOptions, StreamSettings {
+  /** Keep its input open for `stdin` of the stream. */
+  readonly stdin?: boolean | undefined
+  readonly tty?: TtySize | undefined
+}
+
+export interface ShellOptions extends CommandOptions, StreamSettings {
+  readonly tty: TtySize
+  /** Instead of the login shell of the user. */
+  readonly command?: Command | undefined
+}
+
+interface Cancel {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** One box, reached through a daemon. Every method throws GibilError. */
+export interface BoxHandle {
+  /** The name or id by which calls are made. */
+  readonly ref: string
+  /** The name, or the reference that was given as long as nothing more is known. */
+  readonly name: string
+
+  /** The box as last seen; asks the daemon the first time. */
+  info(options?: Cancel): Promise<Box>
+  /** The box as it is now. */
+  refresh(options?: Cancel): Promise<Box>
+  /** Waits until it has come so far; throws its failure when it failed. */
+  wait(until: Wait, options?: LongCallOptions): Promise<Box>
+  /** What set-up printed, from a byte offset on. */
+  log(
+    options?: Cancel & { readonly offset?: number | undefined; readonly limit?: number | undefined },
+  ): Promise<SetupLogPage>
+
+  /** Runs to the end. An exit code other than 0 is a result, no error, unless `check` is set. */
+  run(command: Command, options?: RunOptions): Promise<RunResult>
+  /** Runs with live output; comes back by itself after the connection dropped. */
+  stream(command: Command, options?: StreamOptions): Promise<CommandStream>
+  /** A terminal with the login shell of the user. */
+  shell(options: ShellOptions): Promise<CommandStream>
+  readonly jobs: Jobs
+  readonly files: Files
+
+  ports(options?: Cancel): Promise<OpenPort[]>
+  metrics(options?: Cancel): Promise<Metrics>
+  /** A TCP connection to a port in the box. */
+  dial(port: number, options?: Cancel): Promise<Duplex>
+
+  /** A new time to live, counted from now: `90m`, `2h`, a number of minutes, or `none`. */
+  extend(ttl: string | number, options?: Cancel): Promise<Box>
+  pause(options?: Cancel): Promise<Box>
+  resume(options?: Cancel): Promise<Box>
+  stop(options?: LongCallOptions): Promise<Box>
+  start(options?: LongCallOptions): Promise<Box>
+  /** Resolves when nothing of it is left. */
+  destroy(options?: LongCallOptions): Promise<Box>
+
+  /** Uncommitted work of a local directory into the box. */
+  push(local: string, options?: PushOptions): Promise<PushResult>
+  /** Changes made in the box, as a patch, commits or files. */
+  readonly pull: PullApi
+}
+
+export function createBoxHandle(transport: Transport, ref: string, known?: Box): BoxHandle {
+  let last = known
+  const path = `/boxes/${encodeURIComponent(ref)}`
+  const box = (): string => path
+
+  const keep = (info: Box): Box => {
+    last = info
+    return info
+  }
+  const change = async (verb: string, options: LongCallOptions & { readonly body?: unknown } = {}): Promise<Box> =>
+    keep(await callWithProgress(transport, Box, 'POST', `${path}/${verb}`, options))
+  const refresh: BoxHandle['refresh'] = async (options = {}) => keep(await transport.call(Box, 'GET', path, options))
+
+  const handle: BoxHandle = {
+    ref,
+    get name() {
+      return last?.name ?? ref
+    },
+    info: async (options) => last ?? refresh(options),
+    refresh,
+    wait: async (until, options = {}) =>
+      keep(await callWithProgress(transport, Box, 'GET', `${path}/wait`, { query: { for: until }, ...options })),
+    log: ({ signal, ...query } = {}) => transport.call(SetupLogPage, 'GET', `${path}/log`, { query, signal }),
+
+    async run(command, { stdin, maxOutputBytes, check, signal, ...options } = {}) {
+      const body = {
+        ...startRequest(command, options),
+        ...(stdin === undefined ? {} : { stdin }),
+        ...(maxOutputBytes === undefined ? {} : { maxOutputBytes }),
+      }
+      const result = await transport.call(RunResult, 'POST', `${path}/run`, { body, signal })
+      if (check && result.exitCode !== 0) throw commandFailure(command, result)
+      return result
+    },
+    stream: (command, { stdin, tty, signal, reattachMs, ...options } = {}) =>
+      openCommandStream(
+        transport,
+        `${path}/exec`,
+        {
+          ...startRequest(command, options),
+          ...(stdin === undefined ? {} : { stdin }),
+          ...(tty === undefined ? {} : { tty, stdin: true }),
+        },
+        { signal, reattachMs },
+      ),
+    shell: ({ command = shellCommand, ...options }) =>
+      handle.stream(command, { label: 'shell', ...options, stdin: true }),
+    jobs: createJobs(transport, box),
+    files: createFiles(transport, box),
+
+    ports: (options = {}) => transport.call(z.array(OpenPort), 'GET', `${path}/ports`, options),
+    metrics: (options = {}) => transport.call(Metrics, 'GET', `${path}/metrics`, options),
+    dial: (port, options = {}) => dialPort(transport, path, port, options.signal),
+
+    extend: (ttl, options) => change('extend', { body: { ttl }, ...options }),
+    pause: (options) => change('pause', options),
+    resume: (options) => change('resume', options),
+    stop: (options) => change('stop', options),
+    start: (options) => change('start', options),
+    destroy: async (options = {}) => keep(await callWithProgress(transport, Box, 'DELETE', path, options)),
+
+    push: (local, options) => pushTree(handle, local, options),
+    get pull() {
+      return createPull(handle)
+    },
+  }
+  return handle
+}

@@ -1,0 +1,241 @@
+import { Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Exit, FrameType, GibilError, Job, type OpenCommand, type SendSignal, type TtySize } from '@gibil/contract'
+import type { WebSocket } from 'ws'
+import * as z from 'zod'
+import { decodeFrame, encodeFrame, type Frame } from '../connect/frames.ts'
+import { createQueue } from '../connect/queue.ts'
+import type { Transport } from '../connect/transport.ts'
+import { openWebSocket } from '../connect/websocket.ts'
+
+export interface CommandOutput {
+  readonly stream: 'stdout' | 'stderr'
+  readonly data: Uint8Array
+}
+
+export type SignalName = SendSignal['signal']
+
+/**
+ * A command in a box, seen live. Iterate it for the output; what is not read stalls the command as a full pipe would, so
+ * call `wait` when the output does not matter. Leaving the iteration early detaches: the command goes on.
+ */
+export interface CommandStream extends AsyncIterable<CommandOutput> {
+  readonly job: Job
+  /** How it ended. Rejects when the box or the daemon is lost for good. */
+  readonly exit: Promise<Exit>
+  /** Where to write its input; ended at once unless input was asked for. */
+  readonly stdin: Writable
+  /** Bytes of output so far; attach again from here to go on. */
+  readonly offset: number
+  /** Bytes that the box no longer kept when this side came back. */
+  readonly lost: number
+  resize(size: TtySize): Promise<void>
+  /** Signals the process group. SIGTERM by default. */
+  kill(signal?: SignalName): Promise<void>
+  /** Leaves the command running. */
+  detach(): void
+  /** Throws away the output that nobody reads, and answers with the exit. */
+  wait(): Promise<Exit>
+}
+
+export interface StreamSettings {
+  /** Aborting kills the command's process group. */
+  readonly signal?: AbortSignal | undefined
+  /** How long to try to come back after the connection dropped. Default 60 000 ms; 0: not at all. */
+  readonly reattachMs?: number | undefined
+}
+
+const Started = z.object({ job: Job, offset: z.int() })
+const Gap = z.object({ from: z.int(), to: z.int() })
+const queueBytes = 1024 * 1024
+const inputChunkBytes = 64 * 1024
+
+/** Starts or attaches; resolves once boxd says that the command runs. */
+export async function openCommandStream(
+  transport: Transport,
+  path: string,
+  open: OpenCommand,
+  settings: StreamSettings = {},
+): Promise<CommandStream> {
+  const { signal, reattachMs = 60_000 } = settings
+  let socket: WebSocket | undefined
+  let job: Job | undefined
+  let offset = 'attach' in open ? (open.offset ?? 0) : 0
+  let lost = 0
+  let lastSize: TtySize | undefined
+  let finished = false
+  let iterated = false
+  const started = Promise.withResolvers<Job>()
+  const exit = Promise.withResolvers<Exit>()
+  let connected = Promise.withResolvers<WebSocket>()
+  for (const promise of [exit.promise, connected.promise, started.promise]) promise.catch(() => {})
+
+  const queue = createQueue<CommandOutput>({
+    limit: queueBytes,
+    onFull: () => socket?.pause(),
+    onDrained: () => socket?.resume(),
+    onReturn: () => detach(),
+  })
+
+  const stdin = new Writable({
+    highWaterMark: 4 * inputChunkBytes,
+    write(chunk: Buffer, _encoding, callback) {
+      sendInput(chunk).then(() => callback(), callback)
+    },
+    final(callback) {
+      sendFrame(encodeFrame(FrameType.stdinEnd)).then(() => callback(), callback)
+    },
+  })
+  stdin.on('error', () => {})
+  if ('attach' in open ? false : open.stdin !== true && !open.tty) stdin.destroy()
+
+  function finish(outcome: { exit: Exit } | { error: GibilError }): void {
+    if (finished) return
+    finished = true
+    signal?.removeEventListener('abort', onAbort)
+    if ('exit' in outcome) {
+      exit.resolve(outcome.exit)
+      queue.end()
+    } else {
+      started.reject(outcome.error)
+      exit.reject(outcome.error)
+      connected.reject(outcome.error)
+      queue.end(outcome.error)
+    }
+    stdin.destroy()
+    socket?.close()
+    // The answer to the close is only read by a socket that is not held back.
+    socket?.resume()
+  }
+
+  const fail = (error: unknown): void => finish({ error: GibilError.from(error) })
+
+  async function sendFrame(frame: Buffer): Promise<void> {
+    const target = await connected.promise
+    await new Promise<void>((resolve, reject) => target.send(frame, (error) => (error ? reject(error) : resolve())))
+  }
+
+  async function sendInput(data: Buffer): Promise<void> {
+    for (let at = 0; at < data.length; at += inputChunkBytes) {
+      await sendFrame(encodeFrame(FrameType.stdin, data.subarray(at, at + inputChunkBytes)))
+    }
+  }
+
+  function onAbort(): void {
+    if (job && !finished)
+      void sendFrame(encodeFrame(FrameType.signal, { signal: 'SIGKILL', group: true })).catch(() => {})
+    // The frame above is queued by the time the socket is told to close.
+    setImmediate(() =>
+      fail(new GibilError('cancelled', 'The command was cancelled and killed.', { cause: signal?.reason })),
+    )
+  }
+
+  function detach(): void {
+    finish({
+      error: new GibilError('cancelled', 'Detached; the command goes on.', {
+        hint: `See it with its job id ${job?.id}.`,
+      }),
+    })
+  }
+
+  function onFrame({ type, payload }: Frame, from: WebSocket): void {
+    if (type === FrameType.stdout || type === FrameType.stderr) {
+      offset += payload.length
+      queue.push({ stream: type === FrameType.stdout ? 'stdout' : 'stderr', data: payload }, payload.length)
+    } else if (type === FrameType.started) {
+      const frame = Started.parse(JSON.parse(payload.toString()))
+      if (job && frame.offset > offset) lost += frame.offset - offset
+      offset = frame.offset
+      job = frame.job
+      connected.resolve(from)
+      if (lastSize) void resize(lastSize).catch(() => {})
+      started.resolve(job)
+    } else if (type === FrameType.gap) {
+      const gap = Gap.parse(JSON.parse(payload.toString()))
+      lost += gap.to - Math.max(gap.from, offset)
+      offset = gap.to
+    } else if (type === FrameType.exit) {
+      finish({ exit: Exit.parse(JSON.parse(payload.toString())) })
+    } else if (type === FrameType.error) {
+      fail(GibilError.fromBody(JSON.parse(payload.toString()), 'The command stream failed.'))
+    }
+  }
+
+  /** One connection from its opening message to its end; resolves when it has ended, for whatever reason. */
+  async function connect(message: OpenCommand): Promise<void> {
+    const opened = await openWebSocket(transport, path, { signal })
+    if (finished) return opened.terminate()
+    socket = opened
+    const closed = new Promise<void>((resolve) => opened.once('close', resolve))
+    opened.on('message', (data: Buffer) => {
+      try {
+        if (!finished) onFrame(decodeFrame(data), opened)
+      } catch (error) {
+        fail(GibilError.from(error, 'boxd_protocol'))
+      }
+    })
+    opened.send(JSON.stringify(message))
+    // A connection that ends before it began to work must not hang whoever waits for it.
+    void closed.then(() => {
+      if (!job)
+        fail(new GibilError('interrupted', 'The connection was lost before the command began; it may or may not run.'))
+    })
+    await closed
+  }
+
+  async function keepConnected(): Promise<void> {
+    await connect(open)
+    while (!finished) {
+      connected = Promise.withResolvers<WebSocket>()
+      connected.promise.catch(() => {})
+      await reattach()
+    }
+  }
+
+  async function reattach(): Promise<void> {
+    const deadline = Date.now() + reattachMs
+    for (let pause = 50; !finished; pause = Math.min(pause * 2, 2000)) {
+      try {
+        return await connect({ attach: job?.id ?? '', offset })
+      } catch (error) {
+        const again = GibilError.is(error) && ['daemon_unreachable', 'interrupted', 'busy'].includes(error.code)
+        if (!again || Date.now() + pause > deadline) throw error
+        await sleep(pause)
+      }
+    }
+  }
+
+  async function resize(size: TtySize): Promise<void> {
+    lastSize = size
+    if (!finished) await sendFrame(encodeFrame(FrameType.resize, size))
+  }
+
+  function iterate(): AsyncIterator<CommandOutput> & AsyncIterable<CommandOutput> {
+    iterated = true
+    return queue.iterate()
+  }
+
+  signal?.addEventListener('abort', onAbort, { once: true })
+  keepConnected().catch(fail)
+  const first = await started.promise
+
+  return {
+    job: first,
+    exit: exit.promise,
+    stdin,
+    get offset() {
+      return offset
+    },
+    get lost() {
+      return lost
+    },
+    resize,
+    kill: (name = 'SIGTERM') => sendFrame(encodeFrame(FrameType.signal, { signal: name, group: true })),
+    detach,
+    async wait() {
+      if (!iterated) for await (const _ of iterate());
+      return exit.promise
+    },
+    [Symbol.asyncIterator]: iterate,
+  }
+}

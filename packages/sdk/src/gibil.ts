@@ -1,0 +1,84 @@
+import { Box, type Event, Fleet, Health, SweepResult, TopEntry, Version } from '@gibil/contract'
+import * as z from 'zod'
+import { type BoxHandle, createBoxHandle } from './box/box.ts'
+import type { ConnectOptions, Endpoint } from './connect/locate.ts'
+import { createTransport } from './connect/transport.ts'
+import { type CreateOptions, createBox, type OwnedBox } from './create/create.ts'
+import { createFleet, type FleetOptions } from './create/fleet.ts'
+import { type EventsOptions, watchEvents } from './events.ts'
+import { createImages, type Images, type LongCallOptions } from './images.ts'
+
+interface Cancel {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A daemon and its boxes. */
+export interface Gibil extends AsyncDisposable {
+  /** Where the daemon is looked for. */
+  endpoint(): Promise<Endpoint>
+  /** Makes a box and waits until it is ready, or as far as `wait` says. With `await using` it is destroyed at the end of the block. */
+  create(input?: CreateOptions, options?: LongCallOptions): Promise<OwnedBox>
+  /** A handle without asking whether there is such a box. */
+  box(ref: string): BoxHandle
+  /** Throws `box_not_found`. */
+  get(ref: string, options?: Cancel): Promise<BoxHandle>
+  /** Oldest first. */
+  list(options?: Cancel & { readonly fleet?: string | undefined }): Promise<Box[]>
+  readonly fleets: Fleets
+  readonly images: Images
+  events(options?: EventsOptions): AsyncIterable<Event>
+  /** What running boxes use now. */
+  top(options?: Cancel): Promise<TopEntry[]>
+  /** Removes remains of boxes that nobody knows. */
+  sweep(options?: Cancel): Promise<SweepResult>
+  health(options?: Cancel): Promise<Health>
+  version(options?: Cancel): Promise<Version>
+  /** Stops the daemon; boxes go on running. */
+  shutdown(options?: Cancel): Promise<void>
+  /** Lets go of the connections. */
+  close(): void
+}
+
+/** Several boxes made in one call. */
+export interface Fleets {
+  create(input: FleetOptions, options?: LongCallOptions): Promise<Fleet>
+  get(id: string, options?: Cancel): Promise<Fleet>
+  /** Destroys all its boxes, and gives them back as they were. */
+  destroy(id: string, options?: LongCallOptions): Promise<Box[]>
+}
+
+function connect(options: ConnectOptions = {}): Gibil {
+  const transport = createTransport(options)
+  const gibil: Gibil = {
+    endpoint: () => transport.endpoint(),
+    create: (input, callOptions) => createBox(transport, input, callOptions),
+    box: (ref) => createBoxHandle(transport, ref),
+    async get(ref, { signal } = {}) {
+      const handle = createBoxHandle(transport, ref)
+      const info = await handle.refresh({ signal })
+      return createBoxHandle(transport, info.id, info)
+    },
+    list: ({ fleet, signal } = {}) => transport.call(z.array(Box), 'GET', '/boxes', { query: { fleet }, signal }),
+    fleets: {
+      create: (input, callOptions) => createFleet(transport, input, callOptions),
+      get: (id, { signal } = {}) => transport.call(Fleet, 'GET', `/fleets/${encodeURIComponent(id)}`, { signal }),
+      destroy: (id, { signal } = {}) =>
+        transport.call(z.array(Box), 'DELETE', `/fleets/${encodeURIComponent(id)}`, { signal }),
+    },
+    images: createImages(transport),
+    events: (eventOptions) => watchEvents(transport, eventOptions),
+    top: (callOptions = {}) => transport.call(z.array(TopEntry), 'GET', '/top', callOptions),
+    sweep: (callOptions = {}) => transport.call(SweepResult, 'POST', '/sweep', callOptions),
+    health: (callOptions = {}) => transport.call(Health, 'GET', '/health', callOptions),
+    version: (callOptions = {}) => transport.call(Version, 'GET', '/version', callOptions),
+    shutdown: (callOptions = {}) => transport.send('POST', '/shutdown', callOptions),
+    close: () => transport.close(),
+    async [Symbol.asyncDispose]() {
+      transport.close()
+    },
+  }
+  return gibil
+}
+
+/** The entry to the SDK. Connecting is lazy: a daemon that is not there is met by the first call, as `daemon_unreachable`. */
+export const Gibil = { connect }

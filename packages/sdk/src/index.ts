@@ -1,0 +1,47 @@
+/** @module The TypeScript client of a Gibil daemon: make boxes, run commands in them, move files and work in and out. */
+export type {
+  Box,
+  CreateBox,
+  CreateFleet,
+  ErrorBody,
+  ErrorCode,
+  Event,
+  Exit,
+  Failure,
+  FileEvent,
+  FileInfo,
+  Fleet,
+  Image,
+  Job,
+  JobOutput,
+  Metrics,
+  NetworkPolicy,
+  OnExpire,
+  OpenPort,
+  Progress,
+  Readiness,
+  RunResult,
+  Shape,
+  Size,
+  Status,
+  TopEntry,
+  TtySize,
+  Version,
+  Wait,
+} from '@gibil/contract'
+export { errorTable, formatBytes, formatDuration, GibilError, parseDuration, parseMib } from '@gibil/contract'
+export type { BoxHandle, RunOptions, ShellOptions, StreamOptions } from './box/box.ts'
+export type { Command, CommandOptions } from './box/command.ts'
+export type { CommandOutput, CommandStream, SignalName, StreamSettings } from './box/command-stream.ts'
+export type { FileData, Files, ReadOptions, WriteOptions } from './box/files.ts'
+export type { Jobs, OutputOptions } from './box/jobs.ts'
+export { type ConnectOptions, type Endpoint, gibilHome } from './connect/locate.ts'
+export type { CreateOptions, OwnedBox, RepoOptions } from './create/create.ts'
+export type { FleetOptions } from './create/fleet.ts'
+export type { EventsOptions } from './events.ts'
+export { type Fleets, Gibil } from './gibil.ts'
+export type { BuildRequest, Images, LongCallOptions } from './images.ts'
+export type { BranchResult, PullApi, PullOptions } from './repo/pull.ts'
+export type { PushOptions, PushResult } from './repo/push.ts'
+export type { DownloadOptions, DownloadResult } from './tree/download.ts'
+export type { UploadOptions } from './tree/upload.ts'
