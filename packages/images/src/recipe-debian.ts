@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import { findAptSources, publicSourceLines } from './apt-sources.ts'
@@ -85,5 +85,8 @@ export const buildDebian = async (
     )
     endPhase()
   })
+  // Device nodes that mmdebstrap makes: every shape mounts a /dev of its own.
+  const dev = join(target, 'dev')
+  for (const name of await readdir(dev)) await rm(join(dev, name), { recursive: true })
   return target
 }

@@ -1,4 +1,4 @@
-import { chmod, cp, lchown, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, cp, lchown, lstat, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import { inPhase, type OperationOptions } from './progress.ts'
@@ -52,14 +52,14 @@ export const buildNode = async (
     return tree
   })
 
-/** npm keeps the owner of the folder that it installs to; in the image all is root's, and readable by everyone. */
+/** npm keeps the owner of the folder that it installs to, and our umask; in the image all is root's, and readable by everyone. */
 const ownByRoot = async (path: string): Promise<void> => {
   await lchown(path, 0, 0)
+  await chmod(path, 0o755)
   for (const entry of await readdir(path, { withFileTypes: true })) {
     const child = join(path, entry.name)
-    if (entry.isDirectory()) {
-      await chmod(child, 0o755)
-      await ownByRoot(child)
-    } else await lchown(child, 0, 0)
+    if (entry.isDirectory()) await ownByRoot(child)
+    else await lchown(child, 0, 0)
+    if (entry.isFile()) await chmod(child, ((await lstat(child)).mode & 0o100) === 0 ? 0o644 : 0o755)
   }
 }

@@ -7,6 +7,7 @@ import { buildRecipe } from './build-recipe.ts'
 import type { BuildNetworks, BuildRunner } from './build-runner.ts'
 import { collectGarbage, layersOf } from './garbage.ts'
 import { openImageHome } from './home.ts'
+import { importImage } from './import-image.ts'
 import { openLayerStore } from './layer-store.ts'
 import { checkName, defaultUser, type ImageManifest, toImage } from './manifest.ts'
 import { openManifestStore } from './manifest-store.ts'
@@ -14,6 +15,7 @@ import { createMutex } from './mutex.ts'
 import type { Operation, StoreParts } from './operation.ts'
 import { createOperations } from './operations.ts'
 import type { OperationOptions } from './progress.ts'
+import { pullImage } from './pull-image.ts'
 import { readRecipe } from './recipe.ts'
 import { createRuncRunner } from './runc-runner.ts'
 import type { HostEnv } from './tool.ts'
@@ -235,11 +237,13 @@ export const openImageStore = async (options: ImageStoreOptions): Promise<ImageS
       }
       throw new GibilError('invalid_request', 'A build needs a recipe, or a context with a Dockerfile.')
     },
-    pull: async () => {
-      throw new GibilError('invalid_request', 'not yet')
+    pull: async (input, given = {}) => {
+      const name = checkName(input.name ?? input.reference)
+      return operation(given, (one) => pullImage(one, input, name))
     },
-    importTar: async () => {
-      throw new GibilError('invalid_request', 'not yet')
+    importTar: async (name, tar, given = {}) => {
+      checkName(name)
+      return operation(given, (one) => importImage(one, name, tar))
     },
     remove: async (name) =>
       alone(async () => {

@@ -1,0 +1,28 @@
+/**
+ * One entry of a tar archive. Names are byte strings (latin1, one character a byte), since file names need not be text; extended
+ * attributes are bytes, since `security.capability` is binary. (That is why the reader is our own: tar-stream decodes both
+ * as UTF-8 and loses what is not.)
+ */
+export interface TarHeader {
+  readonly name: string
+  readonly type: TarType
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly size: number
+  /** Seconds since the epoch, with a fraction if the archive had one. */
+  readonly mtime: number
+  /** What a link points to. */
+  readonly link: string
+  readonly xattrs: ReadonlyMap<string, Buffer>
+  readonly device?: { readonly major: number; readonly minor: number }
+}
+
+export type TarType = 'file' | 'directory' | 'symlink' | 'link' | 'character' | 'block' | 'fifo'
+
+export const blockSize = 512
+export const xattrKey = 'SCHILY.xattr.'
+
+/** The byte string of a text, and the text of a byte string. */
+export const toBytes = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
+export const toText = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8')
