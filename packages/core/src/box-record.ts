@@ -10,20 +10,35 @@ import type {
   Size,
   Status,
 } from '@gibil/contract'
+import type { GibilConfig } from './gibil-yml/config.ts'
 
 /** What the user wants the box to be; the reconciler makes it so. */
 export type Desired = 'running' | 'paused' | 'stopped' | 'gone'
 
-/** A box as the store keeps it. Times are milliseconds since the epoch. Holds no credentials for repositories. */
-export interface BoxRecord {
-  readonly id: string
-  readonly name: string
+/** What the caller of create named himself: the repository's `.gibil.yml` does not change it. */
+export type ExplicitField = 'shape' | 'image' | 'cpu' | 'memoryMib' | 'diskMib' | 'ttl' | 'idle' | 'onExpire'
+
+/** How a box is made; another value means making it anew. */
+export interface Making {
   readonly shape: Shape
   readonly provider: Provider
   /** As asked for, and the digest that it meant at creation. */
   readonly image: string
   readonly imageDigest: string
   readonly size: Size
+}
+
+export interface RepoRecord extends Repo {
+  /** What git is given, without credentials; null for an upload. */
+  readonly url: string | null
+  /** A token came with the create. It is kept in memory only, and gone when the daemon is. */
+  readonly needsToken: boolean
+}
+
+/** A box as the store keeps it. Times are milliseconds since the epoch. Holds no credentials for repositories. */
+export interface BoxRecord extends Making {
+  readonly id: string
+  readonly name: string
   readonly desired: Desired
   readonly status: Status
   readonly readiness: Readiness
@@ -35,12 +50,24 @@ export interface BoxRecord {
   readonly network: NetworkPolicy
   readonly address: string | null
   readonly ports: readonly number[]
-  readonly repo: (Repo & { readonly upload: boolean }) | null
+  readonly repo: RepoRecord | null
+  readonly explicit: readonly ExplicitField[]
+  /** What the repository's `.gibil.yml` says, once read. */
+  readonly config: GibilConfig | null
+  /** Set while the box has to be made anew in another way, because its `.gibil.yml` asks for it. */
+  readonly remake: Making | null
+  /** How often that was done: once is enough, else a changing repository could keep it going. */
+  readonly remakes: number
+  /** Every task has succeeded once: the next start brings up services and `onStart` only. */
+  readonly tasksDone: boolean
   readonly ttlMs: number | null
   readonly expiresAt: number | null
   readonly idleMs: number | null
   readonly onExpire: Lease['onExpire']
-  readonly expiryWarned: boolean
+  /** The end of the lease that was warned of, so that a moved one is warned of again. */
+  readonly warnedFor: number | null
+  /** The end of the lease for which `beforeExpire` was begun. */
+  readonly hookFor: number | null
   readonly createdAt: number
   readonly startedAt: number | null
   readonly lastActiveAt: number | null

@@ -1,5 +1,5 @@
-import type { Readable } from 'node:stream'
-import type { Exit } from '@gibil/contract'
+import type { Duplex, Readable } from 'node:stream'
+import type { Exit, Job, JobOutput } from '@gibil/contract'
 
 export interface ExecRequest {
   readonly argv: readonly string[]
@@ -14,7 +14,7 @@ export interface ExecRequest {
 export interface BoxdPort {
   health(): Promise<{ version: string }>
   configure(defaults: { env?: Readonly<Record<string, string>>; user?: string; cwd?: string }): Promise<void>
-  /** Runs to the end, giving output as it comes. */
+  /** Runs to the end, giving output as it comes. When the signal aborts, it rejects and the command is killed if it can be. */
   exec(
     request: ExecRequest,
     onOutput: (stream: 'stdout' | 'stderr', data: Uint8Array) => void,
@@ -22,7 +22,17 @@ export interface BoxdPort {
   ): Promise<Exit>
   /** Starts a command that goes on by itself; returns its job id. */
   startJob(request: ExecRequest): Promise<string>
+  /** Every job that boxd knows, oldest first. */
+  jobs(): Promise<readonly Job[]>
+  /** What a job printed from a byte offset on; waits up to `waitMs` for the first new byte or the exit. */
+  jobOutput(id: string, options: { readonly offset: number; readonly waitMs: number }): Promise<JobOutput>
+  /** Undefined when there is no such file. Throws `payload_too_large` beyond `maxBytes`. */
   readFile(path: string, maxBytes: number): Promise<Uint8Array | undefined>
   putTar(path: string, tar: Readable, user?: string): Promise<void>
+  /** A TCP connection to a port of the box. Throws `boxd_unreachable` when nothing listens there. */
+  dialPort(port: number): Promise<Duplex>
   shutdown(graceMs: number): Promise<void>
 }
+
+/** Speaks to boxd by dialling it anew for each call. `dial` is given by the control plane and ends what it dialled on abort. */
+export type ConnectBoxd = (dial: (signal?: AbortSignal) => Promise<Duplex>) => BoxdPort

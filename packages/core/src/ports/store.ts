@@ -25,5 +25,7 @@ export interface Store {
   appendEvent(event: Omit<Event, 'seq'>): Promise<Event>
   /** Events after `seq`, oldest first. */
   listEvents(afterSeq: number, limit: number): Promise<Event[]>
+  /** The number of the newest event ever kept; 0 before the first. */
+  lastEventSeq(): Promise<number>
   close(): Promise<void>
 }

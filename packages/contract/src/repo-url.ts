@@ -1,0 +1,85 @@
+import { GibilError } from './errors.ts'
+
+/** Where a repository is, as a person wrote it. */
+export interface RepoAddress {
+  /** `https` (and `http`) is cloned inside the box; `ssh` needs the keys of the caller; `local` is a path of the caller. */
+  readonly kind: 'https' | 'ssh' | 'local'
+  /** What git is given, or the path; never holds a password. */
+  readonly url: string
+  /** User and password that stood in the address. */
+  readonly credentials: { readonly username: string; readonly password: string } | null
+}
+
+const refuse = (text: string, why: string, hint?: string): never => {
+  throw new GibilError('invalid_repo', `"${text}" is not a repository: ${why}.`, { hint })
+}
+
+/**
+ * Reads `https://…`, `github.com/you/project`, `git@host:you/project`, `ssh://…` or a local path (`.`, `./x`, `/x`, `~/x`,
+ * `file:///x`). Throws `invalid_repo`.
+ */
+export function parseRepo(text: string): RepoAddress {
+  const input = text.trim()
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not be in it
+  const shown = withoutCredentials(input.slice(0, 200)).replace(/[\u0000-\u001f\u007f]/g, '?')
+  if (input === '') refuse(shown, 'it is empty')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a line end or NUL could end an argument of git early
+  if (/[\u0000-\u001f\u007f]/.test(input)) refuse(shown, 'it holds a control character')
+  if (input.startsWith('-')) refuse(shown, 'it starts with "-"')
+  if (/^(\.{1,2}(\/|$)|\/|~(\/|$))/.test(input)) return { kind: 'local', url: input, credentials: null }
+  if (/^https?:\/\//i.test(input)) return fromHttps(input, shown)
+  if (/^ssh:\/\//i.test(input)) return fromSsh(input, shown)
+  if (/^file:\/\//i.test(input)) return fromFile(input, shown)
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(input)?.[1]
+  if (scheme !== undefined) refuse(shown, `git over ${scheme} is not supported`)
+  if (/\s/.test(input)) refuse(shown, 'it holds a space')
+  // As git reads it: a colon before the first slash makes it user@host:path.
+  if (/^([\w.-]+@)?[A-Za-z0-9][\w.-]*:[^/\s:][^\s]*$/.test(input)) return { kind: 'ssh', url: input, credentials: null }
+  if (/^[A-Za-z0-9][\w-]*(\.[\w-]+)+(:\d+)?\/[^/]/.test(input)) return fromHttps(`https://${input}`, shown)
+  if (/^[\w.-]+\/[\w.-]+$/.test(input)) {
+    return refuse(shown, 'the host is missing', `Write github.com/${input}, or ./${input} for a local path.`)
+  }
+  return refuse(shown, 'it is neither an address nor a path')
+}
+
+const parseUrl = (input: string, shown: string): URL =>
+  URL.canParse(input) ? new URL(input) : refuse(shown, 'the address cannot be read')
+
+function fromHttps(input: string, shown: string): RepoAddress {
+  const url = parseUrl(input, shown)
+  if (url.pathname === '/' || url.pathname === '') refuse(shown, 'it names a host and no repository')
+  const { username, password } = url
+  url.username = ''
+  url.password = ''
+  url.hash = ''
+  const credentials =
+    username === '' && password === '' ? null : { username: decode(username, shown), password: decode(password, shown) }
+  return { kind: 'https', url: url.href, credentials }
+}
+
+function fromSsh(input: string, shown: string): RepoAddress {
+  const url = parseUrl(input, shown)
+  if (url.hostname === '' || url.hostname.startsWith('-')) refuse(shown, 'it has no host')
+  if (url.pathname === '/' || url.pathname === '') refuse(shown, 'it names a host and no repository')
+  url.password = ''
+  return { kind: 'ssh', url: url.href, credentials: null }
+}
+
+function fromFile(input: string, shown: string): RepoAddress {
+  const url = parseUrl(input, shown)
+  if (url.hostname !== '') refuse(shown, 'a file address names another host')
+  return { kind: 'local', url: decode(url.pathname, shown), credentials: null }
+}
+
+function decode(part: string, shown: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return refuse(shown, 'it holds a broken % sequence')
+  }
+}
+
+/** The text with any `user:password@` of an address removed, for messages and logs. */
+export function withoutCredentials(text: string): string {
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/?#\s]*@/gi, '$1')
+}

@@ -1,0 +1,19 @@
+/** @module The domain: boxes, their lease, their set-up and the loop that makes them so. No I/O of its own. */
+export type { BoxRecord, Desired } from './box-record.ts'
+export type { ControlPlane, CreateOptions } from './control-plane.ts'
+export type { BoxdPort, ConnectBoxd, ExecRequest } from './ports/boxd.ts'
+export type { Clock } from './ports/clock.ts'
+export type {
+  Driver,
+  DriverBox,
+  DriverOptions,
+  DriverSpec,
+  OptionalVerb,
+  ResolvedImage,
+  Trace,
+} from './ports/driver.ts'
+export type { ImageSource } from './ports/images.ts'
+export type { Log } from './ports/log.ts'
+export type { RandomBytes } from './ports/random.ts'
+export type { SetupLog } from './ports/setup-log.ts'
+export type { BoxFilter, Store } from './ports/store.ts'

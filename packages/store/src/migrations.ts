@@ -1,0 +1,52 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { GibilError } from '@gibil/contract'
+
+/** In order; one that was released is never changed. */
+const migrations: readonly { readonly name: string; readonly sql: string }[] = [
+  {
+    name: 'boxes and events',
+    sql: `
+      CREATE TABLE boxes (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        fleet TEXT,
+        created_at INTEGER NOT NULL,
+        record TEXT NOT NULL
+      ) STRICT;
+      CREATE INDEX boxes_by_fleet ON boxes (fleet) WHERE fleet IS NOT NULL;
+      CREATE TABLE events (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        at TEXT NOT NULL,
+        type TEXT NOT NULL,
+        box_id TEXT,
+        box_name TEXT,
+        data TEXT NOT NULL
+      ) STRICT;`,
+  },
+]
+
+/** Brings the file to the newest schema, each step in one transaction. Refuses a file that a newer version has written. */
+export function migrate(database: DatabaseSync): void {
+  database.exec(`CREATE TABLE IF NOT EXISTS migrations (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL DEFAULT (datetime('now'))
+  ) STRICT`)
+  const newest = database.prepare('SELECT coalesce(max(number), 0) AS number FROM migrations').get()?.['number']
+  const done = typeof newest === 'number' ? newest : 0
+  if (done > migrations.length) {
+    throw new GibilError('wrong_state', 'The store was written by a newer version of Gibil.', {
+      hint: 'Update Gibil, or give another GIBIL_HOME.',
+    })
+  }
+  for (const [index, { name, sql }] of migrations.entries()) {
+    if (index < done) continue
+    database.exec('BEGIN IMMEDIATE')
+    try {
+      database.exec(sql)
+      database.prepare('INSERT INTO migrations (number, name) VALUES (?, ?)').run(index + 1, name)
+      database.exec('COMMIT')
+    } catch (error) {
+      database.exec('ROLLBACK')
+      throw error
+    }
+  }
+}
