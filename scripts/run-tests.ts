@@ -3,7 +3,7 @@
  * `npm test -- unit` or `npm test -- e2e` runs one vitest project alone; further arguments go to vitest.
  */
 import { spawn } from 'node:child_process'
-import { readFile, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -69,7 +69,16 @@ async function vitest(project: string, extra: readonly string[]): Promise<Count>
   try {
     const report = join(dir, 'report.json')
     const vitestEntry = join(root, 'node_modules/vitest/vitest.mjs')
-    const args = [vitestEntry, 'run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...extra]
+    const args = [
+      vitestEntry,
+      'run',
+      '--project',
+      project,
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+      ...extra,
+    ]
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
     const code = await new Promise<number>((done) => child.once('close', (status) => done(status ?? 1)))
     const counts = JSON.parse(await readFile(report, 'utf8').catch(() => '{}'))

@@ -10,7 +10,11 @@ export function checkKernel(version = release()): Check {
   const fits = major > oldest[0] || (major === oldest[0] && minor >= oldest[1])
   return fits
     ? ok('kernel', version)
-    : fail('kernel', `${version} is older than ${oldest.join('.')}`, 'Install a newer kernel: Debian 12, Ubuntu 22.04 with the HWE kernel, or later.')
+    : fail(
+        'kernel',
+        `${version} is older than ${oldest.join('.')}`,
+        'Install a newer kernel: Debian 12, Ubuntu 22.04 with the HWE kernel, or later.',
+      )
 }
 
 export async function checkCgroups(root = '/sys/fs/cgroup'): Promise<Check> {
@@ -34,13 +38,21 @@ function missingFrom(present: readonly string[], version: string, needed = ['cpu
   const missing = needed.filter((name) => !present.includes(name))
   return missing.length === 0
     ? ok('cgroups', `${version}: ${needed.join(', ')}`)
-    : fail('cgroups', `${version} lacks ${missing.join(', ')}`, 'Boot with cgroup_enable=memory, or enable the controllers for the root slice.')
+    : fail(
+        'cgroups',
+        `${version} lacks ${missing.join(', ')}`,
+        'Boot with cgroup_enable=memory, or enable the controllers for the root slice.',
+      )
 }
 
 export async function checkUserNamespaces(): Promise<Check> {
   const max = Number(await readFile('/proc/sys/user/max_user_namespaces', 'utf8').catch(() => '0'))
   if (max === 0) {
-    return fail('user namespaces', 'switched off (user.max_user_namespaces = 0)', 'sudo sysctl -w user.max_user_namespaces=15000')
+    return fail(
+      'user namespaces',
+      'switched off (user.max_user_namespaces = 0)',
+      'sudo sysctl -w user.max_user_namespaces=15000',
+    )
   }
   return ok('user namespaces', `up to ${max}`)
 }

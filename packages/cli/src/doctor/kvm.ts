@@ -15,7 +15,8 @@ const mend = 'Nothing to do: microvm and vm run without it, slower. For speed, u
 export async function checkKvm(): Promise<Check> {
   if (!(await accessible('/dev/kvm'))) return warn('kvm', 'no /dev/kvm that can be opened', mend)
   const qemu = process.arch === 'arm64' ? 'qemu-system-aarch64' : 'qemu-system-x86_64'
-  if (!(await isInstalled(qemu))) return skip('kvm', `/dev/kvm is there, not tried: ${qemu} is not installed (containers do not need it)`)
+  if (!(await isInstalled(qemu)))
+    return skip('kvm', `/dev/kvm is there, not tried: ${qemu} is not installed (containers do not need it)`)
   const kernel = await stockKernel()
   if (!kernel) return skip('kvm', '/dev/kvm is there, not tried: no kernel in /boot to boot with it')
   return (await boots(qemu, kernel))
@@ -27,7 +28,18 @@ async function boots(qemu: string, kernel: string): Promise<boolean> {
   const dir = await mkdtemp(join(tmpdir(), 'gibil-kvm-'))
   try {
     const machine = process.arch === 'arm64' ? 'virt' : 'q35'
-    const args = ['-machine', `${machine},accel=kvm`, '-cpu', 'host', '-m', '256', '-nodefaults', '-no-user-config', '-display', 'none']
+    const args = [
+      '-machine',
+      `${machine},accel=kvm`,
+      '-cpu',
+      'host',
+      '-m',
+      '256',
+      '-nodefaults',
+      '-no-user-config',
+      '-display',
+      'none',
+    ]
     const append = 'console=ttyS0 panic=-1 root=none'
     const guest = await execa(qemu, [...args, '-serial', 'stdio', '-no-reboot', '-kernel', kernel, '-append', append], {
       cwd: dir,
@@ -51,6 +63,9 @@ const accessible = (path: string): Promise<boolean> =>
 
 async function stockKernel(): Promise<string | undefined> {
   const names = await readdir('/boot').catch(() => [])
-  const newest = names.filter((name) => name.startsWith('vmlinuz-')).sort().at(-1)
+  const newest = names
+    .filter((name) => name.startsWith('vmlinuz-'))
+    .sort()
+    .at(-1)
   return newest && join('/boot', newest)
 }

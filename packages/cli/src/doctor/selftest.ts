@@ -20,7 +20,9 @@ export async function checkHostkit(dir: string): Promise<Check[]> {
   const parsed = Selftest.safeParse(safeJson(result.stdout))
   if (!parsed.success) return [fail('hostkit', `its self-test did not run: ${result.stderr.slice(-300)}`, './gibil up')]
   return parsed.data.map((item) =>
-    item.ok ? ok(item.name, item.detail) : fail(item.name, item.detail, 'Use a kernel that has this, and run the daemon on the host itself.'),
+    item.ok
+      ? ok(item.name, item.detail)
+      : fail(item.name, item.detail, 'Use a kernel that has this, and run the daemon on the host itself.'),
   )
 }
 

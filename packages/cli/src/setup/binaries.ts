@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { GibilError } from '@gibil/sdk'
+import { execa } from 'execa'
 import { binaryDir, sourceRoot } from './source-tree.ts'
 
 /** Our Go programs: boxd runs in every box, hostkit beside the daemon. */

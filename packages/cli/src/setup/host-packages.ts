@@ -1,8 +1,8 @@
 import { constants } from 'node:fs'
 import { access, readFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { execa } from 'execa'
 import { GibilError } from '@gibil/sdk'
+import { execa } from 'execa'
 
 /** A program that the host must have, the distribution package that brings it, and what it is for. */
 export interface HostTool {
@@ -81,11 +81,15 @@ export async function installPackages(tools: readonly HostTool[]): Promise<void>
   }
   const env = { DEBIAN_FRONTEND: 'noninteractive' }
   const update = await execa('apt-get', ['update', '-qq'], { env, reject: false, all: true })
-  const install = await execa('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...(await extras()), ...names], {
-    env,
-    reject: false,
-    all: true,
-  })
+  const install = await execa(
+    'apt-get',
+    ['install', '-y', '-qq', '--no-install-recommends', ...(await extras()), ...names],
+    {
+      env,
+      reject: false,
+      all: true,
+    },
+  )
   if (install.exitCode !== 0) {
     throw new GibilError('missing_tool', `apt-get could not install ${names.join(', ')}.`, {
       hint: `Run it by hand to see why: ${installCommand(tools)}`,

@@ -20,7 +20,11 @@ export function createSteps(out: { write(text: string): unknown; isTTY?: boolean
   }
 
   return {
-    async run<T>(name: string, work: (say: (text: string) => void) => Promise<T>, describe: (result: T) => string = String) {
+    async run<T>(
+      name: string,
+      work: (say: (text: string) => void) => Promise<T>,
+      describe: (result: T) => string = String,
+    ) {
       const begin = performance.now()
       const say = (text: string): void => rewrite(show('…', name, text.replaceAll(/\s+/g, ' ')))
       say('')

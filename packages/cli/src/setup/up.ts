@@ -1,4 +1,4 @@
-import { Gibil, type BoxHandle, GibilError } from '@gibil/sdk'
+import { type BoxHandle, Gibil, GibilError } from '@gibil/sdk'
 import { buildBinaries } from './binaries.ts'
 import { runningDaemon, startDaemon } from './daemon-process.ts'
 import { type HostTool, hostTools, installPackages, missingTools, testTools } from './host-packages.ts'
@@ -39,16 +39,27 @@ export async function prepareHost(steps: Steps, options: { forTests?: boolean } 
 /** Everything from a fresh machine to a box that has run a command. Each step does nothing when it is done already. */
 export async function bringUp({ home, steps }: UpOptions): Promise<UpResult> {
   await prepareHost(steps)
-  const daemon = await steps.run('daemon', async () => {
-    const running = await runningDaemon(home)
-    return running ? { ...running, fresh: false } : { ...(await startDaemon(home)), fresh: true }
-  }, (result) => `${result.fresh ? 'started' : 'running'}, process ${result.pid}`)
+  const daemon = await steps.run(
+    'daemon',
+    async () => {
+      const running = await runningDaemon(home)
+      return running ? { ...running, fresh: false } : { ...(await startDaemon(home)), fresh: true }
+    },
+    (result) => `${result.fresh ? 'started' : 'running'}, process ${result.pid}`,
+  )
   await using gibil = Gibil.connect({ home })
   await steps.run('base image', async (say) => {
-    const image = await gibil.images.build({ name: 'base', recipe: 'base' }, { onProgress: (p) => say(p.message ?? p.phase) })
+    const image = await gibil.images.build(
+      { name: 'base', recipe: 'base' },
+      { onProgress: (p) => say(p.message ?? p.phase) },
+    )
     return image.digest.slice(0, 19)
   })
-  const box = await steps.run('first box', (say) => firstBox(gibil, say), (handle) => handle.name)
+  const box = await steps.run(
+    'first box',
+    (say) => firstBox(gibil, say),
+    (handle) => handle.name,
+  )
   const output = await steps.run('first command', async () => {
     const result = await box.run(firstCommand, { check: true })
     return result.stdout.trim()

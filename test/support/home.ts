@@ -1,0 +1,78 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { execa } from 'execa'
+
+export const root = resolve(import.meta.dirname, '../..')
+const cache = join(root, '.cache')
+/** Where the base image is built once for all tests. */
+const imageHome = join(cache, 'image-home')
+
+export interface CliResult {
+  readonly exitCode: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A home of the test's own, with the base image in it, its daemon started by the real CLI. */
+export interface TestHome extends AsyncDisposable {
+  readonly path: string
+  /** Runs `./gibil …` as a user would; never throws for a status other than 0. */
+  gibil(
+    args: readonly string[],
+    options?: { input?: string; env?: Record<string, string>; cwd?: string },
+  ): Promise<CliResult>
+  /** Starts the daemon when it is not running. */
+  startDaemon(env?: Record<string, string>): Promise<CliResult>
+}
+
+async function runCli(
+  home: string,
+  args: readonly string[],
+  options: { input?: string; env?: Record<string, string>; cwd?: string } = {},
+): Promise<CliResult> {
+  const result = await execa(join(root, 'gibil'), args, {
+    env: { GIBIL_HOME: home, NO_COLOR: '1', ...options.env },
+    cwd: options.cwd ?? root,
+    input: options.input ?? '',
+    reject: false,
+    stripFinalNewline: false,
+    timeout: 300_000,
+  })
+  return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr }
+}
+
+async function mustRun(home: string, args: readonly string[]): Promise<CliResult> {
+  const result = await runCli(home, args)
+  if (result.exitCode !== 0)
+    throw new Error(`gibil ${args.join(' ')}: ${result.exitCode}\n${result.stdout}${result.stderr}`)
+  return result
+}
+
+/** Builds the base image when it is not built for these sources yet. */
+export async function provideBaseImage(): Promise<void> {
+  await mkdir(imageHome, { recursive: true })
+  await mustRun(imageHome, ['up', '--daemon-only'])
+  try {
+    await mustRun(imageHome, ['image', 'build', 'base'])
+  } finally {
+    await runCli(imageHome, ['down'])
+  }
+}
+
+export async function makeHome(): Promise<TestHome> {
+  await mkdir(join(cache, 'homes'), { recursive: true })
+  const path = await mkdtemp(join(cache, 'homes', 'h-'))
+  // Layers are never written to, so hard links share them without a copy.
+  await execa('cp', ['-al', join(imageHome, 'images'), path])
+  return {
+    path,
+    gibil: (args, options) => runCli(path, args, options),
+    startDaemon: (env = {}) => runCli(path, ['up', '--daemon-only'], { env }),
+    async [Symbol.asyncDispose]() {
+      await runCli(path, ['up', '--daemon-only'])
+      await runCli(path, ['destroy', '--all', '--yes'])
+      await runCli(path, ['down'])
+      await rm(path, { recursive: true, force: true })
+    },
+  }
+}

@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { execa } from 'execa'
+
+/**
+ * A piece of public internet on this machine: a network namespace of the test's own with an address from the range that
+ * RFC 5737 keeps for documentation, one hop from this host. Boxes reach it as they would reach any public host.
+ */
+export interface PublicInternet extends AsyncDisposable {
+  readonly address: string
+  /** Starts a program there; it ends with the namespace. */
+  start(argv: readonly [string, ...string[]]): ChildProcess
+}
+
+export async function makePublicInternet(number = process.pid % 200): Promise<PublicInternet> {
+  const netns = `internet-${process.pid}`
+  const [near, far] = [`inet${process.pid}`.slice(0, 14), `pub${process.pid}`.slice(0, 14)]
+  const subnet = `203.0.113.${(number % 62) * 4}`
+  const base = Number(subnet.split('.').at(-1))
+  const [hostAddress, address] = [`203.0.113.${base + 1}`, `203.0.113.${base + 2}`]
+  const children: ChildProcess[] = []
+  const ip = (...args: string[]): Promise<unknown> => execa('ip', args)
+  const inside = (...args: string[]): Promise<unknown> => execa('ip', ['-n', netns, ...args])
+
+  const dispose = async (): Promise<void> => {
+    for (const child of children) {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGKILL')
+        await once(child, 'exit')
+      }
+    }
+    await execa('ip', ['link', 'delete', near], { reject: false })
+    await execa('ip', ['netns', 'delete', netns], { reject: false })
+  }
+
+  try {
+    await ip('netns', 'add', netns)
+    await ip('link', 'add', near, 'type', 'veth', 'peer', 'name', far, 'netns', netns)
+    await ip('address', 'add', `${hostAddress}/30`, 'dev', near)
+    await ip('link', 'set', near, 'up')
+    await inside('address', 'add', `${address}/30`, 'dev', far)
+    await inside('link', 'set', far, 'up')
+    await inside('link', 'set', 'lo', 'up')
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+
+  return {
+    address,
+    start(argv) {
+      const child = spawn('ip', ['netns', 'exec', netns, ...argv], { stdio: ['ignore', 'pipe', 'inherit'] })
+      children.push(child)
+      return child
+    },
+    [Symbol.asyncDispose]: dispose,
+  }
+}
+
+/** Waits until a program has printed a line that holds this text. */
+export async function printed(child: ChildProcess, text: string): Promise<void> {
+  let seen = ''
+  for await (const chunk of child.stdout ?? []) {
+    seen += String(chunk)
+    if (seen.includes(text)) return
+  }
+  throw new Error(`The program ended before it printed "${text}": ${seen}`)
+}
