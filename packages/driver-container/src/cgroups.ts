@@ -1,0 +1,216 @@
+import { rmdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { GibilError } from '@gibil/contract'
+import { errnoOf, namesIn, readIfThere } from './files.ts'
+
+/** Where the cgroup file systems of this host are. */
+export interface CgroupLayout {
+  readonly version: 1 | 2
+  /** Every mount that a runtime may make a box's cgroup in. */
+  readonly mounts: readonly string[]
+  /** Mount by controller; the one mount for each on version 2. */
+  readonly byController: ReadonlyMap<string, string>
+}
+
+const controllers = ['cpu', 'cpuset', 'devices', 'freezer', 'memory', 'pids']
+
+/** Reads the layout from the text of /proc/self/mountinfo (proc_pid_mountinfo(5)). Undefined where no cgroups are mounted. */
+export function parseCgroupLayout(mountinfo: string): CgroupLayout | undefined {
+  const mounts: string[] = []
+  const byController = new Map<string, string>()
+  let unified: string | undefined
+  for (const line of mountinfo.split('\n')) {
+    const [left, right] = line.split(' - ')
+    const target = left?.split(' ')[4]
+    const [type, , options] = right?.split(' ') ?? []
+    if (target === undefined || !target.startsWith('/sys/fs/cgroup') || (type !== 'cgroup' && type !== 'cgroup2'))
+      continue
+    mounts.push(target)
+    if (type === 'cgroup2') unified = target
+    for (const option of options?.split(',') ?? []) {
+      if (type === 'cgroup' && controllers.includes(option)) byController.set(option, target)
+    }
+  }
+  if (byController.size > 0) return { version: 1, mounts, byController }
+  if (unified === undefined) return undefined
+  const root = unified
+  return { version: 2, mounts, byController: new Map(controllers.map((name) => [name, root])) }
+}
+
+/** The cgroups of one home's boxes: `/<prefix>/<id>` in every mount. */
+export interface Cgroups {
+  /** Ids of boxes that have a cgroup anywhere. */
+  ids(): Promise<string[]>
+  /** Whether this process is in the box's cgroup; false when it is gone. */
+  holds(id: string, pid: number): Promise<boolean>
+  /** Kills everything in the box, frozen or not, and waits until it is gone. */
+  kill(id: string): Promise<void>
+  /** Removes the box's cgroups, which must be empty. */
+  remove(id: string): Promise<void>
+  /** Removes what all boxes of the home share; fine while boxes are left. */
+  removeParent(): Promise<void>
+  isFrozen(id: string): Promise<boolean>
+  freeze(id: string): Promise<void>
+  thaw(id: string): Promise<void>
+  /** How many processes the kernel has killed because the box was at its memory limit. */
+  oomKills(id: string): Promise<number>
+}
+
+const settleMs = 10_000
+
+export function createCgroups(layout: CgroupLayout, prefix: string): Cgroups {
+  const pathOf = (controller: string, id: string): string =>
+    join(layout.byController.get(controller) ?? layout.mounts[0] ?? '/sys/fs/cgroup', prefix, id)
+  const everywhere = (id: string): string[] => layout.mounts.map((mount) => join(mount, prefix, id))
+  const freezer = (id: string): string => pathOf('freezer', id)
+
+  async function pids(id: string): Promise<number[]> {
+    const found = new Set<number>()
+    for (const top of everywhere(id)) {
+      for (const directory of await tree(top)) {
+        const text = (await readIfThere(join(directory, 'cgroup.procs'))) ?? ''
+        for (const line of text.split('\n')) if (line !== '' && line !== '0') found.add(Number(line))
+      }
+    }
+    return [...found]
+  }
+
+  const isFrozen = async (id: string): Promise<boolean> => {
+    if (layout.version === 1) return (await readIfThere(join(freezer(id), 'freezer.state')))?.trim() === 'FROZEN'
+    return /^frozen 1$/m.test((await readIfThere(join(freezer(id), 'cgroup.events'))) ?? '')
+  }
+
+  const setFrozen = async (id: string, frozen: boolean): Promise<void> => {
+    if (layout.version === 1) await writeFile(join(freezer(id), 'freezer.state'), frozen ? 'FROZEN' : 'THAWED')
+    else await writeFile(join(freezer(id), 'cgroup.freeze'), frozen ? '1' : '0')
+  }
+
+  const thaw = async (id: string): Promise<void> => {
+    await setFrozen(id, false)
+    await until(
+      async () => !(await isFrozen(id)),
+      () => 'The box did not thaw.',
+    )
+  }
+
+  return {
+    isFrozen,
+    thaw,
+    async ids() {
+      const names = new Set<string>()
+      for (const mount of layout.mounts) {
+        for (const name of await namesIn(join(mount, prefix))) names.add(name)
+      }
+      // A cgroup's own files all have a dot or an underscore in their names, and the few without are not directories.
+      const ids: string[] = []
+      for (const name of names) {
+        const there = await Promise.all(everywhere(name).map((path) => readIfThere(join(path, 'cgroup.procs'))))
+        if (there.some((text) => text !== undefined)) ids.push(name)
+      }
+      return ids
+    },
+    async holds(id, pid) {
+      const text = await readIfThere(`/proc/${pid}/cgroup`)
+      return text?.split('\n').some((line) => line.endsWith(`:/${prefix}/${id}`)) ?? false
+    },
+    async kill(id) {
+      let killed: number[] = []
+      await until(
+        async () => {
+          killed = await pids(id)
+          for (const pid of killed) killPid(pid)
+          // On version 1 a frozen process dies only when it thaws.
+          if (killed.length > 0 && layout.version === 1) await setFrozen(id, false).catch(ignoreGone)
+          return killed.length === 0
+        },
+        () => `Processes of the box did not end: ${killed.join(', ')}.`,
+      )
+    },
+    async remove(id) {
+      for (const top of everywhere(id)) {
+        for (const directory of (await tree(top)).reverse()) await removeDirectory(directory)
+      }
+    },
+    async removeParent() {
+      for (const mount of layout.mounts) {
+        await rmdir(join(mount, prefix)).catch((error: unknown) => {
+          if (!['ENOENT', 'EBUSY', 'ENOTEMPTY'].includes(errnoOf(error) ?? '')) throw error
+        })
+      }
+    },
+    async freeze(id) {
+      await setFrozen(id, true)
+      try {
+        // Version 1 stays at FREEZING while a process is busy in the kernel; asking again makes it go on.
+        await until(
+          async () => {
+            if (await isFrozen(id)) return true
+            if (layout.version === 1) await setFrozen(id, true)
+            return false
+          },
+          () => 'The box did not freeze.',
+        )
+      } catch (error) {
+        await setFrozen(id, false)
+        throw error
+      }
+    },
+    async oomKills(id) {
+      const file = layout.version === 1 ? 'memory.oom_control' : 'memory.events'
+      const text = (await readIfThere(join(pathOf('memory', id), file))) ?? ''
+      return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0)
+    },
+  }
+}
+
+/** A cgroup and all below it, parents first. */
+async function tree(top: string): Promise<string[]> {
+  if ((await readIfThere(join(top, 'cgroup.procs'))) === undefined) return []
+  const found = [top]
+  for (const directory of found) {
+    for (const name of await namesIn(directory)) {
+      if (name.includes('.')) continue
+      const below = join(directory, name)
+      if ((await readIfThere(join(below, 'cgroup.procs'))) !== undefined) found.push(below)
+    }
+  }
+  return found
+}
+
+async function removeDirectory(path: string): Promise<void> {
+  await until(
+    async () => {
+      try {
+        await rmdir(path)
+        return true
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT') return true
+        // The kernel lets go of the last process a moment after it is gone from the list.
+        if (errnoOf(error) === 'EBUSY') return false
+        throw error
+      }
+    },
+    () => `The cgroup ${path} stays busy.`,
+  )
+}
+
+function killPid(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error
+  }
+}
+
+function ignoreGone(error: unknown): void {
+  if (!['ENOENT', 'ENODEV'].includes(errnoOf(error) ?? '')) throw error
+}
+
+async function until(done: () => Promise<boolean>, message: () => string): Promise<void> {
+  const deadline = performance.now() + settleMs
+  for (let wait = 1; !(await done()); wait = Math.min(wait * 2, 50)) {
+    if (performance.now() > deadline) throw new GibilError('driver_failed', message())
+    await sleep(wait)
+  }
+}

@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto'
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
+
+/** The errno name of a thrown value, such as ENOENT. */
+export function errnoOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** Undefined when there is no such file. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    // A file in /proc of a process that is just ending answers ESRCH, one of a cgroup ENODEV.
+    if (['ENOENT', 'ENOTDIR', 'ESRCH', 'ENODEV'].includes(errnoOf(error) ?? '')) return undefined
+    throw error
+  }
+}
+
+/** Names in a directory; none when there is no such directory. */
+export async function namesIn(path: string): Promise<string[]> {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ENODEV'].includes(errnoOf(error) ?? '')) return []
+    throw error
+  }
+}
+
+/**
+ * Replaces a file whole: whoever reads it finds the old text or the new one. `durable`: also after a power cut; costs a flush
+ * of the disk.
+ */
+export async function writeWhole(path: string, text: string, options: { durable: boolean }): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  try {
+    const handle = await open(temporary, 'wx', 0o600)
+    try {
+      await handle.writeFile(text)
+      if (options.durable) await handle.datasync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+/** Undefined for a text that is not JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,166 @@
+import type { Size } from '@gibil/contract'
+import { boxCapabilities } from './capabilities.ts'
+import { seccompProfile } from './seccomp.ts'
+
+/** Host ids per box: enough for `nobody` and what useradd gives out. */
+export const idsPerBox = 65_536
+/** Where boxd is in a box. */
+export const boxdPath = '/run/gibil/boxd'
+const cpuPeriodUs = 100_000
+
+export interface OciInput {
+  readonly hostname: string
+  readonly rootfs: string
+  readonly args: readonly string[]
+  readonly boxdBinary: string
+  readonly cgroupsPath: string
+  readonly uidBase: number
+  readonly size: Size
+  readonly pids: number
+  /** The daemon's own hard limit of open files, which it may have no right to exceed. */
+  readonly openFiles: number
+  /** Path of the network namespace to join; undefined: a new one with nothing but `lo`. */
+  readonly netns: string | undefined
+  readonly env: Readonly<Record<string, string>>
+  /** As Node names it. */
+  readonly arch: string
+}
+
+interface Mount {
+  readonly destination: string
+  readonly type: string
+  readonly source: string
+  readonly options: readonly string[]
+}
+
+/**
+ * The little of sysfs that programs look for. A fresh sysfs cannot be mounted, since the host owns the network namespace, and
+ * binding the host's would show the box every device, serial number and link of the host.
+ */
+const sysPaths = ['/sys/devices/system/cpu', '/sys/devices/system/node', '/sys/kernel/mm/transparent_hugepage']
+
+const maskedPaths = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/kallsyms',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+]
+const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
+
+const tmpfs = (destination: string, ...options: string[]): Mount => ({
+  destination,
+  type: 'tmpfs',
+  source: 'tmpfs',
+  options: ['nosuid', 'nodev', ...options],
+})
+
+const readonlyBind = (source: string, destination: string): Mount => ({
+  destination,
+  type: 'bind',
+  source,
+  options: ['bind', 'ro', 'nosuid', 'nodev'],
+})
+
+/** The memory of every tmpfs counts to the box: pages of it are charged to the cgroup of whoever writes them. */
+function mounts(input: OciInput, exists: (path: string) => boolean): Mount[] {
+  const half = `size=${Math.max(1, Math.floor(input.size.memoryMib / 2))}m`
+  return [
+    { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+    tmpfs('/dev', 'strictatime', 'mode=755', 'size=1m'),
+    {
+      destination: '/dev/pts',
+      type: 'devpts',
+      source: 'devpts',
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+    },
+    tmpfs('/dev/shm', 'noexec', 'mode=1777', half),
+    { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
+    tmpfs('/sys', 'noexec', 'ro', 'mode=555', 'size=64k'),
+    ...sysPaths.filter(exists).map((path): Mount => {
+      const bind = readonlyBind(path, path)
+      return { ...bind, options: [...bind.options, 'noexec'] }
+    }),
+    {
+      destination: '/sys/fs/cgroup',
+      type: 'cgroup',
+      source: 'cgroup',
+      options: ['ro', 'nosuid', 'noexec', 'nodev', 'relatime'],
+    },
+    tmpfs('/run', 'mode=755', half),
+    readonlyBind(input.boxdBinary, boxdPath),
+  ]
+}
+
+/** The OCI runtime configuration (specification 1.0.2) of one box. `exists` says whether a path is on this host. */
+export function ociSpec(input: OciInput, exists: (path: string) => boolean) {
+  const bytes = input.size.memoryMib * 1024 * 1024
+  const mapping = [{ containerID: 0, hostID: input.uidBase, size: idsPerBox }]
+  return {
+    ociVersion: '1.0.2',
+    hostname: input.hostname,
+    root: { path: input.rootfs, readonly: false },
+    process: {
+      terminal: false,
+      user: { uid: 0, gid: 0 },
+      args: input.args,
+      cwd: '/',
+      env: Object.entries({
+        PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+        ...input.env,
+      }).map(([name, value]) => `${name}=${value}`),
+      capabilities: {
+        bounding: boxCapabilities,
+        effective: boxCapabilities,
+        permitted: boxCapabilities,
+      },
+      // sudo in the box has to work: programs may gain the powers of the box's root, which are none over the host.
+      noNewPrivileges: false,
+      // When the host itself runs out of memory, a box goes before the host's own services.
+      oomScoreAdj: 300,
+      rlimits: [
+        {
+          type: 'RLIMIT_NOFILE',
+          soft: Math.min(65_536, input.openFiles),
+          hard: Math.min(524_288, input.openFiles),
+        },
+        { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
+      ],
+    },
+    mounts: mounts(input, exists),
+    linux: {
+      namespaces: [
+        { type: 'user' },
+        { type: 'pid' },
+        { type: 'mount' },
+        { type: 'ipc' },
+        { type: 'uts' },
+        { type: 'cgroup' },
+        input.netns === undefined ? { type: 'network' } : { type: 'network', path: input.netns },
+      ],
+      uidMappings: mapping,
+      gidMappings: mapping,
+      cgroupsPath: input.cgroupsPath,
+      resources: {
+        devices: [{ allow: false, access: 'rwm' }],
+        cpu: {
+          shares: Math.max(2, Math.round(input.size.cpu * 1024)),
+          quota: Math.max(1000, Math.round(input.size.cpu * cpuPeriodUs)),
+          period: cpuPeriodUs,
+        },
+        // Memory and swap together have the same limit as memory alone: a box does not swap.
+        memory: { limit: bytes, swap: bytes },
+        pids: { limit: input.pids },
+      },
+      seccomp: seccompProfile(input.arch),
+      maskedPaths,
+      readonlyPaths,
+    },
+  }
+}
