@@ -1,0 +1,35 @@
+import type { BoxdClient } from '@gibil/boxd-client'
+import type { Health, Version } from '@gibil/contract'
+import type { ControlPlane } from '@gibil/core'
+import type { ImageStore } from '@gibil/images'
+import type { Logger } from 'pino'
+import type { OpenApiDocument } from './documents/openapi.ts'
+import type { DaemonMetrics } from './metrics.ts'
+
+/** What the routes need of the images of this machine. */
+export type ImageService = Pick<ImageStore, 'list' | 'build' | 'pull' | 'importTar' | 'remove' | 'prune'>
+
+/** All that the routes work with. */
+export interface Api {
+  readonly plane: ControlPlane
+  readonly images: ImageService
+  /** boxd in a box, reached anew for each call. `quiet`: without counting as activity of the box. */
+  readonly boxd: (ref: string, signal?: AbortSignal, options?: { readonly quiet?: boolean }) => BoxdClient
+  readonly metrics: DaemonMetrics
+  readonly log: Logger
+  readonly daemon: DaemonState
+}
+
+export interface DaemonState {
+  readonly token: string
+  readonly status: () => Health['status']
+  readonly version: () => Version
+  /** Resolves when the control plane has started; until then, boxes are not served. */
+  readonly ready: Promise<void>
+  /** Aborts when the daemon begins to stop: streams without an end are ended by it. */
+  readonly stopping: AbortSignal
+  /** The OpenAPI document of the routes; made when first asked for. */
+  readonly document: () => Promise<OpenApiDocument>
+  /** Begins a graceful stop and returns at once. */
+  readonly requestStop: () => void
+}

@@ -1,0 +1,146 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { GibilError, type Progress } from '@gibil/contract'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import { type Context, Hono } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Api } from '../api.ts'
+import { asGibilError, errorAnswer } from './errors.ts'
+import { openEventStream, wantsEvents } from './event-stream.ts'
+import { checkPlace, checkToken } from './guard.ts'
+import { type Route, written } from './route.ts'
+
+export interface Bindings {
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+  /** The peer came by the unix socket, which only the owner of the home directory can open. */
+  readonly trusted: boolean
+}
+type Ctx = Context<{ Bindings: Bindings }>
+export type Application = Hono<{ Bindings: Bindings }>
+
+export const apiPrefix = '/v1'
+
+/** The HTTP application over a table of routes. */
+export function createApplication(routes: readonly Route[], api: Api): Application {
+  const app: Application = new Hono()
+  for (const route of routes) {
+    const path = `${apiPrefix}${route.path.replaceAll(/\{(\w+)\}/g, ':$1')}`
+    app.on(route.method.toUpperCase(), path, (c) => serve(c, route, api))
+  }
+  app.notFound((c) => {
+    const call = watch(c, 'unknown', api)
+    return failed(c, guardFailure(c.env, api) ?? notFound(c), call.signal, api)
+  })
+  app.onError((error, c) => failed(c, error, undefined, api))
+  return app
+}
+
+const notFound = (c: Ctx): GibilError =>
+  new GibilError('not_found', `The API has no route ${c.env.incoming.method} ${c.req.path.slice(0, 200)}.`)
+
+async function serve(c: Ctx, route: Route, api: Api): Promise<Response> {
+  const { incoming: request, outgoing: response, trusted } = c.env
+  const call = watch(c, route.path, api)
+  try {
+    // hono answers HEAD with the GET handler, which would read whole files for nothing.
+    if (request.method === 'HEAD') throw notFound(c)
+    if (!trusted) {
+      checkPlace(request.headers)
+      if (!route.open) checkToken(request.headers, api.daemon.token)
+    }
+    if (!route.early) await api.daemon.ready
+    const raw = { params: c.req.param(), search: new URL(c.req.url).searchParams, request, response }
+    if (route.progress && wantsEvents(request.headers.accept)) {
+      await serveEvents(
+        response,
+        (onProgress) => route.invoke({ ...raw, signal: call.signal, onProgress }, api),
+        call,
+        api,
+      )
+      return RESPONSE_ALREADY_SENT
+    }
+    const result = await route.invoke({ ...raw, signal: call.signal, onProgress: ignore }, api)
+    if (result === written) return RESPONSE_ALREADY_SENT
+    if (route.answer.kind === 'json') return c.json(result, route.answer.status)
+    if (route.answer.kind === 'empty') return c.body(null, 204)
+    return RESPONSE_ALREADY_SENT
+  } catch (error) {
+    return failed(c, error, call.signal, api)
+  }
+}
+
+const ignore = (): void => undefined
+
+/** A long call as events. The status is 200 whatever comes: failures are an `error` event. */
+async function serveEvents(
+  response: ServerResponse,
+  work: (onProgress: (progress: Progress) => void) => Promise<unknown>,
+  call: { readonly signal: AbortSignal },
+  api: Api,
+): Promise<void> {
+  const events = openEventStream(response)
+  // Progress is told in order and never awaited by the work; it is small and its amount is bounded by the work itself.
+  let told = Promise.resolve()
+  const tell = (event: string, data: unknown): Promise<void> => {
+    told = told.then(() => events.send({ event, data }))
+    return told
+  }
+  try {
+    const result = await work((progress) => void tell('progress', progress))
+    await tell('result', result ?? null)
+  } catch (error) {
+    const known = asGibilError(error, call.signal)
+    report(known, api)
+    await tell('error', known.toBody())
+  } finally {
+    events.end()
+  }
+}
+
+function failed(c: Ctx, thrown: unknown, signal: AbortSignal | undefined, api: Api): Response {
+  const { outgoing: response } = c.env
+  const error = asGibilError(thrown, signal)
+  report(error, api)
+  if (response.headersSent) {
+    // Part of a stream is out: only breaking the connection tells the client that the rest is missing.
+    response.destroy(error)
+    return RESPONSE_ALREADY_SENT
+  }
+  const { status, headers, body } = errorAnswer(error)
+  return c.body(JSON.stringify(body), status as ContentfulStatusCode, headers)
+}
+
+function report(error: GibilError, api: Api): void {
+  if (error.code === 'internal' || error.code === 'driver_failed') api.log.error({ err: error }, 'a request failed')
+  else api.log.debug({ code: error.code, message: error.message }, 'a request was refused')
+}
+
+function guardFailure({ incoming, trusted }: Bindings, api: Api): unknown {
+  if (trusted) return undefined
+  try {
+    checkPlace(incoming.headers)
+    checkToken(incoming.headers, api.daemon.token)
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+/** Counts and logs a request when its response has ended, and aborts its work when the client leaves early. */
+function watch(c: Ctx, path: string, api: Api): { readonly signal: AbortSignal } {
+  const { incoming: request, outgoing: response } = c.env
+  const begin = performance.now()
+  const abort = new AbortController()
+  response.once('close', () => {
+    if (!response.writableFinished) {
+      abort.abort(new GibilError('cancelled', 'The client went away before its answer was finished.'))
+    }
+    const seconds = (performance.now() - begin) / 1000
+    api.metrics.request(request.method ?? '', path, response.statusCode, seconds)
+    api.log.debug(
+      { method: request.method, path, status: response.statusCode, ms: Math.round(seconds * 1000) },
+      'request',
+    )
+  })
+  return { signal: abort.signal }
+}

@@ -1,0 +1,64 @@
+/** The daemon as a process: reads its arguments, starts, and stops when it is told to. */
+import { enableCompileCache } from 'node:module'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { LogLevel } from './process/log.ts'
+
+const usage = `gibild: the daemon of Gibil
+
+  --home DIR        its state (default $GIBIL_HOME, else /var/lib/gibil as root, else ~/.gibil)
+  --port N          on 127.0.0.1 (default: any that is free)
+  --foreground      log to standard error instead of gibild.log in the home
+  --log-level NAME  fatal, error, warn, info, debug, trace or silent (default info)
+`
+const levels: readonly string[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] satisfies LogLevel[]
+const isLevel = (text: string): text is LogLevel => levels.includes(text)
+
+function defaultHome(): string {
+  return process.env['GIBIL_HOME'] || (process.getuid?.() === 0 ? '/var/lib/gibil' : join(homedir(), '.gibil'))
+}
+
+function fail(message: string): never {
+  process.stderr.write(`gibild: ${message}\n`)
+  process.exit(2)
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      options: {
+        home: { type: 'string' },
+        port: { type: 'string' },
+        foreground: { type: 'boolean', default: false },
+        'log-level': { type: 'string', default: 'info' },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    return fail(`${error instanceof Error ? error.message : error}\n${usage}`)
+  }
+}
+
+async function main(): Promise<void> {
+  const { home = defaultHome(), port, foreground, 'log-level': logLevel, help } = readArguments()
+  if (help) {
+    process.stdout.write(usage)
+    return
+  }
+  if (!isLevel(logLevel)) return fail(`"${logLevel}" is no log level`)
+  if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) return fail(`"${port}" is no port`)
+
+  // Not in the temporary directory, where Node would put it: others could write there what root then runs.
+  enableCompileCache(join(resolve(home), 'cache', 'node'))
+  const { runDaemon } = await import('./run-daemon.ts')
+  process.exitCode = await runDaemon({
+    home,
+    foreground,
+    logLevel,
+    ...(port === undefined ? {} : { port: Number(port) }),
+    ...(process.env['GIBIL_FAILPOINT'] ? { failpoint: process.env['GIBIL_FAILPOINT'] } : {}),
+  })
+}
+
+await main()

@@ -1,0 +1,11 @@
+import * as z from 'zod'
+
+/** Query parameters are text; these read what routes have in common. */
+export const offset = z.coerce.number().int().min(0)
+export const limit = (most: number) => z.coerce.number().int().min(1).max(most)
+export const flag = z.enum(['0', '1', 'true', 'false']).transform((value) => value === '1' || value === 'true')
+export const port = z.coerce.number().int().min(1).max(65_535)
+export const path = z.string().min(1).describe('absolute, starting with ~, or relative to the home directory')
+export const repeated = z
+  .union([z.string(), z.array(z.string())])
+  .transform((value) => (typeof value === 'string' ? [value] : value))

@@ -1,0 +1,30 @@
+import { GibilError } from '@gibil/contract'
+import { type DaemonOptions, startDaemon } from './start-daemon.ts'
+
+/**
+ * Runs a daemon until it is told to stop by SIGTERM, SIGINT or the API. Returns the exit status of the process. What nobody
+ * caught ends the process at once: its state is not to be trusted, and the next start finishes what was begun.
+ */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const say = (error: unknown): void => {
+    const known = GibilError.from(error)
+    process.stderr.write(`gibild: ${known.message}\n  next: ${known.hint}\n`)
+    if (known.code === 'internal')
+      process.stderr.write(`${known.cause instanceof Error ? known.cause.stack : known.stack}\n`)
+  }
+  try {
+    const daemon = await startDaemon(options)
+    const stop = (): void => void daemon.stop().catch(() => undefined)
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+    process.on('uncaughtException', (error) => {
+      daemon.log.fatal({ err: error }, 'not caught')
+      say(error)
+      process.exit(70)
+    })
+    await daemon.stopped
+    return 0
+  } catch (error) {
+    say(error)
+    return 1
+  }
+}

@@ -1,0 +1,2 @@
+import type { WebSocketHandler } from './upgrade.ts'
+export const exec: WebSocketHandler = async () => undefined

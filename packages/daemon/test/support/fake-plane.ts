@@ -1,0 +1,162 @@
+import { EventEmitter, on } from 'node:events'
+import type { Duplex, Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { type Box, type CreateBox, type Event, type Fleet, GibilError, type Status } from '@gibil/contract'
+import type { ControlPlane, CreateOptions } from '@gibil/core'
+
+/** A control plane in memory: boxes are records only, and `dial` says how boxd of each is reached. */
+export interface FakePlane extends ControlPlane {
+  readonly uploads: Map<string, Buffer>
+  readonly quietConnects: string[]
+  readonly waitingSignals: AbortSignal[]
+  /** Lets the creates of the image "slow" go on. */
+  release(): void
+  emit(event: Pick<Event, 'type' | 'boxId' | 'boxName'>): Event
+  finishSetup(ref: string, log: string): void
+}
+
+const base = {
+  shape: 'container',
+  provider: 'local',
+  image: 'base',
+  size: { cpu: 2, memoryMib: 4096, diskMib: 10_240 },
+  status: 'running',
+  readiness: 'ready',
+  failure: null,
+  user: 'agent',
+  envNames: [],
+  labels: {},
+  fleet: null,
+  network: 'internet',
+  address: '10.0.0.2',
+  ports: [],
+  repo: null,
+  lease: { ttlSeconds: 3600, expiresAt: null, idleSeconds: null, onExpire: 'destroy' },
+  createdAt: '2026-01-01T00:00:00.000Z',
+  startedAt: '2026-01-01T00:00:00.000Z',
+  lastActiveAt: null,
+  timings: [{ phase: 'start', ms: 21 }],
+} as const satisfies Omit<Box, 'id' | 'name'>
+
+export function createFakePlane(options: {
+  readonly dial?: (box: Box, signal?: AbortSignal) => Promise<Duplex>
+  readonly start?: () => Promise<void>
+}): FakePlane {
+  const boxes = new Map<string, Box>()
+  const logs = new Map<string, { text: string; done: boolean }>()
+  const kept: Event[] = []
+  const bus = new EventEmitter()
+  bus.setMaxListeners(0)
+  const uploads = new Map<string, Buffer>()
+  const quietConnects: string[] = []
+  const waitingSignals: AbortSignal[] = []
+  const held: (() => void)[] = []
+
+  const find = (ref: string): Box => {
+    const box = [...boxes.values()].find(({ id, name }) => id === ref || name === ref)
+    if (!box) throw new GibilError('box_not_found', `There is no box "${ref}".`)
+    return box
+  }
+  const put = (box: Box): Box => {
+    boxes.set(box.id, box)
+    return box
+  }
+  const to = (ref: string, status: Status): Box => put({ ...find(ref), status })
+  const emit: FakePlane['emit'] = (event) => {
+    const whole = { ...event, seq: kept.length + 1, at: '2026-01-01T00:00:00.000Z', data: {} }
+    kept.push(whole)
+    bus.emit('event', whole)
+    return whole
+  }
+
+  const create = async (input: CreateBox, { onProgress, signal }: CreateOptions = {}): Promise<Box> => {
+    const name = input.name ?? 'made-up'
+    if ([...boxes.values()].some((box) => box.name === name)) {
+      throw new GibilError('name_in_use', `Another box is called ${name}.`)
+    }
+    if (input.image === 'busy') {
+      throw new GibilError('busy', 'Enough for now.', { details: { retryAfterSeconds: 7 } })
+    }
+    onProgress?.({ phase: 'start', ms: 21 })
+    if (input.image === 'slow') {
+      if (signal) waitingSignals.push(signal)
+      await new Promise<void>((resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason))
+        held.push(resolve)
+      })
+    }
+    const id = `b${boxes.size + 1}`
+    logs.set(id, { text: '', done: false })
+    const box = put({ ...base, id, name, fleet: null })
+    emit({ type: 'box.created', boxId: id, boxName: name })
+    return box
+  }
+
+  return {
+    uploads,
+    quietConnects,
+    waitingSignals,
+    emit,
+    release: () => {
+      for (const resolve of held.splice(0)) resolve()
+    },
+    finishSetup: (ref, text) => void logs.set(find(ref).id, { text, done: true }),
+    start: options.start ?? (async () => undefined),
+    stop: async () => undefined,
+    create,
+    createFleet: async (input, createOptions) => {
+      const fleet: Fleet = { id: 'f1', boxes: [], failures: [] }
+      for (let index = 1; index <= input.count; index += 1) {
+        const box = await create({ name: `${input.name ?? 'f'}-${index}` }, createOptions)
+        fleet.boxes.push(put({ ...box, fleet: fleet.id }))
+      }
+      return fleet
+    },
+    wait: async (ref) => find(ref),
+    uploadRepo: async (ref: string, tar: Readable) => {
+      const box = find(ref)
+      uploads.set(box.id, await buffer(tar))
+      return box
+    },
+    get: async (ref) => find(ref),
+    list: async (filter) => [...boxes.values()].filter(({ fleet }) => !filter?.fleet || fleet === filter.fleet),
+    extend: async (ref) => find(ref),
+    pause: async (ref) => to(ref, 'paused'),
+    resume: async (ref) => to(ref, 'running'),
+    stopBox: async (ref) => to(ref, 'stopped'),
+    startBox: async (ref) => to(ref, 'running'),
+    destroy: async (ref) => {
+      const box = to(ref, 'destroyed')
+      boxes.delete(box.id)
+      return box
+    },
+    destroyFleet: async (fleet) => {
+      const own = [...boxes.values()].filter((box) => box.fleet === fleet)
+      if (own.length === 0) throw new GibilError('fleet_not_found', `No box belongs to ${fleet}.`)
+      for (const { id } of own) boxes.delete(id)
+      return own
+    },
+    connect: async (ref, signal, connectOptions) => {
+      const box = find(ref)
+      if (connectOptions?.quiet) quietConnects.push(box.id)
+      if (!options.dial) throw new GibilError('boxd_unreachable', 'This box has no boxd.')
+      return { box, stream: await options.dial(box, signal) }
+    },
+    setupLog: async (ref, offset, limit) => {
+      const { text, done } = logs.get(find(ref).id) ?? { text: '', done: true }
+      const part = text.slice(offset, offset + limit)
+      return { text: part, nextOffset: offset + part.length, done }
+    },
+    async *events({ afterSeq, boxId, signal }) {
+      const live = on(bus, 'event', { signal })
+      const wanted = (event: Event): boolean => boxId === undefined || event.boxId === boxId
+      if (afterSeq !== undefined) yield* kept.filter((event) => event.seq > afterSeq && wanted(event))
+      try {
+        for await (const [event] of live) if (wanted(event)) yield event
+      } catch (error) {
+        if (!signal.aborted) throw error
+      }
+    },
+    sweep: async () => ['b9'],
+  }
+}
