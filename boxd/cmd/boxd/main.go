@@ -1,0 +1,137 @@
+// Command boxd is the process inside every box: it runs commands and serves files, as PROTOCOL.md says.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"gibil.dev/boxd/internal/httpapi"
+	"gibil.dev/boxd/internal/jobs"
+	"gibil.dev/boxd/internal/users"
+)
+
+const version = "0.1.0"
+
+// maxProcs bounds the threads of boxd: its work is small, and a box with a tenth of a CPU may be on a machine with hundreds.
+const maxProcs = 4
+
+// openFiles is the soft limit that commands inherit. The Go runtime raises its own to the hard limit, and programs that
+// close every possible descriptor, or use select(2), are slow or wrong with that.
+const openFiles = 65_536
+
+const (
+	prSetChildSubreaper = 36 // linux/prctl.h
+	// terminateGrace is what processes get after SIGTERM to boxd itself.
+	terminateGrace = 5 * time.Second
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "boxd:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	fd := flag.Int("fd", -1, "serve on this inherited listening socket")
+	listen := flag.String("listen", "", "serve on unix:/path or tcp:address:port")
+	user := flag.String("user", "agent", "default user of commands")
+	showVersion := flag.Bool("version", false, "print the version")
+	flag.Parse()
+	if *showVersion {
+		fmt.Println(version)
+		return nil
+	}
+	listener, err := open(*fd, *listen)
+	if err != nil {
+		return err
+	}
+	prepare()
+	table := jobs.NewTable(users.System(), *user, true)
+	children := make(chan os.Signal, 1)
+	signal.Notify(children, syscall.SIGCHLD)
+	go func() {
+		for range children {
+			table.Reap()
+		}
+	}()
+	ended := make(chan struct{})
+	var once sync.Once
+	shutdown := func(grace time.Duration) {
+		go once.Do(func() {
+			table.Shutdown(grace)
+			close(ended)
+		})
+	}
+	handleSignals(shutdown)
+	api := &httpapi.API{Version: version, Jobs: table, Shutdown: shutdown}
+	failed := make(chan error, 1)
+	go func() { failed <- api.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ended:
+		return nil
+	}
+}
+
+// handleSignals makes SIGTERM a graceful shutdown. The others, which would end a Go program, are taken and dropped: setting them
+// to be ignored would pass on to every command.
+func handleSignals(shutdown func(time.Duration)) {
+	terminate := make(chan os.Signal, 1)
+	signal.Notify(terminate, syscall.SIGTERM)
+	go func() {
+		<-terminate
+		shutdown(terminateGrace)
+	}()
+	dropped := make(chan os.Signal, 1)
+	signal.Notify(dropped, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGUSR2,
+		syscall.SIGALRM, syscall.SIGIO, syscall.SIGPWR)
+}
+
+// open finds the listening socket. No process of the box may inherit it.
+func open(fd int, listen string) (net.Listener, error) {
+	switch {
+	case fd >= 0 && listen != "":
+		return nil, fmt.Errorf("give --fd or --listen, not both")
+	case fd >= 0:
+		syscall.CloseOnExec(fd)
+		file := os.NewFile(uintptr(fd), "listener")
+		defer file.Close()
+		return net.FileListener(file)
+	}
+	network, address, ok := strings.Cut(listen, ":")
+	if !ok || (network != "unix" && network != "tcp") {
+		return nil, fmt.Errorf("give --fd N, --listen unix:/path or --listen tcp:address:port")
+	}
+	if network == "unix" {
+		old := syscall.Umask(0o177)
+		defer syscall.Umask(old)
+	}
+	return net.Listen(network, address)
+}
+
+// prepare sets what this process and the commands it starts need.
+func prepare() {
+	if runtime.GOMAXPROCS(0) > maxProcs {
+		runtime.GOMAXPROCS(maxProcs)
+	}
+	debug.SetGCPercent(50)
+	// Orphans of commands come here, also where this is not process 1: otherwise they would outlive a shutdown.
+	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0)
+	syscall.Umask(0o022)
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil && limit.Cur > openFiles {
+		limit.Cur = openFiles
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	}
+}

@@ -1,0 +1,3 @@
+module gibil.dev/boxd
+
+go 1.19
