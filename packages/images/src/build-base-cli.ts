@@ -11,7 +11,12 @@ const store = await openImageStore({
   env: process.env,
   arch: process.arch,
   clock: { now: Date.now, after: () => () => undefined },
-  log: { info: () => undefined, warn: (facts, message) => say(`${message} ${JSON.stringify(facts)}`) },
+  log: {
+    debug: () => undefined,
+    info: () => undefined,
+    error: (facts, message) => say(`${message} ${JSON.stringify(facts)}`),
+    warn: (facts, message) => say(`${message} ${JSON.stringify(facts)}`),
+  },
   digestsInUse: async () => new Set(),
 })
 const started = performance.now()

@@ -19,6 +19,8 @@ export interface BuildStep {
   readonly network: BuildNetwork
   /** Files of the host to show in the step, read-only. */
   readonly files?: readonly { readonly source: string; readonly target: string; readonly executable?: boolean }[]
+  /** Empty folders for the time of the step, at these absolute paths. */
+  readonly scratch?: readonly string[]
   readonly onLine: (line: string) => void
   readonly signal?: AbortSignal | undefined
 }

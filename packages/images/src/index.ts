@@ -2,4 +2,4 @@
 export type { BuildNetwork, BuildNetworks, BuildRunner, BuildStep } from './build-runner.ts'
 export type { OperationOptions } from './progress.ts'
 export { createRuncRunner } from './runc-runner.ts'
-export { type ImageLog, type ImageStore, type ImageStoreOptions, openImageStore } from './store.ts'
+export { type ImageStore, type ImageStoreOptions, openImageStore } from './store.ts'

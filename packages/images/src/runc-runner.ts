@@ -8,6 +8,7 @@ import { parseJson, readIfThere } from './files.ts'
 import { overlayArguments } from './overlay.ts'
 import { buildSpec } from './runc-spec.ts'
 import { type HostEnv, runTool } from './tool.ts'
+import { makeFolder } from './unpack.ts'
 
 export interface RuncRunnerOptions {
   readonly env: HostEnv
@@ -75,14 +76,28 @@ export const createRuncRunner = (options: RuncRunnerOptions): BuildRunner => {
       await chmod(step.folder, 0o711)
       await writeFile(place('resolv.conf'), await resolvConfOf(step), { mode: 0o644 })
       await writeFile(place('hosts'), '127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\tbuild\n', { mode: 0o644 })
+      const scratch = (step.scratch ?? []).map((path, at) => ({
+        source: place(`scratch-${at}`),
+        target: path,
+        executable: true,
+        writable: true,
+      }))
+      for (const { source } of scratch) await makeFolder(source, 0o755)
+      // An overlay needs a layer below.
+      if (step.layers.length === 0) await makeFolder(place('nothing'), 0o755)
       const binds = [
         { source: place('resolv.conf'), target: '/etc/resolv.conf' },
         { source: place('hosts'), target: '/etc/hosts' },
         ...(step.files ?? []),
+        ...scratch,
       ]
       const spec = buildSpec({ step, rootfs: target, cgroup: `/${prefix}/${id}`, arch: options.arch, binds })
       await writeFile(place('config.json'), JSON.stringify(spec), { mode: 0o600 })
-      const { cwd, argv } = overlayArguments({ target, lower: step.layers, writable })
+      const { cwd, argv } = overlayArguments({
+        target,
+        lower: step.layers.length > 0 ? step.layers : [place('nothing')],
+        writable,
+      })
       const overlay = argv.at(5) ?? ''
       const log = ['--log', place('runc.log'), '--log-format', 'json']
       const runc = ['runc', '--root', place('runc'), ...log, 'run', '--bundle', step.folder, id]

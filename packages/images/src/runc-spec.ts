@@ -1,7 +1,7 @@
 import type { BuildNetwork, BuildStep } from './build-runner.ts'
 import { buildSeccomp } from './seccomp.ts'
 
-/** What Docker leaves to a container: enough for package managers, nothing for the kernel or the host's network. */
+/** What Docker leaves to a container but for making device nodes and raw packets: enough for package managers. */
 const capabilities = [
   'CAP_AUDIT_WRITE',
   'CAP_CHOWN',
@@ -9,7 +9,6 @@ const capabilities = [
   'CAP_FOWNER',
   'CAP_FSETID',
   'CAP_KILL',
-  'CAP_MKNOD',
   'CAP_NET_BIND_SERVICE',
   'CAP_SETFCAP',
   'CAP_SETGID',
@@ -44,13 +43,14 @@ interface Bind {
   readonly source: string
   readonly target: string
   readonly executable?: boolean
+  readonly writable?: boolean
 }
 
-const bind = ({ source, target, executable }: Bind) => ({
+const bind = ({ source, target, executable, writable }: Bind) => ({
   destination: target,
   source,
   type: 'bind',
-  options: ['bind', 'ro', 'nosuid', 'nodev', ...(executable ? [] : ['noexec'])],
+  options: ['bind', writable ? 'rw' : 'ro', 'nosuid', 'nodev', ...(executable ? [] : ['noexec'])],
 })
 
 export interface SpecOptions {

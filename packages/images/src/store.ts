@@ -1,10 +1,12 @@
 import type { Readable } from 'node:stream'
 import { type BuildImage, GibilError, type Image, type PruneResult, type PullImage } from '@gibil/contract'
-import type { Clock, ImageSource, ResolvedImage } from '@gibil/core'
+import type { Clock, ImageSource, Log, ResolvedImage } from '@gibil/core'
 import type * as z from 'zod'
 import { openBuildCache } from './build-cache.ts'
 import { buildRecipe } from './build-recipe.ts'
 import type { BuildNetworks, BuildRunner } from './build-runner.ts'
+import { buildDockerfile } from './dockerfile/build.ts'
+import { openContext } from './dockerfile/context.ts'
 import { collectGarbage, layersOf } from './garbage.ts'
 import { openImageHome } from './home.ts'
 import { importImage } from './import-image.ts'
@@ -21,12 +23,6 @@ import { createRuncRunner } from './runc-runner.ts'
 import type { HostEnv } from './tool.ts'
 import { openWorkspaces } from './workspace.ts'
 
-/** Structured logging, as pino does it. */
-export interface ImageLog {
-  info(facts: object, message: string): void
-  warn(facts: object, message: string): void
-}
-
 export interface ImageStoreOptions {
   /** `$GIBIL_HOME`; images are in its folder `images`. One process at a time opens a home to change it. */
   readonly home: string
@@ -37,7 +33,7 @@ export interface ImageStoreOptions {
   /** As `process.arch`. */
   readonly arch: string
   readonly clock: Clock
-  readonly log: ImageLog
+  readonly log: Log
   /** The digests that boxes mean, stopped ones too. */
   readonly digestsInUse: () => Promise<ReadonlySet<string>>
   /** What runs `RUN`; absent: runc. */
@@ -235,7 +231,17 @@ export const openImageStore = async (options: ImageStoreOptions): Promise<ImageS
         // One at a time: the second finds what the first has built.
         return recipeTurn(() => build(name, recipe, input.noCache ?? false, given))
       }
-      throw new GibilError('invalid_request', 'A build needs a recipe, or a context with a Dockerfile.')
+      if (context === undefined) {
+        throw new GibilError('invalid_request', 'A build needs the name of a recipe, or a context with a Dockerfile.')
+      }
+      return operation(given, async (one) =>
+        buildDockerfile(one, {
+          name,
+          context: await openContext(one, context, input.dockerfile),
+          args: input.args ?? {},
+          noCache: input.noCache ?? false,
+        }),
+      )
     },
     pull: async (input, given = {}) => {
       const name = checkName(input.name ?? input.reference)

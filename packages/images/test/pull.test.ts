@@ -1,11 +1,11 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { errorTable, GibilError } from '@gibil/contract'
+import { errorTable } from '@gibil/contract'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createRuncRunner, type ImageStore } from '../src/index.ts'
 import { credentials, type Registry, startRegistry } from './registry.ts'
-import { createTestStore, makeRootfs, run, type TestStore } from './tools.ts'
+import { createTestStore, failureOf, makeRootfs, run, type TestStore } from './tools.ts'
 
 const isRoot = process.getuid?.() === 0
 
@@ -41,16 +41,15 @@ const makeImage = async (folder: string): Promise<string> => {
 
 const push = async (image: string, target: string): Promise<void> => {
   const creds = `${credentials.username}:${credentials.password}`
-  await run('skopeo', ['--insecure-policy', 'copy', '--dest-creds', creds, '--dest-tls-verify=false', `oci:${image}:v1`, target])
-}
-
-const failure = async (work: Promise<unknown>): Promise<GibilError> => {
-  const error = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  )
-  if (!GibilError.is(error)) throw new Error(`expected a GibilError, got ${String(error)}`)
-  return error
+  await run('skopeo', [
+    '--insecure-policy',
+    'copy',
+    '--dest-creds',
+    creds,
+    '--dest-tls-verify=false',
+    `oci:${image}:v1`,
+    target,
+  ])
 }
 
 describe.skipIf(!isRoot)('pulling from a real registry', () => {
@@ -82,7 +81,13 @@ describe.skipIf(!isRoot)('pulling from a real registry', () => {
       { reference, plainHttp: true, ...credentials, name: 'tools' },
       { onProgress: ({ phase }) => phases.push(phase) },
     )
-    expect(image).toMatchObject({ name: 'tools', layers: 3, workdir: '/opt', user: 'agent', env: { GREETING: 'hello there' } })
+    expect(image).toMatchObject({
+      name: 'tools',
+      layers: 3,
+      workdir: '/opt',
+      user: 'agent',
+      env: { GREETING: 'hello there' },
+    })
     expect(phases).toContain('unpack')
 
     const { layers, env } = await store.resolve('tools')
@@ -100,7 +105,18 @@ describe.skipIf(!isRoot)('pulling from a real registry', () => {
       onLine: (line) => lines.push(line),
     })
     expect(result.exitCode).toBe(0)
-    expect(lines).toEqual(['hello there', '/opt:', 'old', 'setuid', '', '/opt/old:', 'b', '4755 0', '755 1000', '1000 10'])
+    expect(lines).toEqual([
+      'hello there',
+      '/opt:',
+      'old',
+      'setuid',
+      '',
+      '/opt/old:',
+      'b',
+      '4755 0',
+      '755 1000',
+      '1000 10',
+    ])
 
     const before = await test.readLayers()
     const other = await store.pull({ reference: `${registry.address}/team/same:v2`, plainHttp: true, ...credentials })
@@ -122,7 +138,7 @@ describe.skipIf(!isRoot)('pulling from a real registry', () => {
     ['a registry that is not there', () => ({ reference: '127.0.0.1:1/team/tools:v1' })],
     ['something that is no reference', () => ({ reference: 'Not A Reference', name: 'x' })],
   ])('refuses %s and leaves nothing', async (_, input) => {
-    const error = await failure(store.pull({ plainHttp: true, ...input() }))
+    const error = await failureOf(store.pull({ plainHttp: true, ...input() }))
     expect(error.code).toBe('image_pull_failed')
     expect(error.hint).not.toBe('')
     expect(JSON.stringify(error.toBody())).not.toContain(credentials.password)
@@ -131,7 +147,7 @@ describe.skipIf(!isRoot)('pulling from a real registry', () => {
   })
 
   it('says that a registry without TLS needs --plain-http', async () => {
-    const error = await failure(store.pull({ reference, ...credentials }))
+    const error = await failureOf(store.pull({ reference, ...credentials }))
     expect(error.code).toBe('image_pull_failed')
     expect(error.hint).toContain('--plain-http')
   })
@@ -139,7 +155,9 @@ describe.skipIf(!isRoot)('pulling from a real registry', () => {
   it('refuses a corrupted layer and leaves nothing', async () => {
     const blobs = join(registry.storage, 'docker/registry/v2/blobs/sha256')
     const paths = await Promise.all(
-      (await readdir(blobs)).map(async (two) => (await readdir(join(blobs, two))).map((id) => join(blobs, two, id, 'data'))),
+      (await readdir(blobs)).map(async (two) =>
+        (await readdir(join(blobs, two))).map((id) => join(blobs, two, id, 'data')),
+      ),
     )
     const sized = await Promise.all(paths.flat().map(async (path) => ({ path, size: (await stat(path)).size })))
     const largest = sized.sort((a, b) => b.size - a.size)[0]
@@ -149,7 +167,7 @@ describe.skipIf(!isRoot)('pulling from a real registry', () => {
     damaged[1000] = (damaged[1000] ?? 0) ^ 0xff
     await writeFile(largest.path, damaged)
     try {
-      const error = await failure(store.pull({ reference, plainHttp: true, ...credentials }))
+      const error = await failureOf(store.pull({ reference, plainHttp: true, ...credentials }))
       expect(error.code).toBe('image_pull_failed')
       expect(error.hint).toBe(errorTable.image_pull_failed.hint)
     } finally {

@@ -6,11 +6,30 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { GibilError } from '@gibil/contract'
 import { type ImageStore, type ImageStoreOptions, openImageStore } from '../src/index.ts'
 
 export const run = promisify(execFile)
 
-const programs = ['sh', 'cat', 'ls', 'id', 'cp', 'mkdir', 'rm', 'chmod', 'chown', 'touch', 'ln', 'stat', 'sleep', 'env', 'dd', 'mknod', 'mv']
+const programs = [
+  'sh',
+  'cat',
+  'ls',
+  'id',
+  'cp',
+  'mkdir',
+  'rm',
+  'chmod',
+  'chown',
+  'touch',
+  'ln',
+  'stat',
+  'sleep',
+  'env',
+  'dd',
+  'mknod',
+  'mv',
+]
 
 /** A root file system of programs of this host with the libraries that they need. */
 export const makeRootfs = async (folder: string): Promise<void> => {
@@ -32,6 +51,16 @@ export const makeRootfs = async (folder: string): Promise<void> => {
   await writeFile(join(folder, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nagent:x:1000:1000::/home/agent:/bin/sh\n')
   await writeFile(join(folder, 'etc/group'), 'root:x:0:\nagent:x:1000:\nwheel:x:10:agent\n')
   await run('chown', ['-R', '1000:1000', join(folder, 'home/agent')])
+}
+
+/** The error that work ends with. */
+export const failureOf = async (work: Promise<unknown>): Promise<GibilError> => {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  if (!GibilError.is(error)) throw new Error(`expected a GibilError, got ${String(error)}`)
+  return error
 }
 
 /** A folder of a tree as a tar stream. */
@@ -74,11 +103,12 @@ export const createTestStore = async (): Promise<TestStore> => {
         env: process.env,
         arch: process.arch,
         clock: { now: () => Date.now() + offset, after: () => () => undefined },
-        log: { info: () => undefined, warn: () => undefined },
+        log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
         digestsInUse: async () => used,
         ...options,
       }),
-    readLayers: async () => (await readdir(join(home, 'images/layers'))).filter((name) => !name.endsWith('.json')).sort(),
+    readLayers: async () =>
+      (await readdir(join(home, 'images/layers'))).filter((name) => !name.endsWith('.json')).sort(),
     leftovers: async () => {
       const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').filter((line) => line.includes(home))
       const temporary = await readdir(join(home, 'images/tmp'))

@@ -1,0 +1,29 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { withMerged } from '../overlay.ts'
+import type { Build } from './build.ts'
+import type { Stage } from './stage.ts'
+
+/** The file system that a stage has so far, for reading. */
+export const readStage = async <T>(
+  build: Pick<Build, 'operation'>,
+  stage: Stage,
+  folder: string,
+  use: (merged: string) => Promise<T>,
+): Promise<T> => {
+  const place = join(folder, 'read')
+  await mkdir(place, { recursive: true })
+  const layers = stage.layers.map(build.operation.layers.pathOf).reverse()
+  return withMerged({ layers, folder: place, writable: false, env: build.operation.env }, use)
+}
+
+/** The same, to be changed: what changes is in the folder's `upper`. */
+export const changeStage = async <T>(
+  build: Pick<Build, 'operation'>,
+  stage: Stage,
+  folder: string,
+  use: (merged: string) => Promise<T>,
+): Promise<T> => {
+  const layers = stage.layers.map(build.operation.layers.pathOf).reverse()
+  return withMerged({ layers, folder, writable: true, env: build.operation.env }, use)
+}
