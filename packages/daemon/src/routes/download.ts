@@ -1,13 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-
-/** Bytes that boxd sends, with what is known of them before they come. */
-export interface Download {
-  readonly status: 200 | 206
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: Readable
-}
+import type { Download } from '../boxd-api.ts'
 
 /** Passes bytes on as fast as the client takes them. When either side breaks off, so does the other. */
 export async function sendDownload({ status, headers, body }: Download, response: ServerResponse): Promise<void> {

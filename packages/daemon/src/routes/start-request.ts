@@ -1,7 +1,12 @@
 import { GibilError, type StartCommand } from '@gibil/contract'
+import type { StartRequest } from '../boxd-api.ts'
 
 /** What boxd is asked to start: a line becomes an argument of bash. Throws `invalid_request` unless exactly one form is given. */
-export function startRequest({ argv, command, ...rest }: StartCommand): { argv: string[] } & typeof rest {
+export function startRequest<T extends StartCommand>({
+  argv,
+  command,
+  ...rest
+}: T): Omit<T, 'argv' | 'command'> & StartRequest {
   if ((argv === undefined) === (command === undefined)) {
     throw new GibilError('invalid_request', 'A command needs either argv or command, and not both.')
   }

@@ -11,9 +11,13 @@ export function sendBinary(socket: WebSocket, message: Uint8Array): Promise<void
     return undefined
   }
   return new Promise((resolve) => {
-    socket.send(message, () => resolve())
-    // A socket that dies while it is full never calls back for what it still held.
-    socket.once('close', () => resolve())
+    // A socket that dies while it is full need not call back for what it still held.
+    const done = (): void => {
+      socket.off('close', done)
+      resolve()
+    }
+    socket.once('close', done)
+    socket.send(message, done)
   })
 }
 

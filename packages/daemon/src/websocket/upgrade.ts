@@ -27,7 +27,8 @@ export interface WebSockets {
   close(): void
 }
 
-const keepAliveMs = 30_000
+/** A client that is gone may be noticed only by writing to it, when it is not read at the moment. */
+const pingEveryMs = 30_000
 /** For the client to answer that it has seen the end. */
 const closeGraceMs = 1000
 
@@ -41,11 +42,15 @@ export function createWebSockets(handlers: ReadonlyMap<string, WebSocketHandler>
     maxPayload: maxFrameBytes + 1,
   })
 
+  const pings = setInterval(() => {
+    for (const client of upgrader.clients) client.ping()
+  }, pingEveryMs).unref()
+
   const serve = async (request: IncomingMessage, socket: Duplex, head: Buffer, trusted: boolean): Promise<void> => {
     const abort = new AbortController()
     const cancel = (): void => abort.abort(new GibilError('cancelled', 'The client went away.'))
     socket.once('close', cancel)
-    if (socket instanceof Socket) socket.setKeepAlive(true, keepAliveMs).setNoDelay(true)
+    if (socket instanceof Socket) socket.setNoDelay(true)
     let accepted = false
     try {
       const url = new URL(request.url ?? '/', 'http://localhost')
@@ -87,6 +92,7 @@ export function createWebSockets(handlers: ReadonlyMap<string, WebSocketHandler>
       })
     },
     close() {
+      clearInterval(pings)
       for (const client of upgrader.clients) {
         client.close(1001, 'the daemon stops')
         setTimeout(() => client.terminate(), closeGraceMs).unref()

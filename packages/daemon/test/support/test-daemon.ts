@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { type IncomingMessage, type RequestOptions, request } from 'node:http'
+import { type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -13,6 +13,8 @@ export interface TestDaemon extends AsyncDisposable {
   readonly daemon: RunningDaemon
   call(method: string, path: string, options?: CallOptions): Promise<Answer>
   open(method: string, path: string, options?: CallOptions): Promise<IncomingMessage>
+  /** Breaks every request that has no answer yet. */
+  dropRequests(): void
 }
 
 export interface CallOptions {
@@ -70,6 +72,7 @@ export async function startTestDaemon(
   }
   const daemon = await startDaemon({ home, logLevel: 'silent', compose: async () => parts, ...options })
 
+  const running = new Set<ClientRequest>()
   const open: TestDaemon['open'] = (method, path, { body, raw, headers = {}, tcp } = {}) => {
     const where: RequestOptions = tcp
       ? { host: '127.0.0.1', port: new URL(daemon.url).port }
@@ -78,6 +81,8 @@ export async function startTestDaemon(
     return new Promise((resolve, reject) => {
       const outgoing = request({ ...where, method, path: `/v1${path}`, headers: { ...json, ...headers } }, resolve)
       outgoing.on('error', reject)
+      outgoing.on('response', () => running.delete(outgoing))
+      running.add(outgoing)
       if (raw !== undefined && typeof raw !== 'string' && !Buffer.isBuffer(raw)) raw.pipe(outgoing)
       else outgoing.end(raw ?? (body === undefined ? undefined : JSON.stringify(body)))
     })
@@ -87,6 +92,9 @@ export async function startTestDaemon(
     home,
     daemon,
     open,
+    dropRequests: () => {
+      for (const outgoing of running) outgoing.destroy()
+    },
     async call(method, path, callOptions) {
       const response = await open(method, path, callOptions)
       const text = (await buffer(response)).toString('utf8')
