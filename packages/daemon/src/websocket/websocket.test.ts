@@ -116,6 +116,8 @@ describe('exec', () => {
     await sleep(100)
     expect(socket.bufferedAmount).toBe(waiting)
     socket.terminate()
+    boxd.hear()
+    await expect.poll(() => boxd.open()).toBe(0)
   })
 
   test('a client that leaves lets go of the channel', async () => {

@@ -9,6 +9,8 @@ export interface FakeBoxd {
   flooded(): number
   /** Frames that the last command got. */
   readonly received: Frame[]
+  /** Lets the commands "deaf" take their input. */
+  hear(): void
   /** How many channels are open. */
   open(): number
 }
@@ -32,6 +34,7 @@ const exit = (exitCode: number): Frame =>
 
 export function createFakeBoxd(): FakeBoxd {
   const received: Frame[] = []
+  const hearing = Promise.withResolvers<void>()
   let flooded = 0
   let open = 0
 
@@ -78,7 +81,7 @@ export function createFakeBoxd(): FakeBoxd {
     return {
       [Symbol.asyncIterator]: () => frames,
       async send(type, payload) {
-        if (request.argv[0] === 'deaf') await closed.promise
+        if (request.argv[0] === 'deaf') await hearing.promise
         received.push({ type, payload: Buffer.from(payload) })
         wake.resolve()
         wake = Promise.withResolvers()
@@ -133,5 +136,5 @@ export function createFakeBoxd(): FakeBoxd {
     ports: missing,
     metrics: missing,
   }
-  return { api, received, flooded: () => flooded, open: () => open }
+  return { api, received, hear: hearing.resolve, flooded: () => flooded, open: () => open }
 }
