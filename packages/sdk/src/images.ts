@@ -37,7 +37,8 @@ export function createImages(transport: Transport): Images {
       if (context === undefined)
         return callWithProgress(transport, Image, 'POST', '/images/build', { body: request, ...options })
       const { args, noCache, ...plain } = request
-      const query = { ...plain, args: args && JSON.stringify(args), noCache: noCache ? 1 : undefined }
+      const arg = Object.entries(args ?? {}).map(([name, value]) => `${name}=${value}`)
+      const query = { ...plain, arg, noCache: noCache ? 1 : undefined }
       const raw = tarStream(walkTree(context, { ignoreFiles: ['.dockerignore'], signal: options.signal }))
       return callWithProgress(transport, Image, 'POST', '/images/build', { query, raw, headers: tarType, ...options })
     },

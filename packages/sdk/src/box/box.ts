@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream'
 import { Box, Metrics, OpenPort, RunResult, SetupLogPage, type TtySize, type Wait } from '@gibil/contract'
 import * as z from 'zod'
-import { callWithProgress } from '../connect/sse.ts'
-import type { Transport } from '../connect/transport.ts'
+import { callWithProgress, readEvents } from '../connect/sse.ts'
+import { errorOf, parseAnswer, type Transport } from '../connect/transport.ts'
 import type { LongCallOptions } from '../images.ts'
 import { createPull, type PullApi } from '../repo/pull.ts'
 import { type PushOptions, type PushResult, pushTree } from '../repo/push.ts'
@@ -57,6 +57,9 @@ export interface BoxHandle {
     options?: Cancel & { readonly offset?: number | undefined; readonly limit?: number | undefined },
   ): Promise<SetupLogPage>
 
+  /** What set-up prints as it comes, from a byte offset on, until it has ended. */
+  followLog(options?: Cancel & { readonly offset?: number | undefined }): AsyncIterable<SetupLogPage>
+
   /** Runs to the end. An exit code other than 0 is a result, no error, unless `check` is set. */
   run(command: Command, options?: RunOptions): Promise<RunResult>
   /** Runs with live output; comes back by itself after the connection dropped. */
@@ -109,6 +112,13 @@ export function createBoxHandle(transport: Transport, ref: string, known?: Box):
     wait: async (until, options = {}) =>
       keep(await callWithProgress(transport, Box, 'GET', `${path}/wait`, { query: { for: until }, ...options })),
     log: ({ signal, ...query } = {}) => transport.call(SetupLogPage, 'GET', `${path}/log`, { query, signal }),
+
+    async *followLog({ signal, ...query } = {}) {
+      for await (const event of readEvents(transport, 'GET', `${path}/log/follow`, { query, signal })) {
+        if (event.event === 'log') yield parseAnswer(SetupLogPage, event.data, 'log/follow')
+        else if (event.event === 'error') throw errorOf(500, event.data)
+      }
+    },
 
     async run(command, { stdin, maxOutputBytes, check, signal, ...options } = {}) {
       const body = {

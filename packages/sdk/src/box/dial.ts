@@ -1,14 +1,44 @@
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
+import { GibilError } from '@gibil/contract'
 import type { Transport } from '../connect/transport.ts'
 import { openWebSocket } from '../connect/websocket.ts'
 
-/** A TCP connection to a port in the box. Ending one side leaves the other open, as with TCP. */
+const chunkBytes = 256 * 1024
+
+/** A TCP connection to a port in the box. Ending one side leaves the other open, as with TCP; an empty message says so. */
 export async function dialPort(transport: Transport, box: string, port: number, signal?: AbortSignal): Promise<Duplex> {
   const socket = await openWebSocket(transport, `${box}/dial`, { query: { port }, signal })
-  const { createWebSocketStream } = await import('ws')
-  const stream = createWebSocketStream(socket, { readableObjectMode: false })
-  const abort = (): void => void stream.destroy()
-  signal?.addEventListener('abort', abort, { once: true })
-  stream.once('close', () => signal?.removeEventListener('abort', abort))
+  let theirsEnded = false
+  const stream = new Duplex({
+    allowHalfOpen: true,
+    ...(signal ? { signal } : {}),
+    read: () => socket.resume(),
+    write(chunk: Buffer, _encoding, callback) {
+      if (chunk.length === 0) return callback()
+      for (let at = 0; at < chunk.length; at += chunkBytes) {
+        const last = at + chunkBytes >= chunk.length
+        socket.send(chunk.subarray(at, at + chunkBytes), last ? (error) => callback(error ?? null) : undefined)
+      }
+    },
+    final(callback) {
+      socket.send(new Uint8Array(), (error) => callback(error ?? null))
+    },
+    destroy(error, callback) {
+      socket.terminate()
+      callback(error)
+    },
+  })
+  socket.on('message', (data: Buffer) => {
+    if (data.length === 0) {
+      theirsEnded = true
+      stream.push(null)
+    } else if (!stream.push(data)) socket.pause()
+  })
+  socket.once('close', (code: number) => {
+    if (code === 1000 || theirsEnded) {
+      if (!theirsEnded) stream.push(null)
+      stream.end()
+    } else stream.destroy(new GibilError('interrupted', `The connection to port ${port} of the box was lost.`))
+  })
   return stream
 }

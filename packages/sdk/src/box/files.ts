@@ -35,7 +35,8 @@ export interface Files {
   stream(path: string, options?: ReadOptions): Promise<Readable>
   /** Replaces the file at once, never half; parents are made. */
   write(path: string, data: FileData, options?: WriteOptions): Promise<FileInfo>
-  stat(path: string, options?: Cancel): Promise<FileInfo>
+  /** With `follow: false`, of a symlink itself. */
+  stat(path: string, options?: Cancel & { readonly follow?: boolean }): Promise<FileInfo>
   /** Sorted by path; `depth` 1 by default. */
   list(path: string, options?: Cancel & { readonly depth?: number | undefined }): Promise<FileInfo[]>
   exists(path: string, options?: Cancel): Promise<boolean>
@@ -87,8 +88,8 @@ export function createFiles(transport: Transport, box: () => string): Files {
     return Buffer.concat(chunks)
   }
 
-  const stat: Files['stat'] = (path, options = {}) =>
-    transport.call(FileInfo, 'GET', files('/stat'), { query: { path }, signal: options.signal })
+  const stat: Files['stat'] = (path, { follow, signal } = {}) =>
+    transport.call(FileInfo, 'GET', files('/stat'), { query: { path, follow }, signal })
 
   return {
     read,

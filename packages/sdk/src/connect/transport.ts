@@ -1,5 +1,4 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { GibilError } from '@gibil/contract'
@@ -7,6 +6,9 @@ import type * as z from 'zod'
 import { connectionError } from './failure.ts'
 import { type ConnectOptions, type Endpoint, locate } from './locate.ts'
 import { connectUnix } from './socket-path.ts'
+
+// An `import` of node:http reads every export of it, and so loads the fetch of Node: 25 ms at each start of the CLI.
+const http = process.getBuiltinModule('node:http')
 
 export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
@@ -51,9 +53,11 @@ export function apiPath(endpoint: Endpoint, path: string, query: Query = {}): st
 export const authorization = (endpoint: Endpoint): Record<string, string> =>
   endpoint.kind === 'http' && endpoint.token ? { authorization: `Bearer ${endpoint.token}` } : {}
 
+const https = () => process.getBuiltinModule('node:https')
+
 export function createTransport(options: ConnectOptions = {}): Transport {
   let located: Promise<Endpoint> | undefined
-  let agent: HttpAgent | undefined
+  let agent: Agent | undefined
 
   const endpoint = (): Promise<Endpoint> => {
     located ??= locate(options)
@@ -66,7 +70,8 @@ export function createTransport(options: ConnectOptions = {}): Transport {
     const response = await exchange(target, agent, method, path, call).catch((error: unknown) => {
       // A daemon that was started again may have another socket or address.
       located = undefined
-      throw connectionError(error, target, call.signal)
+      agent = undefined
+      throw error instanceof LocalBodyError ? error.cause : connectionError(error, target, call.signal)
     })
     if ((response.statusCode ?? 500) < 400) return response
     const body = await readAll(response, maxErrorBytes, target, call.signal).catch(() => Buffer.alloc(0))
@@ -92,18 +97,28 @@ export function createTransport(options: ConnectOptions = {}): Transport {
   }
 }
 
-function createAgent(endpoint: Endpoint): HttpAgent {
+function createAgent(endpoint: Endpoint): Agent {
   const settings = { keepAlive: true, maxFreeSockets: 8 }
   if (endpoint.kind === 'http')
-    return endpoint.url.protocol === 'https:' ? new HttpsAgent(settings) : new HttpAgent(settings)
-  const agent = new HttpAgent(settings)
+    return endpoint.url.protocol === 'https:' ? new (https().Agent)(settings) : new http.Agent(settings)
+  const agent = new http.Agent(settings)
   agent.createConnection = () => connectUnix(endpoint.path)
   return agent
 }
 
-function exchange(
+/** What failed was the reading of a body on this side, not the connection. */
+class LocalBodyError extends Error {}
+
+/** A kept connection that the daemon closed at the very moment of its use: asking again is safe for these. */
+const repeatable = (method: Method, error: unknown): boolean =>
+  (method === 'GET' || method === 'DELETE') &&
+  error instanceof Error &&
+  'code' in error &&
+  (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+
+async function exchange(
   endpoint: Endpoint,
-  agent: HttpAgent,
+  agent: Agent,
   method: Method,
   path: string,
   call: CallOptions,
@@ -116,21 +131,42 @@ function exchange(
   }
   if (call.body !== undefined) headers['content-type'] = 'application/json'
   if (payload instanceof Uint8Array) headers['content-length'] = payload.byteLength
+  const options: RequestOptions = {
+    agent,
+    method,
+    path: apiPath(endpoint, path, call.query),
+    headers,
+    ...(endpoint.kind === 'http' ? { host: endpoint.url.hostname, port: endpoint.url.port } : { host: 'localhost' }),
+    ...(call.signal ? { signal: call.signal } : {}),
+  }
+  const request = endpoint.kind === 'http' && endpoint.url.protocol === 'https:' ? https().request : http.request
+  try {
+    return await send(request(options), payload)
+  } catch (error) {
+    if (error instanceof StaleConnection && repeatable(method, error.cause)) return send(request(options), payload)
+    throw error instanceof StaleConnection ? error.cause : error
+  }
+}
 
+class StaleConnection extends Error {}
+
+function send(request: ClientRequest, payload: Uint8Array | Readable | undefined): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const request = (endpoint.kind === 'http' && endpoint.url.protocol === 'https:' ? httpsRequest : httpRequest)({
-      agent,
-      method,
-      path: apiPath(endpoint, path, call.query),
-      headers,
-      ...(endpoint.kind === 'http' ? { host: endpoint.url.hostname, port: endpoint.url.port } : { host: 'localhost' }),
-      ...(call.signal ? { signal: call.signal } : {}),
-    })
+    let bodyFailed = false
     request.once('response', resolve)
-    request.once('error', reject)
-    if (payload === undefined || payload instanceof Uint8Array) request.end(payload)
-    // The daemon may answer (and refuse) before it has read a body to its end; its answer counts, not the broken pipe.
-    else pipeline(payload, request).catch((error: unknown) => setImmediate(reject, error))
+    request.once('error', (cause) => {
+      if (bodyFailed) reject(new LocalBodyError('body', { cause }))
+      else reject(request.reusedSocket ? new StaleConnection('stale', { cause }) : cause)
+    })
+    if (payload === undefined || payload instanceof Uint8Array) {
+      request.end(payload)
+      return
+    }
+    payload.once('error', () => {
+      bodyFailed = true
+    })
+    // How it ends is told by the response, or by the error of the request.
+    pipeline(payload, request).catch(() => undefined)
   })
 }
 

@@ -1,0 +1,32 @@
+import type { Command } from 'commander'
+import type { Cli } from '../context.ts'
+import { imageVerbs } from '../image-verbs.ts'
+import { collect } from '../options/parse.ts'
+import { action, withCommonOptions } from '../session.ts'
+
+export function define(command: Command, cli: Cli): void {
+  const sub = (name: string, summary: string): Command =>
+    withCommonOptions(command.command(name).description(summary).exitOverride())
+  sub('list', 'List images.').alias('ls').option('-q, --quiet', 'only the names').action(action(cli, imageVerbs.list))
+  sub('build', 'Build an image of a recipe of Gibil, or of a Dockerfile.')
+    .argument('[context]', 'directory with the Dockerfile')
+    .option('--name <name>', 'name of the image (default: that of the recipe or directory)')
+    .option('--recipe <recipe>', 'such as base')
+    .option('-f, --dockerfile <file>', 'path in the context (default Dockerfile)')
+    .option('--build-arg <KEY=value>', 'build argument; repeat it for more', collect)
+    .option('--no-cache', 'do every step anew')
+    .action(action(cli, imageVerbs.build))
+  sub('pull', 'Pull an image from a registry.')
+    .argument('<reference>', 'such as alpine:3.20 or ghcr.io/you/image@sha256:…')
+    .option('--name <name>', 'name here (default: the reference)')
+    .option('--plain-http', 'the registry has no TLS')
+    .option('--username <name>', 'for the registry')
+    .option('--password-stdin', 'read the password from stdin')
+    .action(action(cli, imageVerbs.pull))
+  sub('import', 'Make an image of a tarball of a root filesystem.')
+    .argument('<file>', 'a tar file, or - for stdin')
+    .requiredOption('--name <name>', 'name of the image')
+    .action(action(cli, imageVerbs.import))
+  sub('rm', 'Remove images.').alias('remove').argument('<name...>', 'names').action(action(cli, imageVerbs.remove))
+  sub('prune', 'Remove layers and leftovers that no image uses.').action(action(cli, imageVerbs.prune))
+}

@@ -1,0 +1,133 @@
+import { access } from 'node:fs/promises'
+import { GibilError } from '@gibil/sdk'
+import type { Command } from 'commander'
+import { configPaths, readConfig, writeConfig } from '../config/config.ts'
+import { Config, type Defaults } from '../config/schema.ts'
+import type { Cli } from '../context.ts'
+import { duration, mebibytes, positiveNumber } from '../options/parse.ts'
+import { action, type Session, withCommonOptions } from '../session.ts'
+
+interface Flags
+  extends Partial<
+    Record<
+      'image' | 'shape' | 'size' | 'cpu' | 'memory' | 'disk' | 'ttl' | 'idle' | 'onExpire' | 'user' | 'network',
+      string
+    >
+  > {
+  readonly global?: boolean
+  readonly yes?: boolean
+}
+
+export function define(command: Command, cli: Cli): void {
+  withCommonOptions(command)
+    .option(
+      '--global',
+      'write ~/.config/gibil/config.yml, which holds for every daemon, instead of the one in its home',
+    )
+    .option('--image <image>', 'image of a box')
+    .option('--shape <shape>', 'container, microvm or vm')
+    .option('--size <size>', 'small, medium or large')
+    .option('--cpu <n>', 'cpus')
+    .option('--memory <amount>', 'such as 4G')
+    .option('--disk <amount>', 'such as 10G')
+    .option('--ttl <time>', 'time to live')
+    .option('--idle <time>', 'idle limit')
+    .option('--on-expire <action>', 'destroy, stop or pause')
+    .option('--user <user>', 'user of commands')
+    .option('--network <policy>', 'internet, lan or none')
+    .option('-y, --yes', 'ask nothing')
+    .action(action(cli, init))
+}
+
+async function init(session: Session, flags: Flags): Promise<void> {
+  const paths = configPaths(session)
+  const path = flags.global ? paths.user : paths.home
+  const before = (await readConfig(path))?.defaults ?? {}
+  const {
+    global: _global,
+    yes,
+    home: _home,
+    json: _json,
+    ...given
+  } = flags as Flags & { home?: string; json?: boolean }
+  const interactive =
+    !yes &&
+    !session.json &&
+    Object.keys(given).length === 0 &&
+    session.stdin.isTTY === true &&
+    session.stderr.isTTY === true
+  const answers = interactive ? await ask(session, before) : given
+  const config = check({ ...before, ...answers })
+  await writeConfig(path, config)
+  session.emit({ path, ...config }, `${path}\n`)
+  session.note(`${session.colors.green('✓')} written\n  next: gibil create --name w\n`)
+  if (!flags.global && (await exists(paths.user)))
+    session.note(`  ${paths.user} holds too, where this one says nothing.\n`)
+}
+
+/** The file must be readable by `create` afterwards, so the values are checked as `create` checks them. */
+function check(defaults: unknown): Config {
+  const parsed = Config.safeParse({ defaults })
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    throw new GibilError('invalid_request', `${issue?.path.slice(1).join('.')}: ${issue?.message}`)
+  }
+  const { ttl, idle, cpu, memory, disk } = parsed.data.defaults ?? {}
+  if (ttl !== undefined) duration(String(ttl), { none: true })
+  if (idle !== undefined) duration(String(idle))
+  if (cpu !== undefined) positiveNumber(String(cpu), 'a number of cpus')
+  if (memory !== undefined) mebibytes(String(memory))
+  if (disk !== undefined) mebibytes(String(disk))
+  return parsed.data
+}
+
+async function ask(session: Session, before: Defaults): Promise<Defaults> {
+  const { group, intro, outro, select, text } = await import('@clack/prompts')
+  const output = session.stderr
+  intro('Defaults for new boxes', { output })
+  const answers = await group(
+    {
+      image: () => text({ message: 'Image', initialValue: before.image ?? 'base', output }),
+      size: () =>
+        select({
+          message: 'Size',
+          initialValue: before.size ?? 'small',
+          output,
+          options: [
+            { value: 'small' as const, label: 'small', hint: '2 cpu, 4 GiB' },
+            { value: 'medium' as const, label: 'medium', hint: '4 cpu, 8 GiB' },
+            { value: 'large' as const, label: 'large', hint: '8 cpu, 16 GiB' },
+          ],
+        }),
+      ttl: () =>
+        text({
+          message: 'Time to live',
+          initialValue: String(before.ttl ?? '60m'),
+          output,
+          validate: (value) => complaint(() => duration(value ?? '', { none: true })),
+        }),
+    },
+    {
+      onCancel: () => {
+        throw new GibilError('cancelled', 'Nothing was written.', { hint: 'Run `gibil init` again, or give flags.' })
+      },
+    },
+  )
+  outro('Flags of `gibil create` override these.', { output })
+  return answers
+}
+
+function complaint(parse: () => unknown): string | undefined {
+  try {
+    parse()
+    return undefined
+  } catch (error) {
+    return GibilError.from(error).message
+  }
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )

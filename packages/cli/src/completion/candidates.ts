@@ -1,0 +1,127 @@
+import { Gibil } from '@gibil/sdk'
+import type { Argument, Command, Option } from 'commander'
+import { createProgram } from '../cli.ts'
+import { clean } from '../output/text.ts'
+import { findVerb, verbs } from '../registry.ts'
+import type { Session } from '../session.ts'
+
+export interface Candidate {
+  readonly value: string
+  readonly summary?: string
+}
+
+/** A shell that waits for a daemon is worse than one that completes nothing. */
+const daemonDeadlineMs = 700
+
+/** Values that an option or argument takes, by its placeholder. */
+const fixed: Readonly<Record<string, readonly string[]>> = {
+  size: ['small', 'medium', 'large'],
+  shape: ['container', 'microvm', 'vm'],
+  policy: ['internet', 'lan', 'none'],
+  action: ['destroy', 'stop', 'pause'],
+  state: ['created', 'running', 'ready'],
+  signal: ['TERM', 'INT', 'HUP', 'KILL', 'QUIT', 'USR1', 'USR2', 'STOP', 'CONT'],
+}
+
+/** What may stand where the last word is being typed. An empty answer leaves the word to the shell, which knows files. */
+export async function candidates(words: readonly string[], session: Session): Promise<Candidate[]> {
+  const typed = words.at(-1) ?? ''
+  const before = words.slice(0, -1)
+  if (before.includes('--')) return []
+  const at = before.findIndex((word, index) => !word.startsWith('-') && before[index - 1] !== '--home')
+  if (at === -1) return before.at(-1) === '--home' ? [] : matching(typed, verbCandidates(typed))
+  const verb = findVerb(before[at] ?? '')
+  if (!verb) return []
+  const program = await createProgram(verb, session)
+  let command = program.commands.find((known) => known.name() === verb.name)
+  let rest = before.slice(at + 1)
+  if (!command) return []
+  if (command.commands.length > 0) {
+    const inner = command.commands.find((known) => known.name() === rest[0] || known.aliases().includes(rest[0] ?? ''))
+    if (!inner)
+      return matching(
+        typed,
+        command.commands.map((known) => ({ value: known.name(), summary: known.description() })),
+      )
+    command = inner
+    rest = rest.slice(1)
+  }
+  return matching(typed, await ofCommand(command, rest, typed, homeOf(before), session))
+}
+
+const matching = (typed: string, found: readonly Candidate[]): Candidate[] =>
+  found.filter(({ value }) => value.startsWith(typed))
+
+const verbCandidates = (typed: string): Candidate[] =>
+  typed.startsWith('-')
+    ? [{ value: '--help' }, { value: '--version' }, { value: '--home' }]
+    : verbs.filter((verb) => !verb.hidden).map(({ name, summary }) => ({ value: name, summary }))
+
+function homeOf(words: readonly string[]): string | undefined {
+  const at = words.lastIndexOf('--home')
+  return at === -1 ? words.find((word) => word.startsWith('--home='))?.slice('--home='.length) : words[at + 1]
+}
+
+async function ofCommand(
+  command: Command,
+  rest: readonly string[],
+  typed: string,
+  home: string | undefined,
+  session: Session,
+): Promise<Candidate[]> {
+  const previous = optionNamed(command, rest.at(-1))
+  if (previous && takesValue(previous)) return values(placeholder(previous.flags), previous.long ?? '', home, session)
+  if (typed.startsWith('-')) {
+    return command.options.map((option) => ({
+      value: option.long ?? option.flags,
+      summary: option.description,
+    }))
+  }
+  const argument = argumentAt(command, operandsIn(command, rest))
+  if (!argument) return []
+  return values(argument.name(), command.name(), home, session)
+}
+
+const optionNamed = (command: Command, word: string | undefined): Option | undefined =>
+  command.options.find((option) => word !== undefined && (option.long === word || option.short === word))
+
+const takesValue = (option: Option): boolean => option.required || option.optional
+const placeholder = (flags: string): string => /[<[]([^>\]]+)[>\]]/.exec(flags)?.[1] ?? ''
+
+function operandsIn(command: Command, words: readonly string[]): number {
+  let count = 0
+  for (const [index, word] of words.entries()) {
+    const previous = optionNamed(command, words[index - 1])
+    if (!word.startsWith('-') && !(previous && takesValue(previous))) count += 1
+  }
+  return count
+}
+
+function argumentAt(command: Command, index: number): Argument | undefined {
+  const known = command.registeredArguments
+  const last = known.at(-1)
+  return known[index] ?? (last?.variadic ? last : undefined)
+}
+
+async function values(name: string, owner: string, home: string | undefined, session: Session): Promise<Candidate[]> {
+  const listed = fixed[name]
+  if (listed) return listed.map((value) => ({ value }))
+  if (name === 'shell') return ['bash', 'zsh', 'fish'].map((value) => ({ value }))
+  const ask = asks[name === 'name' && owner === 'rm' ? 'image' : owner === 'cp' ? 'place' : name]
+  if (!ask) return []
+  await using gibil = Gibil.connect({ home, env: session.env })
+  return ask(gibil, AbortSignal.timeout(daemonDeadlineMs)).catch(() => [])
+}
+
+const boxes = async (gibil: Gibil, signal: AbortSignal): Promise<Candidate[]> =>
+  (await gibil.list({ signal })).map((box) => ({
+    value: clean(box.name),
+    summary: `${box.status} ${clean(box.image)}`,
+  }))
+
+const asks: Readonly<Record<string, (gibil: Gibil, signal: AbortSignal) => Promise<Candidate[]>>> = {
+  box: boxes,
+  place: async (gibil, signal) => (await boxes(gibil, signal)).map(({ value }) => ({ value: `${value}:` })),
+  image: async (gibil, signal) =>
+    (await gibil.images.list({ signal })).map((image) => ({ value: clean(image.name), summary: clean(image.source) })),
+}

@@ -1,0 +1,27 @@
+import * as z from 'zod'
+
+const amount = z.union([z.string(), z.number()])
+
+/** Defaults for `create`, which flags override. */
+export const Defaults = z
+  .strictObject({
+    image: z.string(),
+    shape: z.enum(['container', 'microvm', 'vm']),
+    size: z.enum(['small', 'medium', 'large']),
+    cpu: amount,
+    memory: amount,
+    disk: amount,
+    ttl: amount,
+    idle: amount,
+    onExpire: z.enum(['destroy', 'stop', 'pause']),
+    user: z.string(),
+    network: z.enum(['internet', 'lan', 'none']),
+    env: z.record(z.string(), z.string()),
+    labels: z.record(z.string(), z.string()),
+  })
+  .partial()
+export type Defaults = z.infer<typeof Defaults>
+
+/** `config.yml`. */
+export const Config = z.strictObject({ defaults: Defaults.optional() })
+export type Config = z.infer<typeof Config>

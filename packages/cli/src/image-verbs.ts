@@ -1,0 +1,150 @@
+import { createReadStream } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { basename, resolve } from 'node:path'
+import { errorTable, formatBytes, formatDuration, GibilError, type Image, type LongCallOptions } from '@gibil/sdk'
+import { environment } from './options/parse.ts'
+import { createProgress } from './output/progress.ts'
+import { describeError } from './output/report-error.ts'
+import { clean, table } from './output/text.ts'
+import type { Session } from './session.ts'
+
+interface BuildFlags {
+  readonly name?: string
+  readonly recipe?: string
+  readonly dockerfile?: string
+  readonly buildArg?: string[]
+  readonly cache: boolean
+}
+
+interface PullFlags {
+  readonly name?: string
+  readonly plainHttp?: boolean
+  readonly username?: string
+  readonly passwordStdin?: boolean
+}
+
+/** The verbs below `gibil image`. */
+export const imageVerbs = { list, build, pull, import: importTar, remove, prune }
+
+async function list(session: Session, { quiet }: { quiet?: boolean }): Promise<void> {
+  const images = await session.gibil.images.list({ signal: session.signal })
+  if (images.length === 0) session.note('No images. Build one: gibil image build --recipe base\n')
+  session.emit(images, () => {
+    if (quiet) return images.map((image) => `${image.name}\n`).join('')
+    return images.length === 0 ? '' : imageTable(images, session)
+  })
+}
+
+function imageTable(images: readonly Image[], { colors }: Session): string {
+  const rows = images.map((image) => [
+    image.name,
+    formatBytes(image.sizeBytes),
+    String(image.layers),
+    `${formatDuration(Date.now() - Date.parse(image.createdAt))} ago`,
+    image.digest.slice(0, 19),
+    image.source,
+  ])
+  return table(['NAME', 'SIZE', 'LAYERS', 'MADE', 'DIGEST', 'SOURCE'], rows, colors.dim)
+}
+
+async function build(session: Session, context: string | undefined, flags: BuildFlags): Promise<void> {
+  const args = flags.buildArg ? environment(flags.buildArg, session.env) : undefined
+  const common = {
+    ...(flags.dockerfile === undefined ? {} : { dockerfile: flags.dockerfile }),
+    ...(args === undefined ? {} : { args }),
+    ...(flags.cache ? {} : { noCache: true }),
+  }
+  if (flags.recipe !== undefined) {
+    if (context !== undefined)
+      throw new GibilError('invalid_request', 'A recipe needs no context.', { hint: 'Give --recipe or a directory.' })
+    const request = { name: flags.name ?? flags.recipe, recipe: flags.recipe, ...common }
+    return made(session, request.name, (options) => session.gibil.images.build(request, options))
+  }
+  const directory = resolve(session.cwd, context ?? '.')
+  const file = resolve(directory, flags.dockerfile ?? 'Dockerfile')
+  await access(file).catch((error: unknown) => {
+    throw new GibilError('invalid_request', `There is no ${file}.`, {
+      hint: 'Name the directory with the Dockerfile, or give --recipe base.',
+      cause: error,
+    })
+  })
+  const request = { name: flags.name ?? basename(directory).toLowerCase(), context: directory, ...common }
+  return made(session, request.name, (options) => session.gibil.images.build(request, options))
+}
+
+async function pull(session: Session, reference: string, flags: PullFlags): Promise<void> {
+  const { name, plainHttp, username } = flags
+  const password = flags.passwordStdin ? (await textOf(session)).trim() : undefined
+  const request = {
+    reference,
+    ...(name === undefined ? {} : { name }),
+    ...(plainHttp === undefined ? {} : { plainHttp }),
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+  }
+  return made(session, name ?? reference, (options) => session.gibil.images.pull(request, options))
+}
+
+async function textOf({ stdin }: Session): Promise<string> {
+  let text = ''
+  for await (const chunk of stdin) {
+    text += String(chunk)
+    if (text.length > 64 * 1024) throw new GibilError('invalid_request', 'That is too long for a password.')
+  }
+  return text
+}
+
+async function importTar(session: Session, file: string, { name }: { name: string }): Promise<void> {
+  if (file !== '-') {
+    await access(resolve(session.cwd, file)).catch((error: unknown) => {
+      throw new GibilError('file_not_found', `${file} does not exist here.`, { hint: 'Check the path.', cause: error })
+    })
+  }
+  const tar = file === '-' ? session.stdin : createReadStream(resolve(session.cwd, file))
+  return made(session, name, (options) => session.gibil.images.import(name, tar, options))
+}
+
+async function made(session: Session, name: string, work: (options: LongCallOptions) => Promise<Image>): Promise<void> {
+  const progress = session.json ? undefined : createProgress(session, name)
+  try {
+    const image = await work({ onProgress: progress?.onProgress, signal: session.signal })
+    progress?.end()
+    session.emit(image, `${clean(image.name)}\n`)
+    session.note(
+      `${session.colors.green('✓')} ${clean(image.name)}, ${formatBytes(image.sizeBytes)}, ${image.digest.slice(0, 19)}\n`,
+    )
+    session.note(`  next: gibil create --image ${clean(image.name)}\n`)
+  } finally {
+    progress?.end()
+  }
+}
+
+async function remove(session: Session, names: string[]): Promise<number> {
+  const failures: GibilError[] = []
+  const removed: string[] = []
+  await Promise.all(
+    names.map(async (name) => {
+      try {
+        await session.gibil.images.remove(name, { signal: session.signal })
+        removed.push(name)
+        session.note(`${session.colors.green('✓')} ${clean(name)} removed\n`)
+      } catch (thrown) {
+        const error = GibilError.from(thrown)
+        if (names.length === 1) throw error
+        failures.push(error)
+        session.note(describeError(error, session))
+      }
+    }),
+  )
+  session.emit({ removed, failures: failures.map((error) => error.toBody().error) }, '')
+  const [first] = failures
+  return first ? errorTable[first.code].exit : 0
+}
+
+async function prune(session: Session): Promise<void> {
+  const result = await session.gibil.images.prune({ signal: session.signal })
+  session.emit(result, '')
+  session.note(
+    `${session.colors.green('✓')} ${result.removed.length} things removed, ${formatBytes(result.freedBytes)} freed\n`,
+  )
+}

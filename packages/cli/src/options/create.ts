@@ -1,0 +1,115 @@
+import type { CreateOptions, RepoOptions } from '@gibil/sdk'
+import type { Command } from 'commander'
+import type { Defaults } from '../config/schema.ts'
+import type { Session } from '../session.ts'
+import * as parse from './parse.ts'
+
+/** The flags of `create` as commander gives them. */
+export interface CreateFlags {
+  readonly name?: string
+  readonly repo?: string
+  readonly branch?: string
+  readonly repoToken?: string
+  readonly ttl?: string
+  readonly idle?: string
+  readonly onExpire?: string
+  readonly image?: string
+  readonly shape?: string
+  readonly size?: string
+  readonly cpu?: string
+  readonly memory?: string
+  readonly disk?: string
+  readonly env?: string[]
+  readonly envFile?: string[]
+  readonly user?: string
+  readonly network?: string
+  readonly label?: string[]
+  readonly fleet?: string
+  readonly wait?: string
+  readonly trace?: boolean
+}
+
+export const addCreateOptions = (command: Command): Command =>
+  command
+    .option('--name <name>', 'a DNS label; made up when absent')
+    .option('--repo <repo>', 'https, ssh or short address, or a directory here with its uncommitted work (--repo .)')
+    .option('--branch <branch>', 'branch or tag to check out')
+    .option('--repo-token <token>', 'for a private repository (GIBIL_REPO_TOKEN); "auto": what your git would use')
+    .option('--ttl <time>', 'time to live, such as 90m, 2h, 7d, or none (default 60m)')
+    .option('--idle <time>', 'end it after so long without commands or connections')
+    .option('--on-expire <action>', 'destroy, stop or pause (default destroy)')
+    .option('--image <image>', 'image to make it of (default base)')
+    .option('--shape <shape>', 'container, microvm or vm (default container)')
+    .option('--size <size>', 'small 2 cpu/4 GiB, medium 4/8, large 8/16')
+    .option('--cpu <n>', 'cpus, such as 2 or 0.5')
+    .option('--memory <amount>', 'such as 512M or 4G')
+    .option('--disk <amount>', 'such as 10G')
+    .option('--env <KEY=value>', 'environment of every command; repeat it for more', parse.collect)
+    .option('--env-file <file>', 'the same, from a file with a KEY=value on each line', parse.collect)
+    .option('--user <user>', 'default user of commands (default agent)')
+    .option('--network <policy>', 'internet, lan or none (default internet)')
+    .option('--label <key=value>', 'a note for programs; repeat it for more', parse.collect)
+    .option('--fleet <n>', 'make n boxes, called <name>-1 to <name>-n')
+    .option('--wait <state>', 'created, running or ready (default ready)')
+    .option('--trace', 'show where the create spent its time')
+
+/** Flags over the defaults of the config, checked as far as they can be checked here. */
+export async function createOptions(
+  flags: CreateFlags,
+  defaults: Defaults,
+  cli: Pick<Session, 'env' | 'cwd'>,
+): Promise<CreateOptions> {
+  const ttl = flags.ttl ?? defaults.ttl
+  const idle = flags.idle ?? defaults.idle
+  const cpu = flags.cpu ?? defaults.cpu
+  const memory = flags.memory ?? defaults.memory
+  const disk = flags.disk ?? defaults.disk
+  const onExpire = flags.onExpire ?? defaults.onExpire
+  const shape = flags.shape ?? defaults.shape
+  const size = flags.size ?? defaults.size
+  const network = flags.network ?? defaults.network
+  const fromFiles = await Promise.all((flags.envFile ?? []).map((file) => parse.environmentFile(file, cli.cwd)))
+  const env = Object.assign({}, defaults.env, ...fromFiles, parse.environment(flags.env ?? [], cli.env))
+  const labels = { ...defaults.labels, ...parse.labels(flags.label ?? []) }
+  const repo = repoOptions(flags, cli)
+  const options = {
+    name: flags.name,
+    image: flags.image ?? defaults.image,
+    user: flags.user ?? defaults.user,
+    ttl: ttl === undefined ? undefined : parse.duration(String(ttl), { none: true }),
+    idle: idle === undefined ? undefined : parse.duration(String(idle)),
+    cpu: cpu === undefined ? undefined : parse.positiveNumber(String(cpu), 'a number of cpus'),
+    memoryMib: memory === undefined ? undefined : parse.mebibytes(String(memory)),
+    diskMib: disk === undefined ? undefined : parse.mebibytes(String(disk)),
+    onExpire:
+      onExpire === undefined
+        ? undefined
+        : parse.oneOf(onExpire, ['destroy', 'stop', 'pause'], 'something that can happen at expiry'),
+    shape: shape === undefined ? undefined : parse.oneOf(shape, ['container', 'microvm', 'vm'], 'a shape'),
+    size: size === undefined ? undefined : parse.oneOf(size, ['small', 'medium', 'large'], 'a size'),
+    network: network === undefined ? undefined : parse.oneOf(network, ['internet', 'lan', 'none'], 'a network policy'),
+    wait:
+      flags.wait === undefined
+        ? undefined
+        : parse.oneOf(flags.wait, ['created', 'running', 'ready'], 'a state to wait for'),
+    env: Object.keys(env).length > 0 ? env : undefined,
+    labels: Object.keys(labels).length > 0 ? labels : undefined,
+    repo,
+  }
+  return withoutUndefined(options)
+}
+
+function repoOptions(flags: CreateFlags, cli: Pick<Session, 'env' | 'cwd'>): RepoOptions | undefined {
+  if (flags.repo === undefined) return undefined
+  return {
+    source: flags.repo,
+    branch: flags.branch,
+    token: flags.repoToken ?? cli.env['GIBIL_REPO_TOKEN'],
+    cwd: cli.cwd,
+  }
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
+
+const withoutUndefined = <T extends object>(value: T): Defined<T> =>
+  Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as Defined<T>

@@ -1,0 +1,80 @@
+import { type Box, formatBytes, formatDuration } from '@gibil/sdk'
+import type { Cli } from '../context.ts'
+import { formatMs } from './progress.ts'
+import { clean, table } from './text.ts'
+
+const mib = 1024 * 1024
+
+export const formatSize = ({ cpu, memoryMib, diskMib }: Box['size']): string =>
+  `${cpu} cpu, ${formatBytes(memoryMib * mib)}, ${formatBytes(diskMib * mib)} disk`
+
+/** `running`, or how far its set-up is while that says more. */
+export function stateOf({ status, readiness, failure }: Box): string {
+  if (status !== 'running') return status
+  if (readiness === 'ready') return 'running'
+  return readiness === 'failed' ? `running (${failure?.step ?? 'set-up'} failed)` : `running (${readiness})`
+}
+
+export function timeLeft({ lease }: Box, now: number): string {
+  if (lease.expiresAt === null) return 'no end'
+  const left = Date.parse(lease.expiresAt) - now
+  return left > 0 ? formatDuration(left) : 'expired'
+}
+
+export function boxTable(boxes: readonly Box[], cli: Pick<Cli, 'colors'>, now = Date.now()): string {
+  const rows = boxes.map((box) => [
+    box.name,
+    stateOf(box),
+    box.shape,
+    box.image,
+    `${box.size.cpu} cpu/${formatBytes(box.size.memoryMib * mib)}`,
+    timeLeft(box, now),
+    box.fleet ?? '-',
+    box.repo?.source ?? '-',
+  ])
+  return table(['NAME', 'STATE', 'SHAPE', 'IMAGE', 'SIZE', 'LEFT', 'FLEET', 'REPO'], rows, cli.colors.dim)
+}
+
+/** All about one box, a line for each thing. */
+export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now()): string {
+  const { lease, repo, failure } = box
+  const facts: [string, string | undefined][] = [
+    ['name', box.name],
+    ['id', box.id],
+    ['state', stateOf(box)],
+    ['readiness', box.readiness],
+    ['shape', `${box.shape} on ${box.provider}`],
+    ['image', box.image],
+    ['size', formatSize(box.size)],
+    ['user', box.user],
+    ['network', `${box.network}${box.address ? `, ${box.address}` : ''}`],
+    ['time left', `${timeLeft(box, now)}, then ${lease.onExpire}`],
+    ['idle limit', lease.idleSeconds === null ? undefined : formatDuration(lease.idleSeconds * 1000)],
+    ['repo', repo ? `${repo.source}${repo.branch ? ` (${repo.branch})` : ''} in ${repo.path}` : undefined],
+    ['commit', repo?.commit],
+    ['ports', box.ports.join(', ') || undefined],
+    ['env', box.envNames.join(', ') || undefined],
+    [
+      'labels',
+      Object.entries(box.labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(', ') || undefined,
+    ],
+    ['fleet', box.fleet ?? undefined],
+    ['created', box.createdAt],
+    ['failure', failure ? `${failure.message} (${failure.code})` : undefined],
+    ['next', failure?.hint],
+  ]
+  const width = Math.max(...facts.map(([name]) => name.length))
+  const lines = facts.flatMap(([name, value]) =>
+    value === undefined ? [] : [`${cli.colors.dim(name.padEnd(width))}  ${clean(value)}`],
+  )
+  return `${lines.join('\n')}\n`
+}
+
+/** Where a create spent its time. */
+export function traceTable(box: Box): string {
+  const total = box.timings.reduce((sum, { ms }) => sum + ms, 0)
+  const rows = [...box.timings.map(({ phase, ms }) => [phase, formatMs(ms)]), ['sum', formatMs(total)]]
+  return table(['PHASE', 'TIME'], rows)
+}

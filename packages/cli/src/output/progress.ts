@@ -1,0 +1,57 @@
+import { formatDuration, type Progress } from '@gibil/sdk'
+import type { Cli } from '../context.ts'
+import { clean } from './text.ts'
+
+export interface ProgressLine {
+  readonly onProgress: (progress: Progress) => void
+  /** Clears what is left of a live line. */
+  end(): void
+}
+
+const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
+const frameMs = 100
+
+/**
+ * Shows how far a long call has come: on a terminal a line that is rewritten, elsewhere a plain line for each phase. A
+ * phase that has ended gets its time.
+ */
+export function createProgress(cli: Pick<Cli, 'stderr' | 'colors'>, title: string): ProgressLine {
+  const { stderr, colors } = cli
+  const live = stderr.isTTY === true
+  const begin = performance.now()
+  let current = ''
+  let frame = 0
+  let timer: NodeJS.Timeout | undefined
+
+  const draw = (): void => {
+    const spent = formatDuration(performance.now() - begin)
+    const line = `${frames[frame % frames.length]} ${title} ${current}`.slice(
+      0,
+      Math.max(20, (stderr.columns ?? 80) - 12),
+    )
+    stderr.write(`\r\u001b[2K${line} ${colors.dim(spent)}`)
+    frame += 1
+  }
+  if (live) {
+    timer = setInterval(draw, frameMs)
+    timer.unref()
+  }
+
+  return {
+    onProgress({ phase, message, ms }) {
+      current = clean(message ?? phase)
+      if (live && ms === undefined) return draw()
+      const text = message === undefined ? phase : `${phase}: ${clean(message)}`
+      if (live) stderr.write('\r\u001b[2K')
+      stderr.write(ms === undefined ? `  ${text}\n` : `  ${colors.green('✓')} ${text} ${colors.dim(formatMs(ms))}\n`)
+    },
+    end() {
+      clearInterval(timer)
+      if (live) stderr.write('\r\u001b[2K')
+    },
+  }
+}
+
+/** Short times with their fractions, which a duration would round away. */
+export const formatMs = (ms: number): string =>
+  ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : formatDuration(ms)

@@ -1,0 +1,175 @@
+import type { Verb } from './verb.ts'
+
+/** Every verb, in the order of the help. Nothing of them is loaded before it is needed. */
+export const verbs: readonly Verb[] = [
+  {
+    name: 'up',
+    group: 'Start',
+    summary: 'set this machine up, start the daemon, and run a command in a first box',
+    load: () => import('./commands/up.ts'),
+  },
+  {
+    name: 'doctor',
+    group: 'Start',
+    summary: 'check what this machine has and lacks, with the mend for each failure',
+    load: () => import('./commands/doctor.ts'),
+  },
+  {
+    name: 'create',
+    group: 'Boxes',
+    summary: 'make a box, or a fleet of them',
+    load: () => import('./commands/create.ts'),
+  },
+  { name: 'list', aliases: ['ls'], group: 'Boxes', summary: 'list boxes', load: () => import('./commands/list.ts') },
+  { name: 'show', group: 'Boxes', summary: 'show all about a box', load: () => import('./commands/show.ts') },
+  {
+    name: 'extend',
+    group: 'Boxes',
+    summary: 'give a box a new time to live',
+    load: () => import('./commands/extend.ts'),
+  },
+  {
+    name: 'pause',
+    group: 'Boxes',
+    summary: 'freeze boxes; their memory is kept',
+    load: () => import('./commands/pause.ts'),
+  },
+  { name: 'resume', group: 'Boxes', summary: 'let paused boxes go on', load: () => import('./commands/resume.ts') },
+  {
+    name: 'stop',
+    group: 'Boxes',
+    summary: 'stop boxes; their disks are kept',
+    load: () => import('./commands/stop.ts'),
+  },
+  { name: 'start', group: 'Boxes', summary: 'start stopped boxes', load: () => import('./commands/start.ts') },
+  {
+    name: 'destroy',
+    aliases: ['rm'],
+    group: 'Boxes',
+    summary: 'destroy boxes, a fleet, or all',
+    load: () => import('./commands/destroy.ts'),
+  },
+  {
+    name: 'run',
+    group: 'Work in a box',
+    summary: 'run a command in a box; its exit status becomes ours',
+    passesStatus: true,
+    load: () => import('./commands/run.ts'),
+  },
+  {
+    name: 'shell',
+    aliases: ['ssh'],
+    group: 'Work in a box',
+    summary: 'open a shell in a box',
+    passesStatus: true,
+    load: () => import('./commands/shell.ts'),
+  },
+  {
+    name: 'jobs',
+    group: 'Work in a box',
+    summary: 'list the commands of a box',
+    load: () => import('./commands/jobs.ts'),
+  },
+  {
+    name: 'attach',
+    group: 'Work in a box',
+    summary: 'see a running command from any point on',
+    passesStatus: true,
+    load: () => import('./commands/attach.ts'),
+  },
+  {
+    name: 'kill',
+    group: 'Work in a box',
+    summary: 'signal a command in a box',
+    load: () => import('./commands/kill.ts'),
+  },
+  {
+    name: 'logs',
+    group: 'Work in a box',
+    summary: 'what the set-up of a box, or a job, printed',
+    load: () => import('./commands/logs.ts'),
+  },
+  {
+    name: 'ports',
+    group: 'Work in a box',
+    summary: 'list the ports that a box listens on',
+    load: () => import('./commands/ports.ts'),
+  },
+  {
+    name: 'cp',
+    group: 'Move work',
+    summary: 'copy files and directories in and out of a box',
+    load: () => import('./commands/cp.ts'),
+  },
+  {
+    name: 'push',
+    group: 'Move work',
+    summary: 'send the uncommitted work of a directory into a box',
+    load: () => import('./commands/push.ts'),
+  },
+  {
+    name: 'pull',
+    group: 'Move work',
+    summary: 'bring work back as a patch, a branch or files',
+    load: () => import('./commands/pull.ts'),
+  },
+  {
+    name: 'image',
+    group: 'Images',
+    summary: 'build, pull, import, list and remove images',
+    load: () => import('./commands/image.ts'),
+  },
+  {
+    name: 'events',
+    group: 'Daemon',
+    summary: 'what happened to boxes, and what happens',
+    load: () => import('./commands/events.ts'),
+  },
+  { name: 'top', group: 'Daemon', summary: 'what boxes use now', load: () => import('./commands/top.ts') },
+  {
+    name: 'sweep',
+    group: 'Daemon',
+    summary: 'remove remains that belong to no box',
+    load: () => import('./commands/sweep.ts'),
+  },
+  {
+    name: 'down',
+    group: 'Daemon',
+    summary: 'stop the daemon; boxes go on running',
+    load: () => import('./commands/down.ts'),
+  },
+  {
+    name: 'version',
+    group: 'Daemon',
+    summary: 'the versions of this CLI and of the daemon',
+    load: () => import('./commands/version.ts'),
+  },
+  {
+    name: 'init',
+    group: 'Set up',
+    summary: 'write the config with your defaults',
+    load: () => import('./commands/init.ts'),
+  },
+  {
+    name: 'config',
+    group: 'Set up',
+    summary: 'show the config that holds',
+    load: () => import('./commands/config.ts'),
+  },
+  {
+    name: 'completion',
+    group: 'Set up',
+    summary: 'print the completion script of a shell',
+    load: () => import('./commands/completion.ts'),
+  },
+  {
+    name: '__complete',
+    group: 'Set up',
+    summary: 'candidates for the word being typed',
+    hidden: true,
+    load: () => import('./commands/complete.ts'),
+  },
+]
+
+export const findVerb = (name: string): Verb | undefined =>
+  verbs.find((verb) => verb.name === name || verb.aliases?.includes(name))

@@ -1,0 +1,21 @@
+import type { Command } from 'commander'
+import type { Cli } from './context.ts'
+
+/**
+ * One verb. Its module in `commands/` is loaded only when the verb is used, and exports `define`, which adds arguments,
+ * options and the action to a command that has its name and summary already.
+ */
+export interface VerbModule {
+  define(command: Command, cli: Cli): void
+}
+
+export interface Verb {
+  readonly name: string
+  readonly summary: string
+  readonly group: 'Start' | 'Boxes' | 'Work in a box' | 'Move work' | 'Images' | 'Daemon' | 'Set up'
+  readonly aliases?: readonly string[]
+  /** Its own failures end with 125, since every other status may come from the command in the box. */
+  readonly passesStatus?: boolean
+  readonly hidden?: boolean
+  load(): Promise<VerbModule>
+}
