@@ -14,8 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	"gibil.dev/boxd/internal/files"
 	"gibil.dev/boxd/internal/httpapi"
 	"gibil.dev/boxd/internal/jobs"
+	"gibil.dev/boxd/internal/metrics"
 	"gibil.dev/boxd/internal/users"
 )
 
@@ -73,7 +75,13 @@ func run() error {
 		})
 	}
 	handleSignals(shutdown)
-	api := &httpapi.API{Version: version, Jobs: table, Shutdown: shutdown}
+	api := &httpapi.API{
+		Version:  version,
+		Jobs:     table,
+		Shutdown: shutdown,
+		Files:    &files.Tree{Users: table.Users(), DefaultUser: func() string { return table.Defaults().User }},
+		Metrics:  metrics.New("/", os.Getpid() == 1, time.Now).Start(),
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- api.Serve(listener) }()
 	select {

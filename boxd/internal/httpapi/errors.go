@@ -36,9 +36,11 @@ func writeError(w http.ResponseWriter, err error) {
 	var body errorBody
 	body.Error.Code, body.Error.Message = refused.Code, refused.Message
 	status := statuses[refused.Code]
+	if errors.Is(err, errRange) {
+		status = http.StatusRequestedRangeNotSatisfiable
+	}
 	w.Header().Del("Content-Length")
 	w.Header().Del("Last-Modified")
-	w.Header().Del("Content-Range")
 	writeJSON(w, status, body)
 }
 
@@ -48,7 +50,7 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 		panic(err) // our own types only
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header()["Date"] = nil // nobody reads it, and it costs an allocation
+	w.Header()["Date"] = nil // nobody reads it
 	w.Header().Set("Content-Length", fmt.Sprint(len(data)))
 	w.WriteHeader(status)
 	_, _ = w.Write(data)

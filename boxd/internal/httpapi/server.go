@@ -12,7 +12,10 @@ import (
 	"time"
 
 	"gibil.dev/boxd/internal/fault"
+	"gibil.dev/boxd/internal/files"
 	"gibil.dev/boxd/internal/jobs"
+	"gibil.dev/boxd/internal/metrics"
+	"gibil.dev/boxd/internal/ports"
 )
 
 // API answers requests.
@@ -22,12 +25,19 @@ type API struct {
 	// Shutdown begins to end the box; it is called at most once at a time and returns at once.
 	Shutdown func(grace time.Duration)
 
+	// Files is the filesystem of the box.
+	Files *files.Tree
+	// Metrics reads what the box uses.
+	Metrics *metrics.Reader
+
 	started time.Time
+	routes  map[string]handler
 }
 
 // Serve answers on a listener until it fails.
 func (a *API) Serve(listener net.Listener) error {
 	a.started = time.Now()
+	a.routes = a.table()
 	server := &http.Server{
 		Handler:           a,
 		MaxHeaderBytes:    64 << 10,
@@ -65,7 +75,7 @@ func (a *API) route(r *http.Request) (handler, error) {
 		id, verb, _ := strings.Cut(rest, "/")
 		return a.routeJob(r.Method, id, verb)
 	}
-	if handle, ok := a.table()[r.Method+" "+path]; ok {
+	if handle, ok := a.routes[r.Method+" "+path]; ok {
 		return handle, nil
 	}
 	return nil, fault.New(fault.NotFound, "boxd has no %s %s.", r.Method, r.URL.Path)
@@ -78,6 +88,21 @@ func (a *API) table() map[string]handler {
 		"POST shutdown":  a.shutdown,
 		"GET jobs":       a.listJobs,
 		"POST jobs":      a.startJob,
+		"GET metrics":    a.metrics,
+		"GET ports":      a.ports,
+		"GET dial":       a.dial,
+
+		"GET files":        a.readFile,
+		"PUT files":        a.writeFile,
+		"DELETE files":     a.removeFile,
+		"GET files/stat":   a.statFile,
+		"GET files/list":   a.listFiles,
+		"POST files/mkdir": a.makeDirectory,
+		"POST files/move":  a.moveFile,
+		"POST files/chmod": a.changeMode,
+		"GET tar":          a.getTar,
+		"PUT tar":          a.putTar,
+		"GET watch":        a.watchFiles,
 	}
 }
 
@@ -119,6 +144,16 @@ func (a *API) shutdown(w http.ResponseWriter, r *http.Request) error {
 		flusher.Flush() // boxd may be gone right after
 	}
 	a.Shutdown(time.Duration(body.GraceMs) * time.Millisecond)
+	return nil
+}
+
+func (a *API) metrics(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, a.Metrics.Read())
+	return nil
+}
+
+func (a *API) ports(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, ports.List("/proc", os.Getpid()))
 	return nil
 }
 

@@ -1,0 +1,7 @@
+package files
+
+// Numbers of system calls that the syscall package does not know.
+const (
+	sysOpenat2   = 437
+	sysRenameat2 = 276
+)
