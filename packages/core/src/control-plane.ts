@@ -1,5 +1,5 @@
 import type { Duplex, Readable } from 'node:stream'
-import type { Box, CreateBox, CreateFleet, Event, Fleet, Progress, Wait } from '@gibil/contract'
+import type { Box, CreateBox, CreateFleet, Event, Fleet, Progress, Version, Wait } from '@gibil/contract'
 
 export interface CreateOptions {
   /** Called for each phase as it ends, and for each step of set-up as it begins. */
@@ -52,4 +52,9 @@ export interface ControlPlane {
   events(options: { afterSeq?: number; boxId?: string; signal: AbortSignal }): AsyncIterable<Event>
   /** Looks for remains of boxes that nobody knows, and removes them. Returns their ids. */
   sweep(): Promise<string[]>
+
+  /** The digests of the images that boxes are made of: these must not be removed. */
+  imagesInUse(): Promise<string[]>
+  /** What boxes can be made here, and why not. */
+  shapes(): Version['shapes']
 }

@@ -1,6 +1,10 @@
 /** @module The domain: boxes, their lease, their set-up and the loop that makes them so. No I/O of its own. */
 export type { BoxRecord, Desired } from './box-record.ts'
 export type { ControlPlane, CreateOptions } from './control-plane.ts'
+export { createControlPlane } from './create-control-plane.ts'
+export { parseGibilYml } from './gibil-yml/parse.ts'
+export { GibilYml } from './gibil-yml/schema.ts'
+export { type ControlPlaneDeps, defaultPolicy, type Policy } from './plane/deps.ts'
 export type { BoxdPort, ConnectBoxd, ExecRequest } from './ports/boxd.ts'
 export type { Clock } from './ports/clock.ts'
 export type {

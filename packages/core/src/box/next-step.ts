@@ -1,0 +1,28 @@
+import type { BoxRecord } from '../box-record.ts'
+
+/** One change outside the process; each may be repeated. */
+export type Step = 'create' | 'remake' | 'start' | 'stop' | 'pause' | 'resume' | 'destroy'
+
+/** The next step from what a box is to what it should be; undefined when they are the same. */
+export function nextStep({
+  desired,
+  status,
+  remake,
+}: Pick<BoxRecord, 'desired' | 'status' | 'remake'>): Step | undefined {
+  if (desired === 'gone') return 'destroy'
+  if (remake) return 'remake'
+  switch (status) {
+    case 'creating':
+      return 'create'
+    case 'running':
+      return desired === 'paused' ? 'pause' : desired === 'stopped' ? 'stop' : undefined
+    case 'paused':
+      return desired === 'running' ? 'resume' : desired === 'stopped' ? 'stop' : undefined
+    case 'stopped':
+    case 'failed':
+      return desired === 'running' ? 'start' : undefined
+    case 'destroying':
+    case 'destroyed':
+      return 'destroy'
+  }
+}

@@ -1,0 +1,39 @@
+import type { BoxRecord } from '../box-record.ts'
+import type { DriverBox } from '../ports/driver.ts'
+
+export interface Observation {
+  readonly patch: Partial<BoxRecord>
+  /** For the event: why the box is not what was written down. */
+  readonly note: Readonly<Record<string, unknown>>
+}
+
+/**
+ * What the record of a box must say once the driver was asked; undefined when it says so already. A create or destroy under way is
+ * left to its step, which finishes what it finds.
+ */
+export function observe(record: BoxRecord, actual: DriverBox | undefined): Observation | undefined {
+  if (record.desired === 'gone' || record.remake || record.status === 'creating') return undefined
+  if (!actual) {
+    if (record.status === 'failed') return undefined
+    const failure = {
+      code: 'driver_failed',
+      message: `Nothing is left of the box "${record.name}" on the host: it was removed from outside.`,
+      hint: `Destroy it: \`gibil destroy ${record.name}\`.`,
+    }
+    return { patch: { status: 'failed', desired: 'stopped', address: null, failure }, note: { reason: 'vanished' } }
+  }
+  const now = actual.status === 'partial' ? 'stopped' : actual.status
+  if (now === record.status) return undefined
+  if (now === 'stopped') {
+    if (record.status === 'failed') return undefined
+    const note = { reason: actual.reason ?? 'the box ended', byItself: true }
+    // Its memory is lost, and with it what paused meant.
+    if (record.status === 'paused' && record.desired === 'paused') {
+      return { patch: { status: 'stopped', desired: 'running', address: null }, note: { ...note, memoryLost: true } }
+    }
+    return { patch: { status: 'stopped', address: null }, note }
+  }
+  // Running, but not known to be set up: the start step repeats what may be missing.
+  if (now === 'running' && record.desired === 'running' && record.status !== 'paused') return undefined
+  return { patch: { status: now, address: actual.address }, note: { reason: 'changed from outside' } }
+}

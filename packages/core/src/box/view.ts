@@ -1,0 +1,44 @@
+import type { Box } from '@gibil/contract'
+import type { BoxRecord } from '../box-record.ts'
+
+const iso = (ms: number): string => new Date(ms).toISOString()
+const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms))
+
+/** A box as the doors see it. `lastActiveAt`: newer than the record's, when it is known. */
+export function toBox(record: BoxRecord, lastActiveAt: number | null = record.lastActiveAt): Box {
+  const { repo } = record
+  return {
+    id: record.id,
+    name: record.name,
+    shape: record.shape,
+    provider: record.provider,
+    image: record.image,
+    size: record.size,
+    status: record.status,
+    readiness: record.readiness,
+    failure: record.failure,
+    user: record.user,
+    envNames: Object.keys(record.env).sort(),
+    labels: record.labels,
+    fleet: record.fleet,
+    network: record.network,
+    address: record.address,
+    ports: [...record.ports],
+    repo: repo && {
+      source: repo.source,
+      path: repo.path,
+      ...(repo.branch === undefined ? {} : { branch: repo.branch }),
+      ...(repo.commit === undefined ? {} : { commit: repo.commit }),
+    },
+    lease: {
+      ttlSeconds: record.ttlMs === null ? null : record.ttlMs / 1000,
+      expiresAt: isoOrNull(record.expiresAt),
+      idleSeconds: record.idleMs === null ? null : record.idleMs / 1000,
+      onExpire: record.onExpire,
+    },
+    createdAt: iso(record.createdAt),
+    startedAt: isoOrNull(record.startedAt),
+    lastActiveAt: isoOrNull(lastActiveAt),
+    timings: [...record.timings],
+  }
+}

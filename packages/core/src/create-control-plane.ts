@@ -1,0 +1,164 @@
+import { GibilError } from '@gibil/contract'
+import { toBox } from './box/view.ts'
+import type { ControlPlane } from './control-plane.ts'
+import { createActivity } from './lease/activity.ts'
+import { createLeaseKeeper } from './lease/keeper.ts'
+import { createBackoff } from './plane/backoff.ts'
+import { createBoxdAccess } from './plane/boxd-access.ts'
+import { createBoxes } from './plane/boxes.ts'
+import { connect } from './plane/connect.ts'
+import type { Context } from './plane/context.ts'
+import { createCreator } from './plane/create.ts'
+import { type ControlPlaneDeps, defaultPolicy } from './plane/deps.ts'
+import { createDrivers } from './plane/drivers.ts'
+import { createEventLog } from './plane/event-log.ts'
+import { createFleet, fleetMembers } from './plane/fleet.ts'
+import { createProgressHub } from './plane/progress.ts'
+import { createReconciler, type Reconciler } from './plane/reconciler.ts'
+import { sweep } from './plane/sweep.ts'
+import { createVerbs } from './plane/verbs.ts'
+import { waitFor } from './plane/waiting.ts'
+import { createSetups } from './setup/keeper.ts'
+import { createGate } from './util/gate.ts'
+
+/** Puts the domain together. Nothing happens before `start()`. */
+export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
+  const { store, clock, log } = deps
+  const policy = { ...defaultPolicy, ...deps.policy }
+  const stop = new AbortController()
+  const events = createEventLog(store, clock)
+  const boxes = createBoxes(store, events)
+  const drivers = createDrivers(deps.drivers, log)
+  const context: Context = {
+    deps,
+    policy,
+    boxes,
+    events,
+    drivers,
+    boxd: createBoxdAccess({ drivers, connectBoxd: deps.connectBoxd, clock, bootMs: policy.bootMs }),
+    progress: createProgressHub(),
+    backoff: createBackoff(clock, policy.backoff),
+    activity: createActivity(clock, async (id, at) => {
+      await boxes.update(id, ({ lastActiveAt }) => ((lastActiveAt ?? 0) < at ? { lastActiveAt: at } : undefined))
+    }),
+    tokens: new Map(),
+    stopping: stop.signal,
+  }
+  const setups = createSetups(context, (): Reconciler => reconciler)
+  const reconciler = createReconciler(context, setups)
+  const leases = createLeaseKeeper(context, reconciler, setups)
+  const gate = createGate(policy.maxConcurrentCreates, policy.queueLimit)
+  const creator = createCreator(context, reconciler, gate)
+  const verbs = createVerbs(context, reconciler, setups)
+  let cancelPass: (() => void) | undefined
+
+  /** Looks at everything: what drivers have, what records want. Also finds what no event told of. */
+  const pass = async (): Promise<void> => {
+    await drivers.open()
+    await sweep(context, reconciler)
+    for (const { id } of await boxes.list()) {
+      await reconciler.look(id).catch((error) => log.debug({ box: id, err: error }, 'a box could not be looked at'))
+      reconciler.poke(id)
+    }
+  }
+  const schedulePass = (): void => {
+    cancelPass = clock.after(policy.reconcileEveryMs, () => {
+      pass()
+        .catch((error) => log.error({ err: error }, 'the look at everything failed'))
+        .finally(() => {
+          if (!stop.signal.aborted) schedulePass()
+        })
+    })
+  }
+
+  return {
+    async start() {
+      await drivers.open()
+      for (const driver of deps.drivers) {
+        driver.onExit((id) => {
+          if (stop.signal.aborted) return
+          reconciler.look(id).then(
+            () => reconciler.poke(id),
+            (error) => log.warn({ box: id, err: error }, 'a box that ended could not be looked at'),
+          )
+        })
+      }
+      await sweep(context, reconciler)
+      const records = await boxes.list()
+      const lanes = createGate(policy.maxConcurrentCreates, records.length)
+      const each = async (work: (id: string) => Promise<void>): Promise<void> => {
+        await Promise.all(
+          (await boxes.list()).map(({ id }) =>
+            lanes.run(() =>
+              work(id).catch((error) => {
+                stop.signal.throwIfAborted()
+                log.warn({ box: id, err: error }, 'a box is not as it should be after the start')
+              }),
+            ),
+          ),
+        )
+      }
+      await each((id) => reconciler.look(id))
+      // Before anything is started again that has no lease any more.
+      await leases.start(await boxes.list())
+      await each((id) => reconciler.converge(id))
+      schedulePass()
+    },
+
+    async stop() {
+      stop.abort(new GibilError('interrupted', 'The daemon is stopping.'))
+      cancelPass?.()
+      leases.stop()
+      setups.close()
+      context.backoff.close()
+      await Promise.all([reconciler.idle(), setups.idle(), leases.idle()])
+      context.activity.close()
+      await drivers.close()
+    },
+
+    create: (input, options) => creator.create(input, options),
+    createFleet: (input, options = {}) => createFleet(context, creator, input, options),
+    async wait(ref, wait, signal) {
+      return toBox(await waitFor(context, await boxes.find(ref), wait, signal))
+    },
+
+    async get(ref) {
+      const record = await boxes.find(ref)
+      return toBox(record, context.activity.last(record.id) ?? record.lastActiveAt)
+    },
+    async list(filter) {
+      const records = await boxes.list(filter)
+      return records.map((record) => toBox(record, context.activity.last(record.id) ?? record.lastActiveAt))
+    },
+    ...verbs,
+    async destroyFleet(fleet) {
+      const ids = await fleetMembers(context, fleet)
+      const lanes = createGate(policy.maxConcurrentCreates, ids.length)
+      const results = await Promise.allSettled(ids.map((id) => lanes.run(() => verbs.destroy(id))))
+      // Every one is tried before any failure is told.
+      return results.map((result) => {
+        if (result.status === 'fulfilled') return result.value
+        throw result.reason
+      })
+    },
+
+    connect: (ref, signal, options) => connect(context, verbs, ref, signal, options?.quiet ?? false),
+    async setupLog(ref, offset, limit) {
+      const record = await boxes.find(ref)
+      const over = record.readiness === 'ready' || record.readiness === 'failed'
+      const page = await deps.setupLog.read(record.id, offset, limit)
+      return { ...page, done: over && !setups.isActive(record.id) && page.text === '' }
+    },
+    events: (options) => events.follow(options),
+    sweep: () => sweep(context, reconciler),
+    imagesInUse: async () => [
+      ...new Set(
+        (await boxes.list()).flatMap(({ imageDigest, remake }) => [
+          imageDigest,
+          ...(remake ? [remake.imageDigest] : []),
+        ]),
+      ),
+    ],
+    shapes: () => drivers.state(),
+  }
+}

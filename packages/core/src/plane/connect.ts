@@ -1,0 +1,39 @@
+import type { Duplex } from 'node:stream'
+import { type Box, GibilError } from '@gibil/contract'
+import { allow } from '../box/lifecycle.ts'
+import { toBox } from '../box/view.ts'
+import type { Context } from './context.ts'
+import type { Verbs } from './verbs.ts'
+import { waitFor } from './waiting.ts'
+
+/** See `ControlPlane.connect`. */
+export async function connect(
+  context: Context,
+  verbs: Verbs,
+  ref: string,
+  signal: AbortSignal | undefined,
+  quiet: boolean,
+): Promise<{ box: Box; stream: Duplex }> {
+  const { boxes, activity } = context
+  let record = await boxes.find(ref)
+  if (allow('connect', record) === 'wait') record = await waitFor(context, record, 'running', signal)
+  if (record.status === 'paused') {
+    if (quiet) {
+      throw new GibilError('wrong_state', `The box "${record.name}" is paused.`, {
+        hint: `Resume it: \`gibil resume ${record.name}\`.`,
+      })
+    }
+    await verbs.resume(record.id)
+    record = (await boxes.get(record.id)) ?? record
+  }
+  // Counted from before the dial, so that an idle limit cannot end the box between.
+  const end = quiet ? undefined : activity.open(record.id)
+  try {
+    const stream = await context.boxd.dial(record, signal)
+    if (end) stream.once('close', end)
+    return { box: toBox(record, activity.last(record.id) ?? record.lastActiveAt), stream }
+  } catch (error) {
+    end?.()
+    throw error
+  }
+}

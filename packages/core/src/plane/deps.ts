@@ -1,0 +1,65 @@
+import type { HostSize } from '../box/sizes.ts'
+import type { ConnectBoxd } from '../ports/boxd.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Driver } from '../ports/driver.ts'
+import type { ImageSource } from '../ports/images.ts'
+import type { Log } from '../ports/log.ts'
+import type { RandomBytes } from '../ports/random.ts'
+import type { SetupLog } from '../ports/setup-log.ts'
+import type { Store } from '../ports/store.ts'
+
+/** How much at once, and how long. Times in milliseconds. */
+export interface Policy {
+  readonly maxConcurrentCreates: number
+  /** Creates that may wait for their turn; one more is refused with `busy`. */
+  readonly queueLimit: number
+  /** Boxes kept at once; one more is refused with `limit_reached`. */
+  readonly maxBoxes: number
+  readonly defaultImage: string
+  /** Between two looks at everything. */
+  readonly reconcileEveryMs: number
+  /** What commands in a box get between SIGTERM and SIGKILL when it is stopped. */
+  readonly stopGraceMs: number
+  /** How long boxd of a box that has just started may take to answer. */
+  readonly bootMs: number
+  /** How long the tree of an announced upload may take to begin. */
+  readonly uploadWaitMs: number
+  /** Tries of a start that fails, or restarts of a box that ends again within a minute, before it is given up. */
+  readonly startAttempts: number
+  readonly backoff: { readonly firstMs: number; readonly longestMs: number }
+  /** A step of `.gibil.yml` that names no timeout. */
+  readonly taskTimeoutMs: number
+  readonly cloneTimeoutMs: number
+  readonly beforeExpireMs: number
+}
+
+export const defaultPolicy: Policy = {
+  maxConcurrentCreates: 8,
+  queueLimit: 1000,
+  maxBoxes: 1000,
+  defaultImage: 'base',
+  reconcileEveryMs: 60_000,
+  stopGraceMs: 5000,
+  bootMs: 10_000,
+  uploadWaitMs: 600_000,
+  startAttempts: 5,
+  backoff: { firstMs: 1000, longestMs: 300_000 },
+  taskTimeoutMs: 3_600_000,
+  cloneTimeoutMs: 1_800_000,
+  beforeExpireMs: 30_000,
+}
+
+/** All that the domain is given of the outside. */
+export interface ControlPlaneDeps {
+  readonly store: Store
+  /** One for each (provider, shape); the first for `local` and `container` is the default. */
+  readonly drivers: readonly Driver[]
+  readonly images: ImageSource
+  readonly setupLog: SetupLog
+  readonly clock: Clock
+  readonly random: RandomBytes
+  readonly connectBoxd: ConnectBoxd
+  readonly host: HostSize
+  readonly log: Log
+  readonly policy?: Partial<Policy>
+}

@@ -1,0 +1,59 @@
+import { type Failure, GibilError, type Provider, type Shape } from '@gibil/contract'
+import { toFailure } from '../box/failure.ts'
+import type { Driver } from '../ports/driver.ts'
+import type { Log } from '../ports/log.ts'
+
+type Place = { readonly provider: Provider; readonly shape: Shape }
+
+/** The drivers of this daemon, some of which this host may be unfit for. */
+export interface Drivers {
+  /** Opens those that are not open. One that cannot be opened takes no boxes, and is tried again later. */
+  open(): Promise<void>
+  close(): Promise<void>
+  /** Throws `unsupported_by_shape` when there is none, and what `open` threw when it is not open. */
+  for(place: Place): Driver
+  opened(): readonly Driver[]
+  state(): { shape: Shape; provider: Provider; unavailable: Failure | null }[]
+}
+
+export function createDrivers(drivers: readonly Driver[], log: Log): Drivers {
+  const open = new Set<Driver>()
+  const failures = new Map<Driver, GibilError>()
+  return {
+    async open() {
+      for (const driver of drivers) {
+        if (open.has(driver)) continue
+        try {
+          await driver.open()
+          open.add(driver)
+          failures.delete(driver)
+        } catch (error) {
+          failures.set(driver, GibilError.from(error, 'driver_failed'))
+          log.warn({ shape: driver.shape, provider: driver.provider, err: error }, 'a driver cannot be used')
+        }
+      }
+    },
+    async close() {
+      const closing = [...open]
+      open.clear()
+      await Promise.all(closing.map((driver) => driver.close()))
+    },
+    for({ provider, shape }) {
+      const driver = drivers.find((one) => one.provider === provider && one.shape === shape)
+      if (!driver) {
+        const known = drivers.map((one) => `${one.shape} (${one.provider})`).join(', ')
+        throw new GibilError('unsupported_by_shape', `This daemon cannot make a ${shape} of ${provider}.`, {
+          hint: `It can make: ${known || 'nothing'}.`,
+        })
+      }
+      if (open.has(driver)) return driver
+      throw failures.get(driver) ?? new GibilError('interrupted', 'The daemon is starting or stopping.')
+    },
+    opened: () => [...open],
+    state: () =>
+      drivers.map((driver) => {
+        const failure = failures.get(driver)
+        return { shape: driver.shape, provider: driver.provider, unavailable: failure ? toFailure(failure) : null }
+      }),
+  }
+}

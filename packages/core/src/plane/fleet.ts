@@ -1,0 +1,64 @@
+import { type Box, type CreateFleet, type Fleet, GibilError } from '@gibil/contract'
+import { toFailure } from '../box/failure.ts'
+import { newFleetId } from '../box/ids.ts'
+import { checkName, fleetName, friendlyName } from '../box/names.ts'
+import type { CreateOptions } from '../control-plane.ts'
+import { createGate } from '../util/gate.ts'
+import type { Context } from './context.ts'
+import type { Creator } from './create.ts'
+import { settle } from './settle.ts'
+
+/** Makes `count` boxes side by side, so many at once; those that fail are told, and the others kept. */
+export async function createFleet(
+  context: Context,
+  creator: Creator,
+  input: CreateFleet,
+  options: CreateOptions,
+): Promise<Fleet> {
+  const { deps, policy, boxes } = context
+  const { name, count, wait, ...rest } = input
+  const base = name === undefined ? friendlyName(deps.random) : checkName(name)
+  const names = Array.from({ length: count }, (_, index) => fleetName(base, index + 1))
+  const id = newFleetId(deps.random)
+  const kept = (await boxes.list()).length
+  if (kept + count > policy.maxBoxes) {
+    throw new GibilError(
+      'limit_reached',
+      `${kept} boxes are kept; ${count} more are beyond the ${policy.maxBoxes} that this daemon takes.`,
+    )
+  }
+  const settled = await settle(context, rest, id)
+  const lanes = createGate(policy.maxConcurrentCreates, count)
+  const results = await Promise.all(
+    names.map((each) =>
+      lanes.run(async () => {
+        const onProgress = options.onProgress
+        const told: CreateOptions = {
+          ...options,
+          ...(onProgress
+            ? { onProgress: (progress) => onProgress({ ...progress, phase: `${each}: ${progress.phase}` }) }
+            : {}),
+        }
+        try {
+          return { name: each, box: await creator.make(settled, each, wait, told) }
+        } catch (error) {
+          return { name: each, failure: toFailure(error) }
+        }
+      }),
+    ),
+  )
+  const made: Box[] = []
+  const failures: Fleet['failures'] = []
+  for (const { name: each, box, failure } of results) {
+    if (box) made.push(box)
+    if (failure) failures.push({ name: each, failure })
+  }
+  return { id, boxes: made, failures }
+}
+
+/** The ids of the boxes of a fleet. Throws `fleet_not_found`. */
+export async function fleetMembers(context: Context, fleet: string): Promise<string[]> {
+  const members = await context.boxes.list({ fleet })
+  if (members.length > 0) return members.map(({ id }) => id)
+  throw new GibilError('fleet_not_found', `No box belongs to a fleet "${fleet.slice(0, 80)}".`)
+}

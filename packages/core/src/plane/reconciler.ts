@@ -1,0 +1,155 @@
+import { GibilError } from '@gibil/contract'
+import { toFailure } from '../box/failure.ts'
+import { nextStep, type Step } from '../box/next-step.ts'
+import { observe } from '../box/observe.ts'
+import type { BoxRecord } from '../box-record.ts'
+import { createKeyedQueue } from '../util/keyed-queue.ts'
+import type { Context } from './context.ts'
+import { createPerform } from './steps.ts'
+
+/** Brings boxes from what they are to what they should be: one step on one box at a time, in order. */
+export interface Reconciler {
+  /** Resolves when the box is as its record wants it; rejects with what hindered it. A failed destroy is tried again later. */
+  converge(id: string): Promise<void>
+  /** The same in the background, and again after a while when it fails. */
+  poke(id: string): void
+  /** Ends what is under way for a box, which then rejects with that reason. */
+  interrupt(id: string, reason: GibilError): void
+  /** Asks the driver what a box is, and writes it down. */
+  look(id: string): Promise<void>
+  /** Removes a box that no record knows; true when it did. */
+  removeOrphan(id: string, destroy: () => Promise<void>): Promise<boolean>
+  /** Resolves when no step is under way. */
+  idle(): Promise<void>
+}
+
+export interface SetupKeeper {
+  /** Looks whether set-up of a running box has to begin, and begins it. `fresh`: it was made or started just now, by us. */
+  settle(record: BoxRecord, fresh: boolean): Promise<void>
+  cancel(id: string, reason: GibilError): Promise<void>
+}
+
+/** A box that ran for so long and then ended is restarted without a wait. */
+const steadyMs = 60_000
+/** More steps in a row than any box needs. */
+const maxSteps = 20
+
+export function createReconciler(context: Context, setups: SetupKeeper): Reconciler {
+  const { boxes, backoff, deps, drivers, policy, stopping } = context
+  const queue = createKeyedQueue()
+  const running = new Map<string, AbortController>()
+  const fresh = new Set<string>()
+  const perform = createPerform(context, {
+    made: (id) => void fresh.add(id),
+    gone: (id) => setups.cancel(id, new GibilError('cancelled', 'The box is being destroyed.')),
+  })
+
+  const attempt = async (step: Step, record: BoxRecord): Promise<void> => {
+    const interrupt = new AbortController()
+    running.set(record.id, interrupt)
+    try {
+      await perform(step, record, AbortSignal.any([interrupt.signal, stopping]))
+    } finally {
+      running.delete(record.id)
+    }
+  }
+
+  /** What a failed step means. Returns true when the loop goes on with another step. */
+  const afterFailure = async (step: Step, record: BoxRecord, error: GibilError): Promise<boolean> => {
+    stopping.throwIfAborted()
+    const latest = await boxes.get(record.id)
+    if (!latest) return true
+    if (latest.desired === 'gone' && step !== 'destroy') return true
+    if (step === 'create' || step === 'remake') {
+      await boxes.update(record.id, () => ({ desired: 'gone', status: 'destroying', failure: toFailure(error) }))
+      return true
+    }
+    const count = backoff.failed(record.id, () => poke(record.id))
+    deps.log.warn({ box: record.id, step, count, err: error }, 'a step failed')
+    if (step === 'start' && count >= policy.startAttempts) await giveUp(record.id, error)
+    await boxes.touch(record.id)
+    return false
+  }
+
+  const giveUp = async (id: string, error: GibilError): Promise<void> => {
+    backoff.clear(id)
+    await boxes.update(id, ({ desired }) =>
+      desired === 'gone' ? undefined : { status: 'failed', desired: 'stopped', failure: toFailure(error) },
+    )
+  }
+
+  const converge = (id: string): Promise<void> =>
+    queue.run(id, async () => {
+      let failure: GibilError | undefined
+      for (let count = 0; count < maxSteps; count += 1) {
+        stopping.throwIfAborted()
+        const record = await boxes.get(id)
+        const step = record && nextStep(record)
+        if (!record || !step) {
+          if (record) await setups.settle(record, fresh.has(id))
+          else backoff.clear(id)
+          fresh.delete(id)
+          break
+        }
+        try {
+          await attempt(step, record)
+          if (step !== 'start') backoff.clear(id)
+        } catch (error) {
+          const cause = GibilError.from(error)
+          failure ??= cause
+          if (!(await afterFailure(step, record, cause))) throw failure
+        }
+      }
+      if (failure) throw failure
+    })
+
+  const poke = (id: string): void => {
+    // Its turn comes when the wait is over.
+    if (backoff.waits(id) || stopping.aborted) return
+    converge(id).catch((error) => {
+      if (!stopping.aborted) deps.log.debug({ box: id, err: error }, 'a box is not yet as it should be')
+    })
+  }
+
+  /** A box that ends again and again: each restart waits longer, and at last it stays as it is. */
+  const countEnd = async (before: BoxRecord, reason: string): Promise<void> => {
+    const { id, name, startedAt } = before
+    if (startedAt === null || deps.clock.now() - startedAt >= steadyMs) return backoff.clear(id)
+    const count = backoff.failed(id, () => poke(id))
+    if (count < policy.startAttempts) return
+    const message = `The box "${name}" ended ${count} times soon after its start: ${reason}.`
+    await giveUp(
+      id,
+      new GibilError('driver_failed', message, { hint: `See \`gibil logs ${name}\`, then start or destroy it.` }),
+    )
+  }
+
+  const look = (id: string): Promise<void> =>
+    queue.run(id, async () => {
+      const before = await boxes.get(id)
+      if (!before || before.desired === 'gone') return
+      const actual = await drivers.for(before).inspect(id)
+      const found = observe(before, actual)
+      if (!found) return
+      await boxes.update(id, (latest) => observe(latest, actual)?.patch, found.note)
+      const { status } = found.patch
+      if (status !== 'stopped' && status !== 'failed') return
+      const reason = String(found.note['reason'])
+      await setups.cancel(id, new GibilError('interrupted', `The box ended during its set-up: ${reason}.`))
+      if (status === 'stopped' && before.desired === 'running') await countEnd(before, reason)
+    })
+
+  return {
+    converge,
+    poke,
+    interrupt: (id, reason) => running.get(id)?.abort(reason),
+    look,
+    removeOrphan: (id, destroy) =>
+      queue.run(id, async () => {
+        if (await boxes.get(id)) return false
+        await destroy()
+        return true
+      }),
+    idle: () => queue.idle(),
+  }
+}

@@ -1,0 +1,127 @@
+import {
+  type CreateBox,
+  GibilError,
+  type OnExpire,
+  parseRepo,
+  type RepoInput,
+  withoutCredentials,
+} from '@gibil/contract'
+import { checkFits, chooseSize } from '../box/sizes.ts'
+import type { BoxRecord, ExplicitField, RepoRecord } from '../box-record.ts'
+import { parseIdle, parseTtl } from '../lease/terms.ts'
+import type { Driver } from '../ports/driver.ts'
+import { repoPath } from '../setup/clone.ts'
+import type { Context, RepoToken } from './context.ts'
+
+export interface Settled {
+  /** A record without what differs between boxes of one fleet. */
+  readonly draft: Omit<BoxRecord, 'id' | 'name' | 'createdAt' | 'expiresAt'>
+  readonly token: RepoToken | null
+}
+
+/** Throws `unsupported_by_shape`. */
+export function checkCanPause(driver: Driver, onExpire: OnExpire): void {
+  if (onExpire !== 'pause' || driver.capabilities.has('pause')) return
+  throw new GibilError('unsupported_by_shape', `A box of shape ${driver.shape} cannot be paused when its lease ends.`, {
+    hint: 'Let it stop or be destroyed instead: --on-expire stop.',
+  })
+}
+
+/** Checks all that was asked for before anything is made. Throws the first thing that is wrong with it. */
+export async function settle(
+  context: Context,
+  input: Omit<CreateBox, 'name' | 'wait'>,
+  fleet: string | null,
+): Promise<Settled> {
+  const { deps, drivers, policy } = context
+  const shape = input.shape ?? 'container'
+  const provider = input.provider ?? 'local'
+  const size = chooseSize(input)
+  const ttlMs = parseTtl(input.ttl, shape)
+  const idleMs = parseIdle(input.idle)
+  const onExpire = input.onExpire ?? 'destroy'
+  const network = input.network ?? 'internet'
+  const { repo, token } = settleRepo(input.repo)
+  if (repo?.url && network === 'none') {
+    throw new GibilError('invalid_request', 'A box without a network cannot clone a repository.', {
+      hint: 'Give it a network, or a local path, which is sent to it.',
+    })
+  }
+  const driver = drivers.for({ shape, provider })
+  checkCanPause(driver, onExpire)
+  await checkFits(size, { shape, provider }, deps.host)
+  const name = input.image ?? policy.defaultImage
+  const image = await deps.images.resolve(name)
+  return {
+    token,
+    draft: {
+      shape,
+      provider,
+      image: name,
+      imageDigest: image.digest,
+      size,
+      desired: 'running',
+      status: 'creating',
+      readiness: 'creating',
+      failure: null,
+      user: input.user ?? image.user ?? 'agent',
+      env: input.env ?? {},
+      labels: input.labels ?? {},
+      fleet,
+      network,
+      address: null,
+      ports: [],
+      repo,
+      explicit: explicitFields(input),
+      config: null,
+      remake: null,
+      remakes: 0,
+      tasksDone: false,
+      ttlMs,
+      idleMs,
+      onExpire,
+      warnedFor: null,
+      hookFor: null,
+      startedAt: null,
+      lastActiveAt: null,
+      timings: [],
+    },
+  }
+}
+
+function explicitFields(input: Omit<CreateBox, 'name' | 'wait'>): ExplicitField[] {
+  const sizes = ['cpu', 'memoryMib', 'diskMib'] as const
+  // A named preset is all three.
+  const sized = input.size === undefined ? sizes.filter((field) => input[field] !== undefined) : sizes
+  const others = ['shape', 'image', 'ttl', 'idle', 'onExpire'] as const
+  return [...sized, ...others.filter((field) => input[field] !== undefined)]
+}
+
+function settleRepo(input: RepoInput | undefined): { repo: RepoRecord | null; token: RepoToken | null } {
+  if (!input) return { repo: null, token: null }
+  const { branch } = input
+  if (branch !== undefined && !/^[^\s\-:?*[\\^~][^\s:?*[\\^~]*$/.test(branch)) {
+    throw new GibilError('invalid_repo', `"${branch}" is not the name of a branch or tag.`)
+  }
+  const base = { path: repoPath, ...(branch === undefined ? {} : { branch }) }
+  if (input.upload) {
+    if (input.url !== undefined)
+      throw new GibilError('invalid_repo', 'A repository is either cloned or uploaded, not both.')
+    const source = withoutCredentials(input.source ?? 'upload')
+    return { repo: { ...base, source, url: null, needsToken: false }, token: null }
+  }
+  const address = parseRepo(input.url ?? '')
+  if (address.kind !== 'https') {
+    const what =
+      address.kind === 'ssh' ? 'An ssh address needs your keys, which no box has' : 'A local path is not seen by a box'
+    throw new GibilError('invalid_repo', `${what}: "${withoutCredentials(input.url ?? '')}".`, {
+      hint: 'The CLI fetches such a repository itself and sends it; to the API give an https address, or `upload: true`.',
+    })
+  }
+  const token =
+    input.token === undefined
+      ? address.credentials
+      : { username: address.credentials?.username || 'x-access-token', password: input.token }
+  const source = withoutCredentials(input.source ?? address.url)
+  return { repo: { ...base, source, url: address.url, needsToken: token !== null }, token }
+}

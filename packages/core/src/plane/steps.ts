@@ -1,0 +1,154 @@
+import { GibilError, type PhaseTime } from '@gibil/contract'
+import type { Step } from '../box/next-step.ts'
+import type { BoxRecord } from '../box-record.ts'
+import type { BoxdPort } from '../ports/boxd.ts'
+import type { DriverSpec, ResolvedImage } from '../ports/driver.ts'
+import { abortable, within } from '../util/timing.ts'
+import type { Context } from './context.ts'
+
+/** Does one step outside and writes down what is then. Every step may be repeated after a crash at any point in it. */
+export type Perform = (step: Step, record: BoxRecord, signal: AbortSignal) => Promise<void>
+
+const toSpec = (record: BoxRecord, image: ResolvedImage): DriverSpec => ({
+  id: record.id,
+  hostname: record.name,
+  image,
+  size: record.size,
+  network: record.network,
+  labels: record.labels,
+})
+
+/** Gives boxd what later commands start from. The repository is where they run, once it is there. */
+export async function configureBox(boxd: BoxdPort, record: BoxRecord, image: ResolvedImage): Promise<void> {
+  const env = { ...image.env, ...record.config?.env, ...record.env }
+  const cloned = record.repo !== null && record.readiness !== 'creating' && record.readiness !== 'cloning'
+  await boxd.configure({ env, user: record.user, cwd: cloned ? record.repo.path : '~' })
+}
+
+/** What has to be done after a start: services and `onStart` do not outlive a stop. */
+const readinessAfterStart = (record: BoxRecord): BoxRecord['readiness'] => {
+  const again = record.config !== null && record.config.services.length + record.config.onStart.length > 0
+  return record.readiness === 'ready' && again ? 'services' : record.readiness
+}
+
+export function createPerform(
+  context: Context,
+  whenDone: { made(id: string): void; gone(id: string): Promise<void> },
+): Perform {
+  const { boxes, drivers, deps, policy, progress } = context
+  const { clock } = deps
+
+  const timed = async <T>(
+    record: BoxRecord,
+    phase: string,
+    timings: PhaseTime[],
+    work: () => Promise<T>,
+  ): Promise<T> => {
+    const begin = clock.now()
+    const result = await work()
+    const ms = clock.now() - begin
+    timings.push({ phase, ms })
+    progress.tell(record.id, { phase, ms })
+    return result
+  }
+
+  /** Create and start are alike: the driver brings it up, boxd is told its defaults, and then it runs. */
+  const bringUp = async (record: BoxRecord, kind: 'create' | 'start', signal: AbortSignal): Promise<void> => {
+    const driver = drivers.for(record)
+    const timings: PhaseTime[] = []
+    const trace = (phase: string, ms: number): void => {
+      timings.push({ phase, ms })
+      progress.tell(record.id, { phase, ms })
+    }
+    const image = await deps.images.resolve(record.imageDigest)
+    const box = await timed(record, kind, timings, () =>
+      abortable(driver[kind](toSpec(record, image), { signal, trace }), signal),
+    )
+    const fresh = { ...record, startedAt: clock.now() }
+    await timed(record, 'boxd', timings, () =>
+      abortable(
+        within(
+          clock,
+          policy.bootMs + 1000,
+          'The first answer of boxd',
+          configureBox(context.boxd.of(fresh, signal), record, image),
+        ),
+        signal,
+      ),
+    )
+    const now = clock.now()
+    whenDone.made(record.id)
+    await boxes.update(record.id, (latest) => {
+      const { desired } = latest
+      if (desired === 'gone') return undefined
+      const readiness =
+        kind === 'start'
+          ? readinessAfterStart(latest)
+          : latest.repo === null
+            ? ('ready' as const)
+            : ('cloning' as const)
+      return {
+        status: 'running',
+        address: box.address,
+        startedAt: now,
+        lastActiveAt: now,
+        readiness,
+        failure: latest.readiness === 'failed' ? latest.failure : null,
+        ...(kind === 'create' ? { timings: [...latest.timings, ...timings] } : {}),
+      }
+    })
+  }
+
+  const steps: Readonly<Record<Step, (record: BoxRecord, signal: AbortSignal) => Promise<void>>> = {
+    create: (record, signal) => bringUp(record, 'create', signal),
+    start: (record, signal) => bringUp(record, 'start', signal),
+    async remake(record) {
+      await drivers.for(record).destroy(record.id)
+      await boxes.update(record.id, (latest) =>
+        latest.remake && latest.desired !== 'gone'
+          ? {
+              ...latest.remake,
+              remake: null,
+              status: 'creating',
+              readiness: 'creating',
+              address: null,
+              startedAt: null,
+            }
+          : undefined,
+      )
+    },
+    async stop(record) {
+      const driver = drivers.for(record)
+      // A frozen process cannot end itself.
+      if (record.status === 'paused') await driver.resume(record.id)
+      // Politely first; the driver then waits for the end and enforces it. A boxd that does not answer is ended by the driver.
+      const ask = context.boxd.of({ ...record, startedAt: 0 }).shutdown(policy.stopGraceMs)
+      await within(clock, 1000, 'Asking boxd to end', ask).catch(() => undefined)
+      await driver.stop(record.id, policy.stopGraceMs)
+      await boxes.update(record.id, () => ({ status: 'stopped', address: null }))
+    },
+    async pause(record) {
+      await drivers.for(record).pause(record.id)
+      await boxes.update(record.id, () => ({ status: 'paused' }))
+    },
+    async resume(record) {
+      await drivers.for(record).resume(record.id)
+      await boxes.update(record.id, () => ({ status: 'running', lastActiveAt: clock.now() }))
+    },
+    async destroy(record) {
+      await whenDone.gone(record.id)
+      await drivers.for(record).destroy(record.id)
+      if (record.remake && record.remake.shape !== record.shape) await drivers.for(record.remake).destroy(record.id)
+      await deps.setupLog.remove(record.id)
+      await boxes.remove(record)
+    },
+  }
+  return async (step, record, signal) => {
+    try {
+      await steps[step](record, signal)
+    } catch (error) {
+      if (signal.aborted) throw GibilError.from(signal.reason, 'interrupted')
+      throw GibilError.from(error, 'driver_failed')
+    }
+  }
+}

@@ -1,0 +1,20 @@
+import type { Context } from './context.ts'
+import type { Reconciler } from './reconciler.ts'
+
+/**
+ * Removes what drivers have of boxes that no record knows. What a driver has is asked before the records are: a box is written down
+ * before it is made, so that one which is just being made is known by then.
+ */
+export async function sweep(context: Context, reconciler: Reconciler): Promise<string[]> {
+  const removed: string[] = []
+  for (const driver of context.drivers.opened()) {
+    for (const { id } of await driver.list()) {
+      try {
+        if (await reconciler.removeOrphan(id, () => driver.destroy(id))) removed.push(id)
+      } catch (error) {
+        context.deps.log.warn({ box: id, err: error }, 'remains of a box could not be removed')
+      }
+    }
+  }
+  return removed
+}

@@ -1,0 +1,124 @@
+import type { Readable } from 'node:stream'
+import { type Box, GibilError } from '@gibil/contract'
+import { allow, type Verb } from '../box/lifecycle.ts'
+import { toBox } from '../box/view.ts'
+import type { BoxRecord, Desired } from '../box-record.ts'
+import { parseTtl } from '../lease/terms.ts'
+import type { Setups } from '../setup/keeper.ts'
+import type { Context } from './context.ts'
+import type { Reconciler } from './reconciler.ts'
+import { waitFor } from './waiting.ts'
+
+export interface Verbs {
+  pause(ref: string): Promise<Box>
+  resume(ref: string): Promise<Box>
+  stopBox(ref: string): Promise<Box>
+  startBox(ref: string): Promise<Box>
+  extend(ref: string, ttl: string | number): Promise<Box>
+  destroy(ref: string): Promise<Box>
+  uploadRepo(ref: string, tar: Readable): Promise<Box>
+}
+
+export function createVerbs(context: Context, reconciler: Reconciler, setups: Setups): Verbs {
+  const { boxes, backoff, deps, drivers } = context
+  const view = (record: BoxRecord): Box => toBox(record, context.activity.last(record.id) ?? record.lastActiveAt)
+
+  /** Writes down what should be, and waits until it is. When that fails, the box is wanted as it is again. */
+  const become = async (
+    ref: string,
+    verb: Verb,
+    desired: Desired,
+    before?: (record: BoxRecord) => Promise<void> | void,
+  ): Promise<Box> => {
+    const record = await boxes.find(ref)
+    if (allow(verb, record) === 'done') return view(record)
+    await before?.(record)
+    let wanted: Desired = record.desired
+    await boxes.update(record.id, (latest) => {
+      if (allow(verb, latest) === 'done') return undefined
+      wanted = latest.desired
+      return { desired, ...renewedLease(latest, desired, deps.clock.now()) }
+    })
+    backoff.clear(record.id)
+    try {
+      await reconciler.converge(record.id)
+    } catch (error) {
+      // A box that was wanted to run and does not (any more) is not started behind the back of its user.
+      await boxes.update(record.id, (latest) => {
+        if (latest.desired !== desired) return undefined
+        return { desired: latest.status === 'stopped' || latest.status === 'failed' ? 'stopped' : wanted }
+      })
+      backoff.clear(record.id)
+      throw error
+    }
+    return view((await boxes.get(record.id)) ?? record)
+  }
+
+  return {
+    pause: (ref) =>
+      become(ref, 'pause', 'paused', (record) => {
+        if (!drivers.for(record).capabilities.has('pause')) {
+          throw new GibilError('unsupported_by_shape', `A box of shape ${record.shape} cannot be paused.`, {
+            hint: `Stop it instead: \`gibil stop ${record.name}\` keeps its disk.`,
+          })
+        }
+        if (setups.isActive(record.id)) {
+          throw new GibilError(
+            'wrong_state',
+            `The box "${record.name}" is being set up (${record.readiness}) and cannot be paused.`,
+            {
+              hint: 'Wait until it is ready, or stop it.',
+              details: { readiness: record.readiness, name: record.name },
+            },
+          )
+        }
+      }),
+    resume: (ref) => become(ref, 'resume', 'running'),
+    stopBox: (ref) =>
+      become(ref, 'stop', 'stopped', async (record) => {
+        await boxes.update(record.id, ({ desired }) => (desired === 'gone' ? undefined : { desired: 'stopped' }))
+        await setups.cancel(record.id, new GibilError('interrupted', 'The box was stopped during its set-up.'))
+      }),
+    startBox: (ref) => become(ref, 'start', 'running'),
+
+    async extend(ref, ttl) {
+      const record = await boxes.find(ref)
+      const ttlMs = parseTtl(ttl, record.shape)
+      const now = deps.clock.now()
+      const after = await boxes.update(record.id, (latest) => {
+        allow('extend', latest)
+        const explicit = latest.explicit.includes('ttl') ? latest.explicit : [...latest.explicit, 'ttl' as const]
+        return { ttlMs, expiresAt: ttlMs === null ? null : now + ttlMs, explicit }
+      })
+      if (!after) throw new GibilError('box_not_found', `The box "${record.name}" is gone.`)
+      const expiresAt = after.expiresAt === null ? null : new Date(after.expiresAt).toISOString()
+      await context.events.append('box.extended', after, { expiresAt })
+      return view(after)
+    },
+
+    async destroy(ref) {
+      const record = await boxes.find(ref)
+      await boxes.update(record.id, ({ desired }) =>
+        desired === 'gone' ? undefined : { desired: 'gone', status: 'destroying' },
+      )
+      backoff.clear(record.id)
+      reconciler.interrupt(record.id, new GibilError('cancelled', `The box "${record.name}" was destroyed meanwhile.`))
+      // A create that is under way does the destroy itself; its own failure is not this caller's.
+      await reconciler.converge(record.id)
+      return toBox({ ...record, desired: 'gone', status: 'destroyed', address: null })
+    },
+
+    async uploadRepo(ref, tar) {
+      let record = await boxes.find(ref)
+      if (allow('upload', record) === 'wait') record = await waitFor(context, record, 'running')
+      await setups.upload(record, tar)
+      return view((await boxes.get(record.id)) ?? record)
+    },
+  }
+}
+
+/** The lease of a box that stopped or paused because it ended begins again when the box does. */
+function renewedLease(record: BoxRecord, desired: Desired, now: number): Partial<BoxRecord> {
+  if (desired !== 'running' || record.expiresAt !== null || record.ttlMs === null) return {}
+  return { expiresAt: now + record.ttlMs }
+}

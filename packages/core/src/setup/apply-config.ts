@@ -1,0 +1,68 @@
+import type { Size } from '@gibil/contract'
+import { checkFits, chooseSize } from '../box/sizes.ts'
+import type { BoxRecord, Making } from '../box-record.ts'
+import type { GibilConfig } from '../gibil-yml/config.ts'
+import { parseIdle, parseTtl } from '../lease/terms.ts'
+import type { Context } from '../plane/context.ts'
+import { checkCanPause } from '../plane/settle.ts'
+
+/** What a `.gibil.yml` changes of its box: in place, or (`remake`) by making it anew. */
+export interface Effect {
+  readonly patch: Partial<BoxRecord>
+  readonly remake: Making | null
+}
+
+const sameSize = (a: Size, b: Size): boolean =>
+  a.cpu === b.cpu && a.memoryMib === b.memoryMib && a.diskMib === b.diskMib
+
+/** What the caller of create named himself wins. Throws what create throws for the same values. */
+export async function effectOf(context: Context, record: BoxRecord, config: GibilConfig): Promise<Effect> {
+  const { deps, drivers } = context
+  const open = (field: BoxRecord['explicit'][number]): boolean => !record.explicit.includes(field)
+
+  const shape = open('shape') && config.shape !== null ? config.shape : record.shape
+  const image = open('image') && config.image !== null ? config.image : record.image
+  const imageDigest = image === record.image ? record.imageDigest : (await deps.images.resolve(image)).digest
+  const wish = {
+    size: config.size ?? undefined,
+    cpu: config.cpu ?? undefined,
+    memoryMib: config.memoryMib ?? undefined,
+    diskMib: config.diskMib ?? undefined,
+  }
+  const named = Object.values(wish).some((value) => value !== undefined)
+  const wanted = named ? chooseSize(wish) : record.size
+  const size = {
+    cpu: open('cpu') ? wanted.cpu : record.size.cpu,
+    memoryMib: open('memoryMib') ? wanted.memoryMib : record.size.memoryMib,
+    diskMib: open('diskMib') ? wanted.diskMib : record.size.diskMib,
+  }
+  const making: Making = { shape, provider: record.provider, image, imageDigest, size }
+  const other = shape !== record.shape || imageDigest !== record.imageDigest || !sameSize(size, record.size)
+  if (other) {
+    const driver = drivers.for(making)
+    checkCanPause(driver, record.onExpire)
+    await checkFits(size, making, deps.host)
+  }
+
+  // The TTL that was settled at create must also be one that the new shape allows.
+  const ttlMs =
+    open('ttl') && config.ttl !== null
+      ? parseTtl(config.ttl, shape)
+      : shape === record.shape
+        ? record.ttlMs
+        : parseTtl(record.ttlMs === null ? 'none' : `${record.ttlMs / 1000}s`, shape)
+  const onExpire = open('onExpire') && config.onExpire !== null ? config.onExpire : record.onExpire
+  checkCanPause(drivers.for(making), onExpire)
+  return {
+    patch: {
+      config,
+      ports: config.ports,
+      ttlMs,
+      // A lease that was extended meanwhile is left as the user wants it.
+      ...(ttlMs === record.ttlMs ? {} : { expiresAt: ttlMs === null ? null : record.createdAt + ttlMs }),
+      idleMs: open('idle') && config.idle !== null ? parseIdle(config.idle) : record.idleMs,
+      onExpire,
+    },
+    remake: other && record.remakes === 0 ? making : null,
+  }
+}

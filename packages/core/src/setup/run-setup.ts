@@ -1,0 +1,166 @@
+import type { Readable } from 'node:stream'
+import { GibilError } from '@gibil/contract'
+import type { BoxRecord } from '../box-record.ts'
+import type { GibilConfig } from '../gibil-yml/config.ts'
+import { maxConfigBytes, parseGibilYml } from '../gibil-yml/parse.ts'
+import type { Context } from '../plane/context.ts'
+import { configureBox } from '../plane/steps.ts'
+import { abortable } from '../util/timing.ts'
+import { effectOf } from './apply-config.ts'
+import { basicAuth, clone, headCommit, repoPath } from './clone.ts'
+import { runTasks, type SetupRun } from './commands.ts'
+import { createOutput, type Output } from './output.ts'
+import { checkRuntime } from './runtime.ts'
+import { checkServices, startServices } from './services.ts'
+
+/** `again`: the box has to be made anew first. `gone`: it went away meanwhile. */
+type Outcome = 'done' | 'again' | 'gone'
+
+/** Runs what is left of the set-up of a running box, from its readiness on. Readiness is written down before each part. */
+export async function runSetup(
+  context: Context,
+  begin: BoxRecord,
+  tar: Readable | null,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const token = context.tokens.get(begin.id)
+  const output = createOutput(context.deps.setupLog, begin.id, token ? [token.password, basicAuth(token)] : [])
+  try {
+    return await parts(context, begin, tar, signal, output)
+  } finally {
+    await output.flush()
+  }
+}
+
+async function parts(
+  context: Context,
+  begin: BoxRecord,
+  tar: Readable | null,
+  signal: AbortSignal,
+  output: Output,
+): Promise<Outcome> {
+  const { boxes, deps, policy } = context
+  const { clock } = deps
+  const runFor = (record: BoxRecord): SetupRun => ({
+    record,
+    boxd: context.boxd.of(record, signal),
+    output,
+    signal,
+    step: (title, work) => measure(context, record, output, title, work),
+  })
+  const move = (change: (latest: BoxRecord) => Partial<BoxRecord>): Promise<BoxRecord | undefined> =>
+    boxes
+      .update(begin.id, (latest) => (signal.aborted || latest.desired === 'gone' ? undefined : change(latest)))
+      .then((record) => {
+        signal.throwIfAborted()
+        return record?.desired === 'gone' ? undefined : record
+      })
+
+  let record: BoxRecord | undefined = begin
+  if (record.readiness === 'cloning') {
+    const fetched = await fetchRepo(context, runFor(record), tar)
+    if (fetched.remake) {
+      const { remake } = fetched
+      const remade = await move(({ remakes, repo }) => {
+        if (repo?.url === null) throw cannotSendAgain(begin, remake.image)
+        return { remake, remakes: remakes + 1, config: fetched.config }
+      })
+      return remade ? 'again' : 'gone'
+    }
+    context.tokens.delete(begin.id)
+    record = await move(({ repo }) => ({
+      ...fetched.patch,
+      repo: repo && { ...repo, ...(fetched.commit === undefined ? {} : { commit: fetched.commit }) },
+      readiness: 'services',
+    }))
+    if (!record) return 'gone'
+    await configure(context, record, signal)
+  }
+
+  const { config } = record
+  if (config) {
+    await startServices(runFor(record), clock, config.services)
+    record = await move(() => ({ readiness: 'tasks' }))
+    if (!record) return 'gone'
+    const run = runFor(record)
+    if (!record.tasksDone) {
+      await runTasks(run, 'onCreate', config.onCreate, policy.taskTimeoutMs)
+      await runTasks(run, 'task', config.tasks, policy.taskTimeoutMs)
+    }
+    await runTasks(run, 'onStart', config.onStart, policy.taskTimeoutMs)
+  }
+  const ready = await move(() => ({ readiness: 'ready', tasksDone: true, failure: null }))
+  return ready ? 'done' : 'gone'
+}
+
+interface Fetched {
+  readonly config: GibilConfig | null
+  readonly commit: string | undefined
+  readonly patch: Partial<BoxRecord>
+  readonly remake: BoxRecord['remake']
+}
+
+/** Clone or upload, then `.gibil.yml` and everything that can be known to be wrong before anything of it runs. */
+async function fetchRepo(context: Context, run: SetupRun, tar: Readable | null): Promise<Fetched> {
+  const { record, boxd, signal } = run
+  const { repo } = record
+  if (tar) {
+    await run.step('upload', () =>
+      abortable(boxd.putTar(repoPath, tar, record.user), signal).catch((error) => {
+        signal.throwIfAborted()
+        throw GibilError.from(error, 'clone_failed')
+      }),
+    )
+  } else if (repo?.url) {
+    const { url } = repo
+    await run.step('clone', () =>
+      clone(run, { ...repo, url }, context.tokens.get(record.id), context.policy.cloneTimeoutMs),
+    )
+  }
+  const commit = await headCommit(run)
+  const bytes = await abortable(boxd.readFile(`${repoPath}/.gibil.yml`, maxConfigBytes), signal)
+  const config = bytes ? parseGibilYml(new TextDecoder().decode(bytes)) : null
+  if (!config) return { config, commit, patch: {}, remake: null }
+  const { patch, remake } = await effectOf(context, record, config)
+  if (!remake) {
+    checkServices(run, config.services)
+    await checkRuntime(run, config.runtime)
+  }
+  return { config, commit, patch, remake }
+}
+
+const cannotSendAgain = ({ name, image }: BoxRecord, wanted: string): GibilError =>
+  new GibilError(
+    'invalid_config',
+    `The .gibil.yml that was sent asks for another image, shape or size than "${name}" was made with (${image}).`,
+    {
+      hint: `Name them at create, such as --image ${wanted}: what was sent would be lost when the box is made anew.`,
+      details: { step: 'upload' },
+    },
+  )
+
+async function configure(context: Context, record: BoxRecord, signal: AbortSignal): Promise<void> {
+  const image = await context.deps.images.resolve(record.imageDigest)
+  await abortable(configureBox(context.boxd.of(record, signal), record, image), signal)
+}
+
+async function measure<T>(
+  context: Context,
+  record: BoxRecord,
+  output: Output,
+  title: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { boxes, deps, events, progress } = context
+  const begin = deps.clock.now()
+  progress.tell(record.id, { phase: title, message: 'begins' })
+  output.beginStep(title)
+  const result = await work()
+  const ms = deps.clock.now() - begin
+  progress.tell(record.id, { phase: title, ms })
+  const after = await boxes.update(record.id, ({ timings }) => ({
+    timings: [...timings, { phase: title, ms }].slice(-200),
+  }))
+  if (after) await events.append('box.phase', record, { phase: title, ms })
+  return result
+}

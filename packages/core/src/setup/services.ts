@@ -1,0 +1,69 @@
+import { formatDuration, GibilError, type JobOutput } from '@gibil/contract'
+import type { Service } from '../gibil-yml/config.ts'
+import type { Clock } from '../ports/clock.ts'
+import { abortable, sleep } from '../util/timing.ts'
+import { describeExit, lineRequest, type SetupRun, stepError } from './commands.ts'
+import { isReady } from './ready-check.ts'
+
+/** The label of the job of a service, by which it is told from the commands of users. */
+export const serviceLabel = (name: string): string => `service ${name}`
+export const isServiceLabel = (label: string): boolean => label.startsWith('service ')
+
+const firstPauseMs = 50
+const longestPauseMs = 1000
+/** Of the output of a service, for a `log` check and for failures. */
+const keptOutput = 256 * 1024
+
+/** Throws `unsupported_by_shape` for services that are container images, since no shape that has Docker is here. */
+export function checkServices(run: SetupRun, services: readonly Service[]): void {
+  const image = services.find((service) => service.image !== null)
+  if (!image) return
+  throw new GibilError(
+    'unsupported_by_shape',
+    `The service ${image.name} of .gibil.yml is a container image, which a box of shape ${run.record.shape} cannot run.`,
+    {
+      hint: 'Give it a command instead of an image, or choose a shape that has Docker.',
+      details: { step: serviceLabel(image.name) },
+    },
+  )
+}
+
+/** Starts the services one after another, each when the one before is ready. Throws `service_failed`. */
+export async function startServices(run: SetupRun, clock: Clock, services: readonly Service[]): Promise<void> {
+  for (const service of services) {
+    await run.step(serviceLabel(service.name), () => startService(run, clock, service))
+  }
+}
+
+async function startService(run: SetupRun, clock: Clock, service: Service): Promise<void> {
+  const label = serviceLabel(service.name)
+  const failed = (what: string, cause?: unknown): GibilError => {
+    return stepError(run, 'service_failed', label, `The ${label} ${what}.`, cause)
+  }
+  const line = { run: service.command ?? '', cwd: service.cwd, env: service.env }
+  const job = await abortable(run.boxd.startJob(lineRequest(run.record, line, label)), run.signal).catch(
+    (error: unknown) => {
+      run.signal.throwIfAborted()
+      throw failed(`could not be started: ${GibilError.from(error).message}`, error)
+    },
+  )
+
+  const begin = clock.now()
+  let printed = ''
+  let offset = 0
+  for (let pause = firstPauseMs; ; pause = Math.min(longestPauseMs, pause * 2)) {
+    const news = await abortable(run.boxd.jobOutput(job, { offset, waitMs: 0 }), run.signal)
+    offset = news.nextOffset
+    const text = textOf(news)
+    if (text !== '') run.output.text(text)
+    printed = (printed + text).slice(-keptOutput)
+    if (news.exit) throw failed(`${describeExit(news.exit)} before it was ready`)
+    if (service.ready === null || (await isReady(run, clock, service, service.ready, printed))) return
+    if (clock.now() - begin >= service.ready.timeoutMs) {
+      throw failed(`was not ready after ${formatDuration(service.ready.timeoutMs)}`)
+    }
+    await sleep(clock, pause, run.signal)
+  }
+}
+
+const textOf = ({ chunks }: JobOutput): string => chunks.map((chunk) => chunk.text).join('')
