@@ -1,24 +1,3 @@
 #!/bin/sh
-# build.sh OUT_DIR: builds OUT_DIR/boxd, one static binary for this machine. Says nothing when it is up to date: a hash of the
-# sources and of the compiler's version is kept beside it.
-set -eu
-[ $# -eq 1 ] || { echo 'usage: build.sh OUT_DIR' >&2; exit 2; }
-name=boxd
-mkdir -p "$1"
-out=$(cd "$1" && pwd -P)
-cd "$(dirname "$0")"
-command -v go >/dev/null || { echo "$name: Go 1.19 or newer is not installed." >&2; exit 1; }
-
-hash=$({ go version; cat build.sh; find . -name '*.go' ! -name '*_test.go' -o -name go.mod | LC_ALL=C sort |
-  while IFS= read -r file; do echo "$file"; cat "$file"; done; } | sha256sum | cut -d' ' -f1)
-stamp=$out/.$name.sources
-if [ -x "$out/$name" ] && [ "$(cat "$stamp" 2>/dev/null || :)" = "$hash" ]; then exit 0; fi
-
-# Two builds at once must not see each other's half-written file; boxes that run the old one keep it.
-temporary=$(mktemp "$out/.$name.XXXXXX")
-trap 'rm -f "$temporary"' EXIT
-CGO_ENABLED=0 GOFLAGS= GOPROXY=off GOTOOLCHAIN=local go build -trimpath -buildvcs=false -ldflags='-s -w' -o "$temporary" "./cmd/$name"
-chmod 755 "$temporary"
-mv -f "$temporary" "$out/$name"
-echo "$hash" >"$stamp"
-echo "built $out/$name"
+# build.sh OUT_DIR: builds OUT_DIR/boxd when its sources changed.
+exec sh "$(dirname "$0")/../scripts/build-go.sh" boxd "$@"

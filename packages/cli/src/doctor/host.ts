@@ -1,3 +1,4 @@
+import type { StatsFs } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { formatBytes } from '@gibil/sdk'
@@ -35,7 +36,7 @@ export async function checkDiskSpace(home: string): Promise<Check> {
 }
 
 /** The home may not exist yet; its nearest parent that does tells the same. */
-async function nearestStatfs(path: string): ReturnType<typeof statfs> {
+async function nearestStatfs(path: string): Promise<StatsFs> {
   try {
     return await statfs(path)
   } catch (error) {

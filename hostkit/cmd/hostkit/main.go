@@ -1,0 +1,51 @@
+// Command hostkit makes the system calls that the daemon cannot. See hostkit/PROTOCOL.md.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"gibil.dev/hostkit/internal/ops"
+	"gibil.dev/hostkit/internal/rpc"
+	"gibil.dev/hostkit/internal/selftest"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "hostkit:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	verb := ""
+	if len(args) > 0 {
+		verb = args[0]
+	}
+	switch verb {
+	case "serve":
+		return rpc.Serve(os.Stdin, os.Stdout, ops.Handlers())
+	case "hold":
+		// Keeps a user namespace alive while the parent opens it; not for people.
+		_, err := io.Copy(io.Discard, os.Stdin)
+		return err
+	case "selftest":
+		flags := flag.NewFlagSet("selftest", flag.ContinueOnError)
+		dir := flags.String("dir", os.TempDir(), "where to try things")
+		if err := flags.Parse(args[1:]); err != nil {
+			return err
+		}
+		items, err := selftest.Run(*dir)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(items)
+	case "--version", "version":
+		fmt.Println("hostkit", ops.Version)
+		return nil
+	}
+	return fmt.Errorf("use: hostkit serve | selftest --dir DIR | --version")
+}

@@ -1,0 +1,3 @@
+module gibil.dev/hostkit
+
+go 1.19

@@ -1,0 +1,74 @@
+package netlink
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"syscall"
+)
+
+// Attribute numbers of linux/if_link.h and linux/veth.h that package syscall lacks.
+const (
+	iflaLinkInfo = 18
+	iflaNetNsFd  = 28
+	infoKind     = 1
+	infoData     = 2
+	vethInfoPeer = 1
+)
+
+// Veth is a pair of links: one here, one in another namespace.
+type Veth struct {
+	Name    string
+	Peer    string
+	PeerNS  int // file descriptor of its network namespace
+	PeerMAC net.HardwareAddr
+	MTU     int
+}
+
+func linkHeader(index int32, flags, change uint32) []byte {
+	out := make([]byte, syscall.SizeofIfInfomsg)
+	binary.LittleEndian.PutUint32(out[4:], uint32(index))
+	binary.LittleEndian.PutUint32(out[8:], flags)
+	binary.LittleEndian.PutUint32(out[12:], change)
+	return out
+}
+
+// AddVeth makes the pair, the peer directly in its namespace.
+func (c *Conn) AddVeth(v Veth) error {
+	mtu := attribute(syscall.IFLA_MTU, number(uint32(v.MTU)))
+	peer := join(linkHeader(0, 0, 0),
+		attribute(syscall.IFLA_IFNAME, text(v.Peer)),
+		attribute(syscall.IFLA_ADDRESS, v.PeerMAC),
+		attribute(iflaNetNsFd, number(uint32(v.PeerNS))),
+		mtu)
+	info := join(attribute(infoKind, text("veth")), attribute(infoData, attribute(vethInfoPeer, peer)))
+	body := join(linkHeader(0, 0, 0), attribute(syscall.IFLA_IFNAME, text(v.Name)), mtu, attribute(iflaLinkInfo, info))
+	if err := c.request(syscall.RTM_NEWLINK, syscall.NLM_F_CREATE|syscall.NLM_F_EXCL, body); err != nil {
+		return fmt.Errorf("make link %s: %w", v.Name, err)
+	}
+	return nil
+}
+
+// SetUp brings a link up.
+func (c *Conn) SetUp(index int) error {
+	return c.request(syscall.RTM_NEWLINK, 0, linkHeader(int32(index), syscall.IFF_UP, syscall.IFF_UP))
+}
+
+// DeleteLink removes a link by name; its peer goes with it. Fine when it is gone.
+func (c *Conn) DeleteLink(name string) error {
+	err := c.request(syscall.RTM_DELLINK, 0, join(linkHeader(0, 0, 0), attribute(syscall.IFLA_IFNAME, text(name))))
+	if err != nil && err != syscall.ENODEV {
+		return fmt.Errorf("remove link %s: %w", name, err)
+	}
+	return nil
+}
+
+// Index is the number of a link in the namespace of the calling thread.
+func Index(name string) (int, error) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer syscall.Close(fd)
+	return indexBy(fd, name)
+}
