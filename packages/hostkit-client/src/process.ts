@@ -94,6 +94,7 @@ export function startHostkit(binary: string): HostkitProcess {
       })
     },
     async close() {
+      holdOpen(child, true)
       child.stdin.end()
       await gone
     },
