@@ -32,7 +32,8 @@ export const decompress = async (stream: AsyncIterable<Uint8Array>): Promise<Asy
   }
   const transform = decompressorFor(start)
   if (!transform) return whole()
-  // An error of either side ends the other; the reader of the result sees it.
+  // An error of either side ends the other; the reader of the result sees it. The listener is for one that comes after the end.
+  transform.on('error', () => undefined)
   pipeline(Readable.from(whole(), { objectMode: false }), transform, () => undefined)
   return transform
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { lstat, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { GibilError } from '@gibil/contract'
 import * as z from 'zod'
 import { errnoOf, parseJson, readIfThere, writeAtomically } from './files.ts'
@@ -72,17 +73,23 @@ const measure = async (tree: string, env: HostEnv): Promise<{ entries: number; b
 }
 
 /**
- * The sha256 of a tree as a tar archive in a fixed form: sorted by name, numeric owners, modification times kept. Sockets
- * are no part of it.
+ * The sha256 of a tree as a tar archive in a fixed form: sorted by name, numeric owners, modification times kept but for the
+ * root's, which tells when it was unpacked. Sockets are no part of it.
  */
 export const contentId = async (tree: string, env: HostEnv, signal?: AbortSignal): Promise<string> => {
   const hash = createHash('sha256')
+  const { mode, uid, gid } = await lstat(tree)
+  hash.update(JSON.stringify([mode & 0o7777, uid, gid]))
+  const names = (await readdir(tree, { encoding: 'buffer' })).sort(Buffer.compare)
+  const list = Buffer.concat(names.flatMap((name) => [Buffer.from('./'), name, Buffer.from([0])]))
   const form = ['--sort=name', '--format=posix', '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime']
   const attributes = ['--xattrs', '--xattrs-include=security.capability', '--xattrs-include=user.*']
+  const files = ['--null', '--verbatim-files-from', '--files-from=-']
   const opaque = '--xattrs-include=trusted.overlay.opaque'
-  await mustRun(['tar', '--create', ...form, '--numeric-owner', ...attributes, opaque, '-C', tree, '.'], {
+  await mustRun(['tar', '--create', ...form, '--numeric-owner', ...attributes, opaque, '-C', tree, ...files], {
     env,
     signal,
+    input: Readable.from([list], { objectMode: false }),
     onStdout: (chunk) => hash.update(chunk),
   })
   return hash.digest('hex')

@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { chmod, mkdir, readdir, readFile, rm, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, readFile, rm, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import * as z from 'zod'
+import { buildCgroup, removeCgroup } from './build-cgroup.ts'
 import type { BuildRunner, BuildStep } from './build-runner.ts'
 import { parseJson, readIfThere } from './files.ts'
 import { overlayArguments } from './overlay.ts'
@@ -20,23 +21,6 @@ export interface RuncRunnerOptions {
 
 /** Mounts the overlay and becomes runc, all inside namespaces of its own: the mount is seen by nobody else and cannot be left behind. */
 const mountThenRun = 'cd "$1" && shift && "$1" -t overlay overlay -o "$2" "$3" && shift 3 && cd / && exec "$@"'
-
-const removeCgroupTree = async (path: string): Promise<void> => {
-  const children = await readdir(path, { withFileTypes: true }).catch(() => [])
-  for (const child of children) if (child.isDirectory()) await removeCgroupTree(join(path, child.name))
-  await rmdir(path).catch(() => undefined)
-}
-
-/** runc removes its cgroups itself unless it is killed. */
-const removeCgroups = async (cgroup: string): Promise<void> => {
-  const base = '/sys/fs/cgroup'
-  const hierarchies = (await readdir(base, { withFileTypes: true })).filter((entry) => entry.isDirectory())
-  for (const path of [base, ...hierarchies.map((entry) => join(base, entry.name))]) {
-    await removeCgroupTree(join(path, cgroup))
-    // Goes when no other step is in it.
-    await rmdir(join(path, dirname(cgroup))).catch(() => undefined)
-  }
-}
 
 /** The last error in runc's own log: it could not start the command. */
 const runcFailure = async (log: string): Promise<string | undefined> => {
@@ -64,7 +48,7 @@ const resolvConfOf = async (step: BuildStep): Promise<string> => {
  * filter, masked paths, a limit on processes.
  */
 export const createRuncRunner = (options: RuncRunnerOptions): BuildRunner => {
-  const prefix = `gibil-build-${createHash('sha256').update(options.root).digest('hex').slice(0, 8)}`
+  const prefix = buildCgroup(options.root)
   return {
     run: async (step) => {
       const id = `${prefix}-${randomBytes(6).toString('hex')}`
@@ -123,7 +107,7 @@ export const createRuncRunner = (options: RuncRunnerOptions): BuildRunner => {
         }
         return { exitCode: result.exitCode, tail: result.tail }
       } finally {
-        await removeCgroups(`${prefix}/${id}`)
+        await removeCgroup(`${prefix}/${id}`)
         for (const path of [place('work'), place('runc'), place('merged'), place('runc.log'), place('config.json')]) {
           await rm(path, { recursive: true, force: true })
         }

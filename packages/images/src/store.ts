@@ -3,6 +3,7 @@ import { type BuildImage, GibilError, type Image, type PruneResult, type PullIma
 import type { Clock, ImageSource, Log, ResolvedImage } from '@gibil/core'
 import type * as z from 'zod'
 import { openBuildCache } from './build-cache.ts'
+import { sweepBuildCgroups } from './build-cgroup.ts'
 import { buildRecipe } from './build-recipe.ts'
 import type { BuildNetworks, BuildRunner } from './build-runner.ts'
 import { buildDockerfile } from './dockerfile/build.ts'
@@ -97,6 +98,7 @@ export const openImageStore = async (options: ImageStoreOptions): Promise<ImageS
   const home = await openImageHome(options.home)
   const workspaces = openWorkspaces(home.tmp, env)
   await workspaces.sweep()
+  await sweepBuildCgroups(home.root)
   const layers = openLayerStore(home.layers, env)
   const manifests = await openManifestStore(home.manifests)
   const cache = openBuildCache(home.cache, layers, clock.now)

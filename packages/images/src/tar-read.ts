@@ -3,6 +3,8 @@ import { blockSize, type TarHeader, type TarType, xattrKey } from './tar-format.
 /** What is wrong with an archive, as a sentence; the caller knows whose archive it is. */
 export class TarError extends Error {
   override readonly name = 'TarError'
+  /** It is wrong from its first header on: this is no archive at all. */
+  isNoArchive = false
 }
 
 export interface TarEntry extends TarHeader {
@@ -10,6 +12,7 @@ export interface TarEntry extends TarHeader {
   readonly body: AsyncIterable<Buffer>
 }
 
+const badHeader = 'A header of the archive is damaged, or this is not a tar archive.'
 const maxPax = 1024 * 1024
 const maxName = 4096
 const maxEntries = 2_000_000
@@ -82,7 +85,7 @@ const number = (field: Buffer): number => {
   }
   const digits = text(field).trim()
   if (digits === '') return 0
-  if (!/^[0-7]+$/.test(digits)) throw new TarError('A header of the archive is damaged.')
+  if (!/^[0-7]+$/.test(digits)) throw new TarError(badHeader)
   return Number.parseInt(digits, 8)
 }
 
@@ -100,8 +103,7 @@ const types: Readonly<Record<string, TarType>> = {
 
 const checkSum = (block: Buffer): void => {
   const sum = block.reduce((total, byte, index) => total + (index >= 148 && index < 156 ? 32 : byte), 0)
-  if (sum !== number(block.subarray(148, 156)))
-    throw new TarError('A header of the archive is damaged, or this is not a tar archive.')
+  if (sum !== number(block.subarray(148, 156))) throw new TarError(badHeader)
 }
 
 const decimal = (value: Buffer): number => {
@@ -232,6 +234,9 @@ export async function* readTar(stream: AsyncIterable<Uint8Array>, needsEnd = fal
         throw new TarError('The archive ends in the middle.')
     }
     await source.drain()
+  } catch (error) {
+    if (error instanceof TarError) error.isNoArchive = entries === 0
+    throw error
   } finally {
     await source.close()
   }

