@@ -1,2 +1,3 @@
 /** @module The daemon: composition root and HTTP API v1. */
-export { type Compose, type DaemonOptions, type Parts, type RunningDaemon, startDaemon } from './start-daemon.ts'
+export type { Parts } from './engine.ts'
+export { type Compose, type DaemonOptions, type RunningDaemon, startDaemon } from './start-daemon.ts'

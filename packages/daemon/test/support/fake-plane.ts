@@ -158,5 +158,7 @@ export function createFakePlane(options: {
       }
     },
     sweep: async () => ['b9'],
+    imagesInUse: async () => [],
+    shapes: () => [{ shape: 'container', provider: 'local', unavailable: null }],
   }
 }

@@ -6,7 +6,8 @@ import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { GibilError, type Image } from '@gibil/contract'
 import type { ControlPlane } from '@gibil/core'
-import { type DaemonOptions, type Parts, type RunningDaemon, startDaemon } from '../../src/start-daemon.ts'
+import type { Parts } from '../../src/engine.ts'
+import { type DaemonOptions, type RunningDaemon, startDaemon } from '../../src/start-daemon.ts'
 
 export interface TestDaemon extends AsyncDisposable {
   readonly home: string
@@ -67,11 +68,18 @@ export async function startTestDaemon(
     plane,
     images: fakeImages,
     boxd: options.boxd ?? unreachable,
-    shapes: () => [{ shape: 'container', provider: 'local', unavailable: null }],
     close: async () => undefined,
   }
-  const daemon = await startDaemon({ home, logLevel: 'silent', compose: async () => parts, ...options })
+  return drive(home, await startDaemon({ home, logLevel: 'silent', compose: async () => parts, ...options }))
+}
 
+/** A daemon in this process with its real parts. Where boxes are kept needs more room than a temporary directory may have. */
+export async function startRealDaemon(): Promise<TestDaemon> {
+  const home = await mkdtemp('/var/tmp/gibild-test-')
+  return drive(home, await startDaemon({ home, logLevel: 'debug' }))
+}
+
+function drive(home: string, daemon: RunningDaemon): TestDaemon {
   const running = new Set<ClientRequest>()
   const open: TestDaemon['open'] = (method, path, { body, raw, headers = {}, tcp } = {}) => {
     const where: RequestOptions = tcp

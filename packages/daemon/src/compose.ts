@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto'
+import { createControlPlane } from '@gibil/core'
+import { createContainerDriver } from '@gibil/driver-container'
+import { createHostKit } from '@gibil/hostkit-client'
+import { openImageStore } from '@gibil/images'
+import { openStore } from '@gibil/store'
+import { boxdOf, connectBoxd } from './boxd-access.ts'
+import { systemClock } from './process/clock.ts'
+import { createFailpoint } from './process/failpoint.ts'
+import { hostFacts } from './process/host-facts.ts'
+import { createSetupLog } from './process/setup-log.ts'
+import { sourceTree } from './process/source-tree.ts'
+import type { Compose } from './start-daemon.ts'
+
+/** Puts the real parts together: the one place that knows them all. */
+export const compose: Compose = async (home, log, { failpoint }) => {
+  const store = openStore(home.database)
+  const hostkit = createHostKit({ binary: sourceTree.hostkit })
+  const close = async (): Promise<void> => {
+    await hostkit.close()
+    await store.close()
+  }
+  try {
+    const images = await openImageStore({
+      home: home.dir,
+      recipesDir: sourceTree.recipes,
+      env: process.env,
+      arch: process.arch,
+      clock: systemClock,
+      log,
+      // Asked also while it opens, when there is no control plane yet.
+      digestsInUse: async () =>
+        new Set(
+          (await store.listBoxes()).flatMap(({ imageDigest, remake }) => [
+            imageDigest,
+            remake?.imageDigest ?? imageDigest,
+          ]),
+        ),
+    })
+    const driver = createContainerDriver({
+      home: home.dir,
+      boxdBinary: sourceTree.boxd,
+      hostkit,
+      log: (level, message, facts) => log[level](facts, message),
+      step: createFailpoint(failpoint),
+    })
+    const plane = createControlPlane({
+      store,
+      drivers: [driver],
+      images,
+      setupLog: createSetupLog(home.boxLogs),
+      clock: systemClock,
+      random: (length) => randomBytes(length),
+      connectBoxd,
+      host: hostFacts(home.dir),
+      log,
+    })
+    return { plane, images, boxd: boxdOf(plane), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
