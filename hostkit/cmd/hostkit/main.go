@@ -7,11 +7,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"gibil.dev/hostkit/internal/ops"
 	"gibil.dev/hostkit/internal/rpc"
 	"gibil.dev/hostkit/internal/selftest"
 )
+
+// Work that changes its thread's namespace ends that thread with itself, but the main thread cannot end: were such work to land on it, it
+// would hold the namespace, and with it a box's link, for as long as hostkit lives. So the main thread is kept for main alone.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
