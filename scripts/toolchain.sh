@@ -44,18 +44,20 @@ provide_node() {
   ln -sfn "$fetched" "$node"
 }
 
-# install_dependencies [dev]: when the lock file differs from what was installed. With "dev", also what only tests need.
+# install_dependencies [dev]: when the lock file differs from what was installed. With "dev", or where that was installed before,
+# also what only tests need.
 install_dependencies() {
   lock=$root/package-lock.json
   cmp -s "$lock" "$root/node_modules/.installed-dev" && return
-  if [ "${1-}" = dev ]; then
+  if [ "${1-}" = dev ] || [ -e "$root/node_modules/.installed-dev" ]; then
     set --
   else
     cmp -s "$lock" "$root/node_modules/.installed" && return
     set -- --omit=dev
   fi
   say "installing dependencies (once for each lock file)"
-  (cd "$root" && PATH=$toolchain/bin:$PATH npm ci --silent --no-audit --no-fund "$@" >&2) ||
+  # Not `npm ci`: it refuses a lock file that lacks optional packages of platforms that a registry does not carry.
+  (cd "$root" && PATH=$toolchain/bin:$PATH npm install --no-save --silent --no-audit --no-fund "$@" >&2) ||
     fail "The dependencies could not be installed from npm." "Check the network, then run this again."
   if [ $# -eq 0 ]; then
     cp "$lock" "$root/node_modules/.installed-dev"

@@ -1,4 +1,5 @@
 import { access } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { z } from 'zod'
@@ -8,7 +9,7 @@ import { type Check, fail, ok, skip } from './check.ts'
 const Selftest = z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() }))
 
 /** Tries on this kernel, in a throwaway folder, each thing that a container is made of. */
-export async function checkHostkit(dir: string): Promise<Check[]> {
+export async function checkHostkit(): Promise<Check[]> {
   const hostkit = join(binaryDir, 'hostkit')
   const built = await access(hostkit).then(
     () => true,
@@ -16,7 +17,7 @@ export async function checkHostkit(dir: string): Promise<Check[]> {
   )
   if (!built) return [fail('hostkit', 'not built yet', './gibil up')]
   if (process.getuid?.() !== 0) return [skip('kernel features', 'only root can try them')]
-  const result = await execa(hostkit, ['selftest', '--dir', dir], { reject: false, timeout: 60_000 })
+  const result = await execa(hostkit, ['selftest', '--dir', tmpdir()], { reject: false, timeout: 60_000 })
   const parsed = Selftest.safeParse(safeJson(result.stdout))
   if (!parsed.success) return [fail('hostkit', `its self-test did not run: ${result.stderr.slice(-300)}`, './gibil up')]
   return parsed.data.map((item) =>

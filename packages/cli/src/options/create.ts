@@ -101,12 +101,9 @@ export async function createOptions(
 
 function repoOptions(flags: CreateFlags, cli: Pick<Session, 'env' | 'cwd'>): RepoOptions | undefined {
   if (flags.repo === undefined) return undefined
-  return {
-    source: flags.repo,
-    branch: flags.branch,
-    token: flags.repoToken ?? cli.env['GIBIL_REPO_TOKEN'],
-    cwd: cli.cwd,
-  }
+  // A token that lies in the environment was not meant for a connection that anyone can read.
+  const ambient = /^http:/i.test(flags.repo) ? undefined : cli.env['GIBIL_REPO_TOKEN']
+  return { source: flags.repo, branch: flags.branch, token: flags.repoToken ?? ambient, cwd: cli.cwd }
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }

@@ -5,10 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Gibil, GibilError } from '@gibil/sdk'
 import { daemonEntry } from './source-tree.ts'
 
+export interface DaemonProcess {
+  readonly pid: number
+  readonly version: string
+}
+
 const startDeadlineMs = 20_000
 
 /** The daemon of this home if it answers. */
-export async function runningDaemon(home: string): Promise<{ pid: number; version: string } | undefined> {
+export async function runningDaemon(home: string): Promise<DaemonProcess | undefined> {
   await using gibil = Gibil.connect({ home })
   return gibil.version().catch(() => undefined)
 }
@@ -17,7 +22,7 @@ export async function runningDaemon(home: string): Promise<{ pid: number; versio
  * Starts the daemon in the background, detached from this terminal, and waits until it answers. What it says before its
  * own log is open goes to `gibild.out` in the home, whose end is in the error when it does not come up.
  */
-export async function startDaemon(home: string): Promise<{ pid: number; version: string }> {
+export async function startDaemon(home: string): Promise<DaemonProcess> {
   await mkdir(home, { recursive: true, mode: 0o700 })
   const outputPath = join(home, 'gibild.out')
   const output = await open(outputPath, 'w', 0o600)

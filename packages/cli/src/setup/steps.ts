@@ -1,6 +1,5 @@
-import { performance } from 'node:perf_hooks'
-import { formatDuration } from '@gibil/sdk'
-import pc from 'picocolors'
+import type { Colors } from '../context.ts'
+import { formatMs } from '../output/progress.ts'
 
 /** Shows named steps, one line each with its time, on a stream that is not data. */
 export interface Steps {
@@ -12,7 +11,10 @@ export interface Steps {
 const nameWidth = 18
 
 /** On a terminal the running step is rewritten in place; elsewhere each finished step is one plain line. */
-export function createSteps(out: { write(text: string): unknown; isTTY?: boolean; columns?: number }): Steps {
+export function createSteps(
+  out: { write(text: string): unknown; isTTY?: boolean; columns?: number },
+  colors: Colors,
+): Steps {
   const live = out.isTTY === true
   const show = (mark: string, name: string, text: string): string => `  ${mark} ${name.padEnd(nameWidth)} ${text}`
   const rewrite = (line: string): void => {
@@ -30,13 +32,13 @@ export function createSteps(out: { write(text: string): unknown; isTTY?: boolean
       say('')
       try {
         const result = await work(say)
-        const time = formatDuration(performance.now() - begin).padStart(8)
+        const time = formatMs(performance.now() - begin).padStart(8)
         if (live) out.write('\r\u001b[2K')
-        out.write(`${show(pc.green('✓'), name, `${pc.dim(time)}  ${describe(result)}`)}\n`)
+        out.write(`${show(colors.green('✓'), name, `${colors.dim(time)}  ${describe(result)}`)}\n`)
         return result
       } catch (error) {
         if (live) out.write('\r\u001b[2K')
-        out.write(`${show(pc.red('✗'), name, 'failed')}\n`)
+        out.write(`${show(colors.red('✗'), name, 'failed')}\n`)
         throw error
       }
     },

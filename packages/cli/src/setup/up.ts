@@ -1,23 +1,11 @@
 import { type BoxHandle, Gibil, GibilError } from '@gibil/sdk'
 import { buildBinaries } from './binaries.ts'
-import { runningDaemon, startDaemon } from './daemon-process.ts'
+import { type DaemonProcess, runningDaemon, startDaemon } from './daemon-process.ts'
 import { type HostTool, hostTools, installPackages, missingTools, testTools } from './host-packages.ts'
 import type { Steps } from './steps.ts'
 
 const firstBoxName = 'first'
 const firstCommand = 'echo "Hello from $(hostname), $(. /etc/os-release && echo $PRETTY_NAME), as $(whoami)"'
-
-export interface UpOptions {
-  readonly home: string
-  readonly steps: Steps
-}
-
-export interface UpResult {
-  readonly home: string
-  readonly daemon: { readonly pid: number; readonly version: string }
-  readonly box: string
-  readonly output: string
-}
 
 /** Packages and our own programs: what must be there before a daemon can start. */
 export async function prepareHost(steps: Steps, options: { forTests?: boolean } = {}): Promise<void> {
@@ -36,22 +24,26 @@ export async function prepareHost(steps: Steps, options: { forTests?: boolean } 
   })
 }
 
-/** Everything from a fresh machine to a box that has run a command. Each step does nothing when it is done already. */
-export async function bringUp({ home, steps }: UpOptions): Promise<UpResult> {
-  await prepareHost(steps)
-  const daemon = await steps.run(
+/** The daemon of this home, started when it does not run. */
+export async function startedDaemon(home: string, steps: Steps): Promise<DaemonProcess> {
+  const { pid, version } = await steps.run(
     'daemon',
     async () => {
       const running = await runningDaemon(home)
       return running ? { ...running, fresh: false } : { ...(await startDaemon(home)), fresh: true }
     },
-    (result) => `${result.fresh ? 'started' : 'running'}, process ${result.pid}`,
+    (daemon) => `${daemon.fresh ? 'started' : 'running'}, process ${daemon.pid}`,
   )
+  return { pid, version }
+}
+
+/** From a running daemon to a box that has run a command. Each step does nothing when it is done already. */
+export async function bringUp(home: string, steps: Steps): Promise<{ box: string; output: string }> {
   await using gibil = Gibil.connect({ home })
   await steps.run('base image', async (say) => {
     const image = await gibil.images.build(
       { name: 'base', recipe: 'base' },
-      { onProgress: (p) => say(p.message ?? p.phase) },
+      { onProgress: (progress) => say(progress.message ?? progress.phase) },
     )
     return image.digest.slice(0, 19)
   })
@@ -60,11 +52,12 @@ export async function bringUp({ home, steps }: UpOptions): Promise<UpResult> {
     (say) => firstBox(gibil, say),
     (handle) => handle.name,
   )
-  const output = await steps.run('first command', async () => {
-    const result = await box.run(firstCommand, { check: true })
-    return result.stdout.trim()
-  })
-  return { home, daemon: { pid: daemon.pid, version: daemon.version }, box: box.name, output }
+  const output = await steps.run(
+    'first command',
+    async () => (await box.run(firstCommand, { check: true })).stdout.trim(),
+    () => 'ran',
+  )
+  return { box: box.name, output }
 }
 
 /** The box that shows that all works; the one of an earlier time is used again while it runs. */
