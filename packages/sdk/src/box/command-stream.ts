@@ -49,6 +49,17 @@ const Started = z.object({ job: Job, offset: z.int() })
 const Gap = z.object({ from: z.int(), to: z.int() })
 const queueBytes = 1024 * 1024
 const inputChunkBytes = 64 * 1024
+const firstPauseMs = 20
+
+/** Failures of the way to the command, not of the command: worth trying again. */
+const drops: ReadonlySet<string> = new Set([
+  'daemon_unreachable',
+  'interrupted',
+  'boxd_unreachable',
+  'busy',
+  'cancelled',
+])
+const isDrop = (error: unknown): error is GibilError => GibilError.is(error) && drops.has(error.code)
 
 /** Starts or attaches; resolves once boxd says that the command runs. */
 export async function openCommandStream(
@@ -60,11 +71,16 @@ export async function openCommandStream(
   const { signal, reattachMs = 60_000 } = settings
   let socket: WebSocket | undefined
   let job: Job | undefined
-  let offset = 'attach' in open ? (open.offset ?? 0) : 0
+  const askedOffset = 'attach' in open ? open.offset : undefined
+  let offset = askedOffset ?? 0
   let lost = 0
   let lastSize: TtySize | undefined
   let finished = false
   let iterated = false
+  let held = false
+  let droppedAt: number | undefined
+  let lastDrop: GibilError | undefined
+  let pauseMs = firstPauseMs
   const started = Promise.withResolvers<Job>()
   const exit = Promise.withResolvers<Exit>()
   let connected = Promise.withResolvers<WebSocket>()
@@ -72,8 +88,14 @@ export async function openCommandStream(
 
   const queue = createQueue<CommandOutput>({
     limit: queueBytes,
-    onFull: () => socket?.pause(),
-    onDrained: () => socket?.resume(),
+    onFull: () => {
+      held = true
+      socket?.pause()
+    },
+    onDrained: () => {
+      held = false
+      socket?.resume()
+    },
     onReturn: () => detach(),
   })
 
@@ -110,9 +132,16 @@ export async function openCommandStream(
 
   const fail = (error: unknown): void => finish({ error: GibilError.from(error) })
 
+  /** Sends, and when the connection is away waits until it is back. Rejects when it will not come back. */
   async function sendFrame(frame: Buffer): Promise<void> {
-    const target = await connected.promise
-    await new Promise<void>((resolve, reject) => target.send(frame, (error) => (error ? reject(error) : resolve())))
+    for (;;) {
+      const target = await connected.promise
+      const sent = await new Promise<boolean>((resolve) => target.send(frame, (error) => resolve(!error)))
+      if (sent) return
+      await sleep(firstPauseMs)
+      if (finished)
+        await exit.promise.then(() => Promise.reject(new GibilError('wrong_state', 'The command has ended.')))
+    }
   }
 
   async function sendInput(data: Buffer): Promise<void> {
@@ -144,9 +173,11 @@ export async function openCommandStream(
       queue.push({ stream: type === FrameType.stdout ? 'stdout' : 'stderr', data: payload }, payload.length)
     } else if (type === FrameType.started) {
       const frame = Started.parse(JSON.parse(payload.toString()))
-      if (job && frame.offset > offset) lost += frame.offset - offset
+      if ((job || askedOffset !== undefined) && frame.offset > offset) lost += frame.offset - offset
       offset = frame.offset
       job = frame.job
+      droppedAt = undefined
+      pauseMs = firstPauseMs
       connected.resolve(from)
       if (lastSize) void resize(lastSize).catch(() => {})
       started.resolve(job)
@@ -157,7 +188,9 @@ export async function openCommandStream(
     } else if (type === FrameType.exit) {
       finish({ exit: Exit.parse(JSON.parse(payload.toString())) })
     } else if (type === FrameType.error) {
-      fail(GibilError.fromBody(JSON.parse(payload.toString()), 'The command stream failed.'))
+      const error = GibilError.fromBody(JSON.parse(payload.toString()), 'The command stream failed.')
+      if (job && isDrop(error)) lastDrop = error
+      else fail(error)
     }
   }
 
@@ -174,6 +207,7 @@ export async function openCommandStream(
         fail(GibilError.from(error, 'boxd_protocol'))
       }
     })
+    if (held) opened.pause()
     opened.send(JSON.stringify(message))
     // A connection that ends before it began to work must not hang whoever waits for it.
     void closed.then(() => {
@@ -183,25 +217,26 @@ export async function openCommandStream(
     await closed
   }
 
+  /** Opens, and after a drop attaches again from the offset, until the command has ended or the time for that is over. */
   async function keepConnected(): Promise<void> {
-    await connect(open)
+    let message = open
     while (!finished) {
+      try {
+        await connect(message)
+      } catch (error) {
+        if (!job || !isDrop(error)) throw error
+        lastDrop = error
+      }
+      if (finished || !job) return
+      droppedAt ??= Date.now()
+      if (Date.now() - droppedAt >= reattachMs) {
+        throw lastDrop ?? new GibilError('interrupted', 'The connection was lost; the command may go on.')
+      }
       connected = Promise.withResolvers<WebSocket>()
       connected.promise.catch(() => {})
-      await reattach()
-    }
-  }
-
-  async function reattach(): Promise<void> {
-    const deadline = Date.now() + reattachMs
-    for (let pause = 50; !finished; pause = Math.min(pause * 2, 2000)) {
-      try {
-        return await connect({ attach: job?.id ?? '', offset })
-      } catch (error) {
-        const again = GibilError.is(error) && ['daemon_unreachable', 'interrupted', 'busy'].includes(error.code)
-        if (!again || Date.now() + pause > deadline) throw error
-        await sleep(pause)
-      }
+      message = { attach: job.id, offset }
+      await sleep(pauseMs)
+      pauseMs = Math.min(pauseMs * 2, 2000)
     }
   }
 

@@ -152,18 +152,18 @@ class StaleConnection extends Error {}
 
 function send(request: ClientRequest, payload: Uint8Array | Readable | undefined): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    let bodyFailed = false
+    let bodyError: Error | undefined
     request.once('response', resolve)
     request.once('error', (cause) => {
-      if (bodyFailed) reject(new LocalBodyError('body', { cause }))
+      if (bodyError) reject(new LocalBodyError('body', { cause: bodyError }))
       else reject(request.reusedSocket ? new StaleConnection('stale', { cause }) : cause)
     })
     if (payload === undefined || payload instanceof Uint8Array) {
       request.end(payload)
       return
     }
-    payload.once('error', () => {
-      bodyFailed = true
+    payload.once('error', (error) => {
+      bodyError = error
     })
     // How it ends is told by the response, or by the error of the request.
     pipeline(payload, request).catch(() => undefined)

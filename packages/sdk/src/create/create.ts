@@ -35,7 +35,9 @@ export async function createBox(
     try {
       const input = { ...fields, name, ...(prepared ? { repo: prepared.input } : {}) }
       const work = makeBox(transport, input, prepared?.upload, { onProgress, signal })
-      const box = await undoOnAbort(work, signal, (since) => destroyNamed(transport, name, since))
+      const box = await undoOnAbort(work, signal, (since, made) =>
+        made ? destroyIfThere(createBoxHandle(transport, made.id)) : destroyNamed(transport, name, since),
+      )
       return owned(transport, box)
     } catch (error) {
       const taken = options.name === undefined && GibilError.is(error) && error.code === 'name_in_use'

@@ -6,7 +6,7 @@ import type { Transport } from '../connect/transport.ts'
 import type { LongCallOptions } from '../images.ts'
 import { prepareRepo, type RepoOptions } from './input.ts'
 import { randomName } from './name.ts'
-import { destroyIfThere, undoOnAbort } from './undo.ts'
+import { clockSlackMs, destroyIfThere, undoOnAbort } from './undo.ts'
 import { uploadRepo } from './upload-repo.ts'
 
 /** What the boxes of a fleet are made of. */
@@ -30,7 +30,11 @@ export async function createFleet(
   const name = options.name ?? randomName()
   const input: CreateFleet = { ...fields, name, ...(prepared ? { repo: prepared.input } : {}) }
   const work = makeFleet(transport, input, prepared?.upload, { onProgress, signal })
-  return undoOnAbort(work, signal, (since) => destroyFleetNamed(transport, name, since))
+  return undoOnAbort(work, signal, async (since, made) => {
+    const ours = made?.boxes ?? (await boxesOfFleet(transport, name, since))
+    const gone = await Promise.all(ours.map((box) => destroyIfThere(createBoxHandle(transport, box.id))))
+    return gone.includes(true)
+  })
 }
 
 async function makeFleet(
@@ -74,12 +78,10 @@ function failureOf(error: unknown): Failure {
   return { code, message, hint, ...(step === undefined ? {} : { step }), ...(log === undefined ? {} : { log }) }
 }
 
-async function destroyFleetNamed(transport: Transport, name: string, sinceMs: number): Promise<boolean> {
+async function boxesOfFleet(transport: Transport, name: string, sinceMs: number): Promise<Box[]> {
   const boxes = await transport.call(z.array(Box), 'GET', '/boxes')
-  const ours = boxes.filter((box) => {
+  return boxes.filter((box) => {
     const number = box.name.startsWith(`${name}-`) ? box.name.slice(name.length + 1) : ''
-    return box.fleet !== null && /^\d+$/.test(number) && Date.parse(box.createdAt) >= sinceMs - 5000
+    return box.fleet !== null && /^\d+$/.test(number) && Date.parse(box.createdAt) >= sinceMs - clockSlackMs
   })
-  const gone = await Promise.all(ours.map((box) => destroyIfThere(createBoxHandle(transport, box.id))))
-  return gone.includes(true)
 }

@@ -1,11 +1,12 @@
-import { resolve } from 'node:path'
-import { type CreateBox, GibilError, type RepoInput } from '@gibil/contract'
+import { stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { type CreateBox, GibilError, parseRepo, type RepoInput, withoutCredentials } from '@gibil/contract'
 import { cloneHere } from '../repo/clone.ts'
 import { tokenFromGit } from '../repo/credentials.ts'
 import { headOf } from '../repo/pack.ts'
-import { parseRepo, redactUrl } from '../repo/source.ts'
 
-/** A repository as a user gives it; see `parseRepo` for the forms of `source`. */
+/** A repository as a user gives it: an https, ssh or short address, or a path here. */
 export interface RepoOptions {
   readonly source: string
   readonly branch?: string | undefined
@@ -34,26 +35,43 @@ export async function prepareRepo(
   signal?: AbortSignal,
 ): Promise<PreparedRepo> {
   const { source, branch, token, cwd = process.cwd() } = typeof repo === 'string' ? { source: repo } : repo
-  const parsed = parseRepo(source, resolve(cwd))
+  const address = parseRepo(source)
   const withBranch = branch === undefined ? {} : { branch }
 
-  if (parsed.kind === 'https') {
-    const found = token === 'auto' ? await tokenFromGit(parsed.url, signal) : (token ?? parsed.token)
-    const secret = found !== undefined && mayCarryToken(parsed.url) ? { token: found } : {}
-    return { input: { url: parsed.url, ...withBranch, ...secret }, upload: undefined, ...nothingToRemove }
+  if (address.kind === 'https') {
+    const secret = token === 'auto' ? await tokenFromGit(address.url, signal) : token
+    // Credentials in the address itself are for the daemon to take out: it knows user and password apart.
+    const url = secret === undefined && address.credentials ? source : address.url
+    return {
+      input: { url, ...withBranch, ...(secret === undefined ? {} : { token: secret }) },
+      upload: undefined,
+      ...nothingToRemove,
+    }
   }
-  if (parsed.kind === 'ssh') {
-    onStep(`cloning ${redactUrl(parsed.url)} with your own keys`)
-    const clone = await cloneHere(parsed.url, { branch, signal })
-    return uploadOf(clone.path, redactUrl(parsed.url), withBranch, async () => clone[Symbol.asyncDispose]())
+  if (address.kind === 'ssh') {
+    const shown = withoutCredentials(address.url)
+    onStep(`cloning ${shown} with your own keys`)
+    const clone = await cloneHere(address.url, { branch, signal })
+    return uploadOf(clone.path, shown, withBranch, async () => clone[Symbol.asyncDispose]())
   }
-  const head = await headOf(parsed.path, signal)
+  const path = await localDirectory(address.url, cwd)
+  const head = await headOf(path, signal)
   if (branch === undefined || branch === head.branch) {
-    return uploadOf(parsed.path, parsed.path, head.branch === undefined ? {} : { branch: head.branch })
+    return uploadOf(path, path, head.branch === undefined ? {} : { branch: head.branch })
   }
-  onStep(`cloning branch ${branch} of ${parsed.path}`)
-  const clone = await cloneHere(parsed.path, { branch, origin: head.origin, signal })
-  return uploadOf(clone.path, parsed.path, withBranch, async () => clone[Symbol.asyncDispose]())
+  onStep(`cloning branch ${branch} of ${path}`)
+  const clone = await cloneHere(path, { branch, origin: head.origin, signal })
+  return uploadOf(clone.path, path, withBranch, async () => clone[Symbol.asyncDispose]())
+}
+
+async function localDirectory(given: string, cwd: string): Promise<string> {
+  const path = /^~(?:\/|$)/.test(given) ? join(homedir(), given.slice(1)) : resolve(cwd, given)
+  const info = await stat(path).catch(() => undefined)
+  if (info?.isDirectory()) return path
+  throw new GibilError(
+    'invalid_repo',
+    info ? `${path} is not a directory.` : `There is no directory ${path} on this machine.`,
+  )
 }
 
 const nothingToRemove = { [Symbol.asyncDispose]: async () => {} }
@@ -65,13 +83,4 @@ function uploadOf(
   remove: () => Promise<void> = async () => {},
 ): PreparedRepo {
   return { input: { upload: true, source, ...extra }, upload: path, [Symbol.asyncDispose]: remove }
-}
-
-/** A token goes over TLS, or to this very machine. */
-function mayCarryToken(url: string): boolean {
-  const { protocol, hostname } = new URL(url)
-  if (protocol === 'https:' || /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(hostname)) return true
-  throw new GibilError('invalid_repo', `A token would be sent to ${hostname} without encryption.`, {
-    hint: 'Use the https address, or leave the token out.',
-  })
 }

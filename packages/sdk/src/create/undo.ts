@@ -4,18 +4,18 @@ import { type BoxHandle, createBoxHandle } from '../box/box.ts'
 import type { Transport } from '../connect/transport.ts'
 
 /** A daemon on another machine may have a clock that differs by this much. */
-const clockSlackMs = 5000
+export const clockSlackMs = 5000
 const askEveryMs = 50
 
 /**
  * Waits for a create that its caller may give up. Giving up the request would leave a box behind, so the request stays open, and
- * `undo` is called until it finds something to destroy or the create has failed by itself. `undo` gets the time at which
- * the create began, so that it never takes an older box of the same name for this one.
+ * `undo` is called until it finds something to destroy or the create has ended by itself. `undo` gets what was made, or
+ * else the time at which the create began, so that it never takes an older box of the same name for this one.
  */
 export async function undoOnAbort<T>(
   work: Promise<T>,
   signal: AbortSignal | undefined,
-  undo: (sinceMs: number) => Promise<boolean>,
+  undo: (sinceMs: number, made?: T) => Promise<boolean>,
 ): Promise<T> {
   if (!signal) return work
   const since = Date.now()
@@ -30,16 +30,16 @@ export async function undoOnAbort<T>(
     signal.removeEventListener('abort', onAbort)
   }
   const settled = work.then(
-    () => 'settled' as const,
+    (made) => ({ made }),
     (error: unknown) => {
       // Then the name belongs to another box, which is not ours to destroy.
       if (GibilError.is(error) && error.code === 'name_in_use') throw error
-      return 'settled' as const
+      return { made: undefined }
     },
   )
   for (;;) {
-    const before = await Promise.race([settled, sleep(askEveryMs)])
-    if ((await undo(since)) || before === 'settled') break
+    const ended = await Promise.race([settled, sleep(askEveryMs)])
+    if ((await undo(since, ended?.made)) || ended) break
   }
   throw new GibilError('cancelled', 'The create was cancelled; nothing of it is left.', { cause: signal.reason })
 }

@@ -1,5 +1,4 @@
 import { tryGit } from './git.ts'
-import { redactUrl } from './source.ts'
 
 /**
  * What may travel from a repository's config into a box. A list of what is allowed, not of what is bad: credential helpers,
@@ -41,7 +40,7 @@ export async function cleanConfig(
 }
 
 function keep(key: string, value: string): string | undefined {
-  if (urls.test(lowerEnds(key))) return redactUrl(value)
+  if (urls.test(lowerEnds(key))) return stripCredentials(value)
   return allowed.some((pattern) => pattern.test(lowerEnds(key))) && harmless(value) ? value : undefined
 }
 
@@ -61,3 +60,12 @@ function formatSetting(key: string, value: string): string {
 
 const quote = (text: string): string =>
   text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n').replaceAll('\t', '\\t')
+
+/** An address as it may travel: without a password, and for http without a user either, which may be a token. */
+function stripCredentials(text: string): string {
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text) || !URL.canParse(text)) return text
+  const url = new URL(text)
+  if (/^https?:$/.test(url.protocol)) url.username = ''
+  url.password = ''
+  return url.href
+}

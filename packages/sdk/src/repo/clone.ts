@@ -1,9 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { GibilError } from '@gibil/contract'
+import { GibilError, withoutCredentials } from '@gibil/contract'
 import { git, tryGit } from './git.ts'
-import { redactUrl } from './source.ts'
 
 export interface LocalClone extends AsyncDisposable {
   readonly path: string
@@ -39,7 +38,7 @@ export async function cloneHere(
 
 function cloneError(url: string, branch: string | undefined, said: string): GibilError {
   const details = { log: said.trim().slice(-4096) }
-  const shown = redactUrl(url)
+  const shown = withoutCredentials(url)
   if (/Remote branch .* not found|Could not find remote branch/i.test(said)) {
     return new GibilError('repo_not_found', `${shown} has no branch ${branch}.`, {
       hint: 'Check the name of the branch.',

@@ -1,0 +1,182 @@
+import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pack } from 'tar-stream'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { extractTree } from './extract.ts'
+
+let dir: string
+let target: string
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'gibil-extract-'))
+  target = join(dir, 'target')
+  await writeFile(join(dir, 'outside'), 'untouched')
+})
+afterEach(() => rm(dir, { recursive: true, force: true }))
+
+interface Item {
+  readonly name: string
+  readonly type?: 'file' | 'directory' | 'symlink' | 'link' | 'fifo' | 'character-device'
+  readonly linkname?: string
+  readonly mode?: number
+  readonly data?: string
+}
+
+/** An archive as a box could send it: nothing about it is checked. */
+function archive(items: readonly Item[]): Readable {
+  const tar = pack()
+  for (const { data = '', ...header } of items) tar.entry(header, data)
+  tar.finalize()
+  return Readable.from(tar)
+}
+
+const outsideIsUntouched = async (): Promise<void> => {
+  expect(await readFile(join(dir, 'outside'), 'utf8')).toBe('untouched')
+  expect((await readdir(dir)).sort()).toEqual(['outside', 'target'])
+}
+
+describe('an honest archive', () => {
+  test('files, directories, links and modes', async () => {
+    const result = await extractTree(
+      archive([
+        { name: './', type: 'directory' },
+        { name: './bin/', type: 'directory', mode: 0o755 },
+        { name: './bin/tool', mode: 0o755, data: '#!/bin/sh\n' },
+        { name: './bin/same', type: 'link', linkname: './bin/tool' },
+        { name: './bin/short', type: 'symlink', linkname: 'tool' },
+        { name: './top', type: 'symlink', linkname: 'bin/tool' },
+        { name: './deep/er/up', type: 'symlink', linkname: '../../bin' },
+      ]),
+      target,
+    )
+    expect(result).toMatchObject({ files: 2, skipped: [] })
+    expect(await readFile(join(target, 'top'), 'utf8')).toBe('#!/bin/sh\n')
+    expect((await stat(join(target, 'bin/tool'))).mode & 0o777).toBe(0o755)
+    expect((await stat(join(target, 'bin/same'))).ino).toBe((await stat(join(target, 'bin/tool'))).ino)
+    expect(await readlink(join(target, 'deep/er/up'))).toBe('../../bin')
+  })
+
+  test('replaces a file that was there and keeps its neighbours', async () => {
+    await mkdir(target)
+    await writeFile(join(target, 'a'), 'old')
+    await writeFile(join(target, 'b'), 'kept')
+    await extractTree(archive([{ name: 'a', data: 'new' }]), target)
+    expect(await readFile(join(target, 'a'), 'utf8')).toBe('new')
+    expect((await readdir(target)).sort()).toEqual(['a', 'b'])
+  })
+})
+
+describe('a hostile archive', () => {
+  test.each(['../outside', 'a/../../outside', '/etc/gibil-test', 'a/..'])(
+    'the name %s ends the unpacking',
+    async (name) => {
+      await expect(extractTree(archive([{ name, data: 'evil' }]), target)).rejects.toMatchObject({
+        code: 'boxd_protocol',
+      })
+      await outsideIsUntouched()
+    },
+  )
+
+  test('a symlink out of the tree is left out, and nothing goes through it', async () => {
+    const result = await extractTree(
+      archive([
+        { name: 'exit', type: 'symlink', linkname: '..' },
+        { name: 'abs', type: 'symlink', linkname: dir },
+        { name: 'abs/outside', data: 'evil' },
+        { name: 'exit/outside', data: 'evil' },
+      ]),
+      target,
+    )
+    await outsideIsUntouched()
+    expect((await lstat(join(target, 'exit'))).isDirectory()).toBe(true)
+    expect(result.skipped.map(({ path }) => path)).toEqual(['exit', 'abs'])
+  })
+
+  test('a chain of links that each stay inside cannot climb out together', async () => {
+    const result = await extractTree(
+      archive([
+        { name: 'here', type: 'symlink', linkname: '.' },
+        { name: 'climb', type: 'symlink', linkname: 'here/here/../../..' },
+        { name: 'a/b/up', type: 'symlink', linkname: '../../..' },
+      ]),
+      target,
+    )
+    expect(result.skipped.map(({ path }) => path)).toEqual(['climb', 'a/b/up'])
+    await outsideIsUntouched()
+  })
+
+  test('a symlink of the user in the target is replaced, not written through', async () => {
+    await mkdir(target)
+    await symlink(join(dir, 'outside'), join(target, 'file'))
+    await extractTree(archive([{ name: 'file', data: 'new' }]), target)
+    expect(await readFile(join(target, 'file'), 'utf8')).toBe('new')
+    await outsideIsUntouched()
+  })
+
+  test('a symlinked directory of the user in the target is not passed through', async () => {
+    await mkdir(target)
+    await symlink(dir, join(target, 'link'))
+    const extracting = extractTree(archive([{ name: 'link/outside', data: 'evil' }]), target)
+    await expect(extracting).rejects.toMatchObject({ code: 'file_conflict' })
+    await outsideIsUntouched()
+  })
+
+  test('a hard link to a file of the host is left out', async () => {
+    const result = await extractTree(
+      archive([
+        { name: 'steal', type: 'link', linkname: 'other' },
+        { name: 'other', data: 'x' },
+      ]),
+      target,
+    )
+    expect(result.skipped).toMatchObject([{ path: 'steal' }])
+    await expect(
+      extractTree(archive([{ name: 'steal', type: 'link', linkname: '../outside' }]), target),
+    ).rejects.toMatchObject({ code: 'boxd_protocol' })
+    await outsideIsUntouched()
+  })
+
+  test('devices and pipes are left out; setuid, setgid and sticky bits are dropped', async () => {
+    const result = await extractTree(
+      archive([
+        { name: 'null', type: 'character-device' },
+        { name: 'pipe', type: 'fifo' },
+        { name: 'root', mode: 0o6755, data: 'x' },
+        { name: 'dir', type: 'directory', mode: 0o7000 },
+        { name: 'dir/inside', data: 'x' },
+      ]),
+      target,
+    )
+    expect((await readdir(target)).sort()).toEqual(['dir', 'root'])
+    expect((await stat(join(target, 'root'))).mode & 0o7777).toBe(0o755)
+    expect((await stat(join(target, 'dir'))).mode & 0o7777).toBe(0o700)
+    expect(result.skipped.map(({ path }) => path)).toEqual(['null', 'pipe'])
+  })
+
+  test('more bytes than allowed', async () => {
+    const tar = archive([{ name: 'big', data: 'x'.repeat(2000) }])
+    await expect(extractTree(tar, target, { maxBytes: 1000 })).rejects.toMatchObject({ code: 'payload_too_large' })
+    expect(await readdir(target)).toEqual([])
+  })
+
+  test('an archive that breaks off leaves no half file', async () => {
+    const whole: Buffer[] = []
+    for await (const chunk of archive([{ name: 'big', data: 'x'.repeat(5000) }])) whole.push(chunk)
+    const half = Readable.from([Buffer.concat(whole).subarray(0, 2000)])
+    await expect(extractTree(half, target)).rejects.toMatchObject({ code: 'boxd_protocol' })
+    expect(await readdir(target)).toEqual([])
+  })
+
+  test('a directory where a file is, and a file where a directory is', async () => {
+    await mkdir(join(target, 'd'), { recursive: true })
+    await writeFile(join(target, 'f'), '')
+    await expect(extractTree(archive([{ name: 'd', data: 'x' }]), target)).rejects.toMatchObject({
+      code: 'file_conflict',
+    })
+    await expect(extractTree(archive([{ name: 'f/x', data: 'x' }]), target)).rejects.toMatchObject({
+      code: 'file_conflict',
+    })
+  })
+})
