@@ -37,6 +37,8 @@ export interface BoxPaths {
   /** On the box's own disk: what its first process prints counts as the box's, and cannot fill the host. */
   readonly log: string
   readonly netns: string
+  /** A symbolic link to nowhere that tells the name of the box's link, should `box.json` be lost. */
+  readonly link: string
 }
 
 export function homeNames(home: string, runRoot = '/run'): HomeNames {
@@ -84,6 +86,7 @@ export function boxPaths(names: HomeNames, id: string): BoxPaths {
     socket: join(run, 'boxd.sock'),
     log: join(disk, 'console.log'),
     netns: `${names.prefix}-${id}`,
+    link: join(run, 'link'),
   }
 }
 

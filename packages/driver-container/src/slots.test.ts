@@ -3,13 +3,13 @@ import { createSlots, slotCount, uidBaseOf, uidBlocks } from './slots.ts'
 
 it('gives the lowest free slot, passes over unusable ones, and says when all are taken', () => {
   const slots = createSlots()
-  slots.hold(0)
-  expect(slots.take(() => true)).toBe(1)
-  expect(slots.take((slot) => slot !== 2)).toBe(3)
-  slots.free(0)
-  expect(slots.take(() => true)).toBe(0)
-  while (slots.has(slotCount - 1) === false) slots.take(() => true)
-  expect(() => slots.take(() => true)).toThrow(expect.objectContaining({ code: 'limit_reached' }))
+  slots.hold('first', 0)
+  expect(slots.take('a', () => true)).toBe(1)
+  expect(slots.take('b', (slot) => slot !== 2)).toBe(3)
+  slots.free('first')
+  expect(slots.take('c', () => true)).toBe(0)
+  while (slots.has(slotCount - 1) === false) slots.take('more', () => true)
+  expect(() => slots.take('more', () => true)).toThrow(expect.objectContaining({ code: 'limit_reached' }))
 })
 
 it('gives every slot of every block its own user ids, all valid', () => {

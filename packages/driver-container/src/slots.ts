@@ -12,22 +12,26 @@ export function uidBaseOf(block: number, slot: number): number {
   return firstUid + block * 1024 * idsPerBox + slot * idsPerBox
 }
 
+/** Which box has which slot. */
 export interface Slots {
-  /** The lowest free slot that `usable` accepts. Throws `limit_reached`. */
-  take(usable: (slot: number) => boolean): number
-  /** Notes a slot that a box already has. */
-  hold(slot: number): void
-  free(slot: number): void
+  /** The lowest free slot that `usable` accepts, from now on the box's. Throws `limit_reached`. */
+  take(id: string, usable: (slot: number) => boolean): number
+  /** Notes the slot that a box already has. */
+  hold(id: string, slot: number): void
+  free(id: string): void
   has(slot: number): boolean
 }
 
 export function createSlots(): Slots {
-  const held = new Set<number>()
+  const bySlot = new Map<number, string>()
+  const free = (id: string): void => {
+    for (const [slot, owner] of bySlot) if (owner === id) bySlot.delete(slot)
+  }
   return {
-    take(usable) {
+    take(id, usable) {
       for (let slot = 0; slot < slotCount; slot += 1) {
-        if (held.has(slot) || !usable(slot)) continue
-        held.add(slot)
+        if (bySlot.has(slot) || !usable(slot)) continue
+        bySlot.set(slot, id)
         return slot
       }
       throw new GibilError(
@@ -35,8 +39,8 @@ export function createSlots(): Slots {
         `This daemon has ${slotCount} container boxes, which is as many as it can have.`,
       )
     },
-    hold: (slot) => void held.add(slot),
-    free: (slot) => void held.delete(slot),
-    has: (slot) => held.has(slot),
+    hold: (id, slot) => void bySlot.set(slot, id),
+    free,
+    has: (slot) => bySlot.has(slot),
   }
 }

@@ -1,0 +1,29 @@
+import type { HostKit } from '@gibil/hostkit-client'
+import type { Cgroups } from './cgroups.ts'
+import type { Log } from './log.ts'
+import type { HomeNames } from './names.ts'
+import type { HomeNetwork } from './network.ts'
+import type { Slots } from './slots.ts'
+import type { Step } from './steps.ts'
+import type { DiskTemplates } from './templates.ts'
+import type { RunTool } from './tool.ts'
+
+/** What the verbs of an opened driver work with. */
+export interface Context {
+  readonly names: HomeNames
+  readonly hostkit: HostKit
+  readonly cgroups: Cgroups
+  readonly network: HomeNetwork
+  readonly slots: Slots
+  readonly templates: DiskTemplates
+  /** Path of the OCI runtime that works here. */
+  readonly runtime: string
+  readonly boxdBinary: string
+  /** Processes and threads that a box may have. */
+  readonly pidsLimit: number
+  /** The daemon's own limit of open files. */
+  readonly openFiles: number
+  readonly run: RunTool
+  readonly log: Log
+  readonly step: Step
+}

@@ -1,0 +1,206 @@
+import { chmod, mkdir, rm, rmdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { GibilError } from '@gibil/contract'
+import type { Driver, OptionalVerb } from '@gibil/core'
+import type { HostKit } from '@gibil/hostkit-client'
+import { readBoxFile } from './box-file.ts'
+import { createCgroups, parseCgroupLayout } from './cgroups.ts'
+import type { Context } from './context.ts'
+import { dialSocket } from './dial.ts'
+import { createExitWatch, type ExitWatch } from './exit-watch.ts'
+import { errnoOf, readIfThere } from './files.ts'
+import { createKeyedLock } from './keyed-lock.ts'
+import { isUp, readPid } from './liveness.ts'
+import type { Log } from './log.ts'
+import { assertBoxId, boxPaths, type HomeNames, homeNames, slotOfLink } from './names.ts'
+import { openNetwork, ownLinks } from './network.ts'
+import { chooseRuntime } from './runtime.ts'
+import { createSlots } from './slots.ts'
+import type { Step } from './steps.ts'
+import { allIds, inspectBox } from './survey.ts'
+import { createDiskTemplates } from './templates.ts'
+import { type RunTool, runTool } from './tool.ts'
+import * as verbs from './verbs.ts'
+
+export interface ContainerDriverOptions {
+  /** The daemon's home: all names on the host derive from this path. */
+  readonly home: string
+  /** Path of the boxd binary for this host's architecture, readable by everybody. */
+  readonly boxdBinary: string
+  readonly hostkit: HostKit
+  readonly log: Log
+  /** An OCI runtime to use instead of the one that is found to work: a name or a path. */
+  readonly runtime?: string | undefined
+  /** IPv4 address of the resolver for boxes, instead of the host's. */
+  readonly resolver?: string | undefined
+  /** Processes and threads that a box may have; 4096 if absent. */
+  readonly pidsLimit?: number | undefined
+  readonly step?: Step | undefined
+}
+
+export interface ContainerDriver extends Driver {
+  /** Takes away what the driver made for the home itself: firewall, claims, directories in /run. Throws `wrong_state` while boxes are there. */
+  dismantle(): Promise<void>
+}
+
+interface Opened {
+  readonly context: Context
+  readonly watch: ExitWatch
+}
+
+/** Boxes of the shape `container` on this machine. */
+export function createContainerDriver(options: ContainerDriverOptions): ContainerDriver {
+  const names = homeNames(options.home)
+  const locks = createKeyedLock()
+  const capabilities: ReadonlySet<OptionalVerb> = new Set(['pause'])
+  const listeners = new Set<(id: string) => void>()
+  let opened: Opened | undefined
+
+  const use = (): Opened => {
+    if (opened === undefined) throw new GibilError('internal', 'The container driver is not open.')
+    return opened
+  }
+  const locked = <T>(id: string, task: (opened: Opened) => Promise<T>): Promise<T> => {
+    assertBoxId(id)
+    return locks.run(id, () => task(use()))
+  }
+
+  return {
+    provider: 'local',
+    shape: 'container',
+    capabilities,
+    async open() {
+      const context = await openContext(names, options)
+      const watch = createExitWatch(options.hostkit, options.log)
+      watch.onExit((id) => {
+        for (const listener of listeners) listener(id)
+      })
+      await takeOver(context, watch)
+      opened = { context, watch }
+    },
+    async close() {
+      opened?.watch.close()
+      opened = undefined
+    },
+    create: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.create(context, watch, spec, given)),
+    start: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.start(context, watch, spec, given)),
+    stop: (id, graceMs) => locked(id, ({ context, watch }) => verbs.stop(context, watch, id, graceMs)),
+    pause: (id) => locked(id, ({ context }) => verbs.pause(context, id)),
+    resume: (id) => locked(id, ({ context }) => verbs.resume(context, id)),
+    destroy: (id) => locked(id, ({ context, watch }) => verbs.destroy(context, watch, id)),
+    async inspect(id) {
+      assertBoxId(id)
+      const { context } = use()
+      const found = await inspectBox(context, id)
+      return found.status !== 'partial' || (await allIds(context)).includes(id) ? found : undefined
+    },
+    async list() {
+      const { context } = use()
+      return Promise.all((await allIds(context)).map((id) => inspectBox(context, id)))
+    },
+    async dial(id, signal) {
+      return dialSocket(boxPaths(names, id).socket, id, signal)
+    },
+    onExit(listener) {
+      listeners.add(listener)
+    },
+    async dismantle() {
+      const { context } = use()
+      const left = await allIds(context)
+      if (left.length > 0) throw new GibilError('wrong_state', `Boxes are left: ${left.join(', ')}.`)
+      await context.network.dismantle()
+      await context.cgroups.removeParent()
+      // As empty directories, so that nothing can be lost by mistake.
+      for (const directory of [join(names.runDir, 'boxes'), names.runtimeRoot]) await removeEmpty(directory)
+      await rm(homeMark(names), { force: true })
+      await removeEmpty(names.runDir)
+    },
+  }
+}
+
+const homeMark = (names: HomeNames): string => join(names.runDir, 'home')
+
+async function openContext(names: HomeNames, options: ContainerDriverOptions): Promise<Context> {
+  if (process.geteuid?.() !== 0) {
+    throw new GibilError('needs_root', 'Boxes of the shape container need a daemon that runs as root.')
+  }
+  const layout = parseCgroupLayout((await readIfThere('/proc/self/mountinfo')) ?? '')
+  if (layout === undefined) throw new GibilError('host_unfit', 'No cgroup file system is mounted below /sys/fs/cgroup.')
+  const run: RunTool = runTool
+  const { hostkit, log, boxdBinary } = options
+  await mkdir(names.boxesDir, { recursive: true, mode: 0o700 })
+  await mkdir(names.runDir, { recursive: true, mode: 0o711 })
+  await chmod(names.runDir, 0o711)
+  await markHome(names)
+  const cgroups = createCgroups(layout, names.prefix)
+  const openFiles = await ownFileLimit()
+  const [network, runtime] = await Promise.all([
+    openNetwork({ names, run, log, resolver: options.resolver }),
+    chooseRuntime({ names, layout, cgroups, run, log, boxdBinary, openFiles, wanted: options.runtime }),
+  ])
+  return {
+    names,
+    hostkit,
+    cgroups,
+    network,
+    slots: createSlots(),
+    templates: createDiskTemplates(names.cacheDir, hostkit),
+    runtime,
+    boxdBinary,
+    pidsLimit: options.pidsLimit ?? 4096,
+    openFiles,
+    run,
+    log,
+    step: options.step ?? (() => undefined),
+  }
+}
+
+/** Two homes whose names have the same hash would share everything: refused, however unlikely it is. */
+async function markHome(names: HomeNames): Promise<void> {
+  const other = await readIfThere(homeMark(names))
+  if (other !== undefined && other !== names.home) {
+    throw new GibilError('host_unfit', `The homes ${other} and ${names.home} would have the same names on this host.`, {
+      hint: 'Move one of them to another path.',
+    })
+  }
+  await writeFile(homeMark(names), names.home)
+}
+
+/** Picks up the boxes of an earlier daemon: their slots, their ends, and links that belong to none. */
+async function takeOver(context: Context, watch: ExitWatch): Promise<void> {
+  const { names, slots } = context
+  const ids = await allIds(context)
+  let known = true
+  for (const id of ids) {
+    const paths = boxPaths(names, id)
+    const read = await readBoxFile(paths)
+    if (read.kind === 'box') slots.hold(id, read.box.slot)
+    else known = false
+    const pid = await readPid(paths.pidFile)
+    if (pid !== undefined && (await context.cgroups.holds(id, pid)) && (await isUp(pid))) watch.watch(id, pid)
+  }
+  // A link without a network namespace and a file: a create was killed between the two ends. While a box's file is
+  // damaged its link cannot be told from such a one, so all stay until that box is destroyed.
+  if (!known) return
+  for (const link of await ownLinks(names)) {
+    const slot = slotOfLink(names, link)
+    if (slot === undefined || slots.has(slot)) continue
+    await context.hostkit.netDestroy({ host: link })
+    context.log('warn', 'removed a link that belonged to no box', { link })
+  }
+}
+
+async function ownFileLimit(): Promise<number> {
+  const text = (await readIfThere('/proc/self/limits')) ?? ''
+  const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(text)?.[1]
+  const limit = Number(hard)
+  return Number.isInteger(limit) && limit > 0 ? limit : 524_288
+}
+
+async function removeEmpty(path: string): Promise<void> {
+  try {
+    await rmdir(path)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+  }
+}

@@ -1,0 +1,159 @@
+import { existsSync } from 'node:fs'
+import { chmod, chown, mkdir, rm, symlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { GibilError } from '@gibil/contract'
+import type { DriverOptions } from '@gibil/core'
+import { type BoxFile, cgroupPath, routedPolicy } from './box-file.ts'
+import type { Context } from './context.ts'
+import { etcFiles, writeEtcFiles } from './etc-files.ts'
+import { writeWhole } from './files.ts'
+import { onHost, runtimeError } from './host-errors.ts'
+import { addressOf, gatewayOf, macOf } from './host-network.ts'
+import { readPid } from './liveness.ts'
+import { boxPaths, linkName } from './names.ts'
+import { boxdPath, idsPerBox, ociSpec } from './oci-spec.ts'
+import { startCommand } from './runtime.ts'
+
+/** How long a runtime may take to start a box on a busy host. */
+const startTimeoutMs = 60_000
+
+/**
+ * Makes a box run: disk, network and configuration at the same time, then the root file system, then the runtime. What `create` and
+ * `start` share; `start` finds the disk there. Returns the id of the box's first process.
+ */
+export async function forge(
+  context: Context,
+  verb: 'create' | 'start',
+  box: BoxFile,
+  options: DriverOptions,
+): Promise<number> {
+  const { hostkit, names, network } = context
+  const { spec, uidBase } = box
+  const paths = boxPaths(names, spec.id)
+  const phase = async <T>(name: string, what: string, task: () => Promise<T>): Promise<T> => {
+    throwIfAborted(options.signal)
+    const begun = performance.now()
+    const result = await onHost(what, task)
+    options.trace?.(name, performance.now() - begun)
+    return result
+  }
+
+  await context.step(`${verb}.run-dir`)
+  await onHost('made the run directory', async () => {
+    await mkdir(dirname(paths.run), { recursive: true, mode: 0o711 })
+    await mkdir(paths.bundle, { recursive: true, mode: 0o700 })
+    await mkdir(paths.rootfs, { recursive: true, mode: 0o755 })
+    // The box's root must be able to pass through to its root file system, and nobody else on the host.
+    await chown(paths.run, 0, uidBase)
+    await chmod(paths.run, 0o710)
+  })
+
+  await allSettled([
+    phase('disk', "made the box's disk", async () => {
+      if (verb === 'create') {
+        await context.step('create.disk')
+        await hostkit.diskCreate({
+          image: paths.diskImage,
+          sizeMib: spec.size.diskMib,
+          from: await context.templates.get(spec.size.diskMib),
+        })
+      }
+      await context.step(`${verb}.disk-mount`)
+      await hostkit.diskMount({ image: paths.diskImage, target: paths.disk })
+    }),
+    phase('network', "made the box's network", async () => {
+      await context.step(`${verb}.net`)
+      const policy = routedPolicy(spec.network)
+      if (policy === undefined) return
+      const host = linkName(names, policy, box.slot)
+      await symlink(host, paths.link)
+      await Promise.all([
+        network.refreshResolver(),
+        hostkit.netCreate({
+          netns: paths.netns,
+          host,
+          guest: 'eth0',
+          guestAddress: addressOf(network.subnet, box.slot),
+          gateway: gatewayOf(network.subnet),
+          mac: macOf(names.prefix.slice(-6), box.slot),
+          mtu: network.mtu,
+        }),
+      ])
+    }),
+    phase('bundle', 'wrote the configuration of the runtime', async () => {
+      await context.step(`${verb}.bundle`)
+      const config = ociSpec(
+        {
+          hostname: spec.hostname,
+          rootfs: paths.rootfs,
+          args: [boxdPath, '--fd', '3'],
+          boxdBinary: context.boxdBinary,
+          cgroupsPath: cgroupPath(names, spec.id),
+          uidBase,
+          size: spec.size,
+          pids: context.pidsLimit,
+          openFiles: context.openFiles,
+          netns: spec.network === 'none' ? undefined : `/run/netns/${paths.netns}`,
+          env: {},
+          arch: process.arch,
+        },
+        existsSync,
+      )
+      await writeWhole(`${paths.bundle}/config.json`, JSON.stringify(config), { durable: false })
+    }),
+  ])
+
+  await context.step(`${verb}.overlay`)
+  await phase('rootfs', "mounted the box's root file system", () =>
+    hostkit.mountOverlay({
+      target: paths.rootfs,
+      lower: spec.image.layers,
+      upper: paths.upper,
+      work: paths.work,
+      idmap: { base: uidBase, count: idsPerBox },
+    }),
+  )
+
+  await context.step(`${verb}.etc`)
+  const address = addressOfBox(context, box)
+  if (verb === 'create' || address !== box.address) {
+    const gateway = gatewayOf(network.subnet)
+    const files = etcFiles({ id: spec.id, hostname: spec.hostname, address, gateway })
+    await phase('etc', 'wrote the names of the box into it', () => writeEtcFiles(paths.rootfs, uidBase, files))
+  }
+
+  await context.step(`${verb}.run`)
+  return phase('runtime', 'started the box', async () => {
+    await rm(paths.pidFile, { force: true })
+    const { exitCode, stderr } = await hostkit.runStart({
+      argv: startCommand(context, spec.id, paths.bundle, paths.pidFile),
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+      cwd: '/',
+      log: paths.log,
+      socket: paths.socket,
+      timeoutMs: startTimeoutMs,
+    })
+    if (exitCode !== 0) throw runtimeError(spec.id, exitCode, stderr)
+    const pid = await readPid(paths.pidFile)
+    if (pid === undefined)
+      throw new GibilError('driver_failed', `The OCI runtime did not say which process box ${spec.id} is.`)
+    return pid
+  })
+}
+
+export function addressOfBox(context: Context, box: BoxFile): string | null {
+  return box.spec.network === 'none' ? null : addressOf(context.network.subnet, box.slot)
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return
+  if (GibilError.is(signal.reason)) throw signal.reason
+  throw new GibilError('cancelled', 'The box was cancelled before it ran.', { cause: signal.reason })
+}
+
+/** Waits for all, also when one fails, so that nothing is still being made while a failed box is taken away. */
+async function allSettled(tasks: readonly Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(tasks)) {
+    if (outcome.status === 'rejected') throw outcome.reason
+  }
+}

@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { chown, mkdir, rm, stat } from 'node:fs/promises'
+import { release } from 'node:os'
+import { join } from 'node:path'
+import { GibilError } from '@gibil/contract'
+import * as z from 'zod'
+import type { CgroupLayout, Cgroups } from './cgroups.ts'
+import { parseJson, readIfThere, writeWhole } from './files.ts'
+import type { Log } from './log.ts'
+import type { HomeNames } from './names.ts'
+import { boxdPath, ociSpec } from './oci-spec.ts'
+import { uidBaseOf } from './slots.ts'
+import { hostPath, lastLine, type RunTool } from './tool.ts'
+
+export interface RuntimeDeps {
+  readonly names: HomeNames
+  readonly layout: CgroupLayout
+  readonly cgroups: Cgroups
+  readonly run: RunTool
+  readonly log: Log
+  readonly boxdBinary: string
+  readonly openFiles: number
+  /** A name or path that the user insists on. */
+  readonly wanted?: string | undefined
+}
+
+const candidates = ['runc', 'crun']
+const remembered = z.object({ key: z.string(), path: z.string() })
+
+/**
+ * The OCI runtime that works on this host: the first that really runs a tiny container with all that a box has. A runtime may be installed
+ * and yet fail on the host's cgroup layout. The answer is kept until kernel, layout or runtimes change.
+ * Throws `missing_tool` when there is none, `host_unfit` when none works.
+ */
+export async function chooseRuntime(deps: RuntimeDeps): Promise<string> {
+  const paths = (deps.wanted === undefined ? candidates : [deps.wanted]).flatMap((name) => locate(name) ?? [])
+  if (paths.length === 0) {
+    throw new GibilError(
+      'missing_tool',
+      `No OCI runtime is installed (looked for ${deps.wanted ?? candidates.join(', ')}).`,
+      {
+        hint: 'Install runc: `apt-get install runc`, or run `./gibil up`.',
+      },
+    )
+  }
+  const cacheFile = join(deps.names.cacheDir, 'runtime.json')
+  const key = await probeKey(deps.layout, paths)
+  const known = remembered.safeParse(parseJson((await readIfThere(cacheFile)) ?? ''))
+  if (known.success && known.data.key === key && paths.includes(known.data.path)) return known.data.path
+
+  const failures: Record<string, string> = {}
+  for (const path of paths) {
+    const failure = await probe(path, deps)
+    if (failure === undefined) {
+      deps.log('info', 'OCI runtime chosen', { runtime: path, cgroups: deps.layout.version })
+      await mkdir(deps.names.cacheDir, { recursive: true, mode: 0o700 })
+      await writeWhole(cacheFile, `${JSON.stringify({ key, path })}\n`, { durable: false })
+      return path
+    }
+    failures[path] = failure
+  }
+  const reasons = Object.entries(failures).map(([path, failure]) => `${path}: ${lastLine(failure)}`)
+  throw new GibilError('host_unfit', `No OCI runtime can run a box on this host. ${reasons.join('; ')}`, {
+    details: { failures, cgroups: deps.layout.version },
+  })
+}
+
+/** The path of a program of the host, or undefined. */
+export function locate(name: string): string | undefined {
+  if (name.includes('/')) return existsSync(name) ? name : undefined
+  return hostPath
+    .split(':')
+    .map((directory) => join(directory, name))
+    .find((path) => existsSync(path))
+}
+
+async function probeKey(layout: CgroupLayout, paths: readonly string[]): Promise<string> {
+  const facts = await Promise.all(
+    paths.map(async (path) => {
+      const { size, mtimeMs } = await stat(path)
+      return `${path} ${size} ${mtimeMs}`
+    }),
+  )
+  return [release(), `cgroup${layout.version}`, ...facts].join('\n')
+}
+
+/** Undefined when it works, else what the runtime said. */
+async function probe(runtime: string, deps: RuntimeDeps): Promise<string | undefined> {
+  const id = `probe-${randomBytes(4).toString('hex')}`
+  const directory = join(deps.names.runDir, id)
+  const rootfs = join(directory, 'rootfs')
+  const root = join(directory, 'runtime')
+  const uidBase = uidBaseOf(0, 0)
+  try {
+    await mkdir(rootfs, { recursive: true, mode: 0o711 })
+    await chown(rootfs, uidBase, uidBase)
+    const spec = ociSpec(
+      {
+        hostname: 'probe',
+        rootfs,
+        args: [boxdPath, '--version'],
+        boxdBinary: deps.boxdBinary,
+        cgroupsPath: `/${deps.names.prefix}/${id}`,
+        uidBase,
+        size: { cpu: 1, memoryMib: 128, diskMib: 64 },
+        pids: 64,
+        openFiles: deps.openFiles,
+        netns: undefined,
+        env: {},
+        arch: process.arch,
+      },
+      existsSync,
+    )
+    await writeWhole(join(directory, 'config.json'), JSON.stringify(spec), { durable: false })
+    const { exitCode, stdout, stderr } = await deps.run(runtime, ['--root', root, 'run', '--bundle', directory, id])
+    return exitCode === 0 ? undefined : stderr || stdout || `exit status ${exitCode ?? 'unknown'}`
+  } finally {
+    await deps.run(runtime, ['--root', root, 'delete', '--force', id])
+    await deps.cgroups.kill(id)
+    await deps.cgroups.remove(id)
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** The command that starts a box and returns when its first process runs; file descriptor 3 is passed on. */
+export function startCommand(
+  context: { runtime: string; names: HomeNames },
+  id: string,
+  bundle: string,
+  pidFile: string,
+): string[] {
+  return [
+    context.runtime,
+    '--root',
+    context.names.runtimeRoot,
+    'run',
+    '--detach',
+    '--preserve-fds',
+    '1',
+    '--bundle',
+    bundle,
+    '--pid-file',
+    pidFile,
+    id,
+  ]
+}
