@@ -1,8 +1,8 @@
+import type { BoxdClient } from '@gibil/boxd-client'
 import type { Health, Version } from '@gibil/contract'
 import type { ControlPlane } from '@gibil/core'
 import type { ImageStore } from '@gibil/images'
 import type { Logger } from 'pino'
-import type { BoxdApi } from './boxd-api.ts'
 import type { OpenApiDocument } from './documents/openapi.ts'
 import type { DaemonMetrics } from './metrics.ts'
 
@@ -14,7 +14,7 @@ export interface Api {
   readonly plane: ControlPlane
   readonly images: ImageService
   /** boxd in a box, reached anew for each call. `quiet`: without counting as activity of the box. */
-  readonly boxd: (ref: string, signal?: AbortSignal, options?: { readonly quiet?: boolean }) => BoxdApi
+  readonly boxd: (ref: string, signal?: AbortSignal, options?: { readonly quiet?: boolean }) => BoxdClient
   readonly metrics: DaemonMetrics
   readonly log: Logger
   readonly daemon: DaemonState

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { GibilError } from '@gibil/contract'
 import { type DaemonOptions, startDaemon } from './start-daemon.ts'
 
@@ -21,6 +22,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
       say(error)
       process.exit(70)
     })
+    // Else the cache is written at an orderly end only, which a daemon may never come to.
+    daemon.ready.then(flushCompileCache, () => undefined)
     await daemon.stopped
     return 0
   } catch (error) {

@@ -31,6 +31,8 @@ export interface DaemonOptions {
 
 export interface RunningDaemon {
   readonly log: Logger
+  /** Resolves when boxes are served. */
+  readonly ready: Promise<void>
   readonly socketPath: string
   readonly url: string
   readonly token: string
@@ -140,7 +142,7 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
     await listeners.close(0)
     throw error
   })
-  log.info({ pid: process.pid, version, home: home.dir, socket: path, url }, 'listening')
+  log.info({ version, home: home.dir, socket: path, url }, 'listening')
   engine.ready.then(
     () => {
       if (status === 'starting') status = 'ok'
@@ -155,6 +157,7 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
   go.resolve()
   return {
     log,
+    ready: engine.ready,
     socketPath: path,
     url,
     token,

@@ -10,5 +10,8 @@ export type LogLevel = (typeof logLevels)[number]
 export function createLog(options: { readonly level: LogLevel; readonly file?: string | undefined }): Logger {
   const destination =
     options.file === undefined ? pino.destination({ fd: 2, sync: true }) : openRotatingFile(options.file, maxLogBytes)
-  return pino({ name: 'gibild', level: options.level, timestamp: pino.stdTimeFunctions.isoTime }, destination)
+  return pino(
+    { base: { pid: process.pid }, level: options.level, timestamp: pino.stdTimeFunctions.isoTime },
+    destination,
+  )
 }

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
-import type { Download } from '../boxd-api.ts'
+import type { Download } from '@gibil/boxd-client'
 
 /** Passes bytes on as fast as the client takes them. When either side breaks off, so does the other. */
 export async function sendDownload({ status, headers, body }: Download, response: ServerResponse): Promise<void> {

@@ -1,5 +1,5 @@
+import type { StartRequest } from '@gibil/boxd-client'
 import { GibilError, type StartCommand } from '@gibil/contract'
-import type { StartRequest } from '../boxd-api.ts'
 
 /** What boxd is asked to start: a line becomes an argument of bash. Throws `invalid_request` unless exactly one form is given. */
 export function startRequest<T extends StartCommand>({

@@ -1,10 +1,10 @@
 import { connect } from 'node:net'
+import type { BoxdClient, CommandChannel, Frame, StartRequest } from '@gibil/boxd-client'
 import { FrameType, GibilError, type Job } from '@gibil/contract'
-import type { BoxdApi, CommandChannel, Frame, StartRequest } from '../../src/boxd-api.ts'
 
 /** boxd in memory, as far as streams go: what `argv[0]` names is what the "command" does. */
 export interface FakeBoxd {
-  readonly api: BoxdApi
+  readonly api: BoxdClient
   /** Bytes that were asked of the command "flood". */
   flooded(): number
   /** Frames that the last command got. */
@@ -97,7 +97,7 @@ export function createFakeBoxd(): FakeBoxd {
   const missing = async (): Promise<never> => {
     throw new GibilError('internal', 'The fake boxd has no such call.')
   }
-  const api: BoxdApi = {
+  const api: BoxdClient = {
     openCommand: async (request) => {
       if (request.argv[0] === 'nothing') throw new GibilError('command_not_found', 'There is no command "nothing".')
       return channel(request)
@@ -113,6 +113,10 @@ export function createFakeBoxd(): FakeBoxd {
           reject(new GibilError('boxd_unreachable', `Port ${port} is closed.`, { cause })),
         )
       }),
+    health: missing,
+    configure: missing,
+    shutdown: missing,
+    resizeJob: missing,
     startJob: missing,
     listJobs: missing,
     getJob: missing,
