@@ -15,7 +15,9 @@ import (
 const bodyBytes = 256 << 10
 
 // pathOf reads and resolves the path of a request.
-func (a *API) pathOf(r *http.Request) (string, error) { return a.Files.Resolve(r.URL.Query().Get("path")) }
+func (a *API) pathOf(r *http.Request) (string, error) {
+	return a.Files.Resolve(r.URL.Query().Get("path"))
+}
 
 func (a *API) readFile(w http.ResponseWriter, r *http.Request) error {
 	path, err := a.pathOf(r)

@@ -1,0 +1,30 @@
+import { Metrics, OpenPort } from '@gibil/contract'
+import * as z from 'zod'
+import { callEmpty, callJson } from './call.ts'
+import { type Context, exchange } from './exchange.ts'
+import { fileCalls } from './file-calls.ts'
+import { jobCalls } from './job-calls.ts'
+import type { BoxdClient, BoxdClientOptions, Dial } from './types.ts'
+
+const defaultAnswerMs = 30_000
+
+const BoxdHealth = z.object({ version: z.string().max(100), pid: z.int(), startedAt: z.iso.datetime() })
+
+/** boxd in one box, reached by a dial function. */
+export function createBoxdClient(dial: Dial, options: BoxdClientOptions = {}): BoxdClient {
+  const context: Context = { dial, signal: options.signal, answerMs: options.answerMs ?? defaultAnswerMs }
+  return {
+    health: () => callJson(context, { method: 'GET', path: 'health' }, BoxdHealth),
+    configure: (json) => callEmpty(context, { method: 'POST', path: 'configure', json }),
+    metrics: () => callJson(context, { method: 'GET', path: 'metrics' }, Metrics),
+    ports: () => callJson(context, { method: 'GET', path: 'ports' }, z.array(OpenPort)),
+    shutdown: (graceMs) => callEmpty(context, { method: 'POST', path: 'shutdown', json: { graceMs } }),
+    ...jobCalls(context),
+    ...fileCalls(context),
+    async dial(port, host) {
+      const request = { method: 'GET', path: 'dial', query: { port, host }, upgrade: 'gibil-tcp/1' } as const
+      const { connection } = await exchange(context, request)
+      return connection.release()
+    },
+  }
+}

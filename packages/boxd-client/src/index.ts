@@ -1,0 +1,14 @@
+/** @module A client of boxd over any byte stream. boxd/PROTOCOL.md is the reference; every byte that boxd sends is taken as hostile. */
+export { createBoxdClient } from './client.ts'
+export { type ConnectedBoxd, connectBoxd } from './connect-boxd.ts'
+export type {
+  BoxdClient,
+  BoxdClientOptions,
+  CommandChannel,
+  Defaults,
+  Dial,
+  Download,
+  Frame,
+  OutputQuery,
+  StartRequest,
+} from './types.ts'

@@ -1,0 +1,125 @@
+import type { Duplex, Readable } from 'node:stream'
+import type {
+  ChangeMode,
+  FileEvent,
+  FileInfo,
+  FrameType,
+  Job,
+  JobOutput,
+  MakeDirectory,
+  Metrics,
+  MovePath,
+  OpenPort,
+  SendSignal,
+  TtySize,
+} from '@gibil/contract'
+import type * as z from 'zod'
+
+/** Opens a byte stream to boxd. The signal ends the dialling. */
+export type Dial = (signal?: AbortSignal) => Promise<Duplex>
+
+export interface BoxdClientOptions {
+  /** Ends every call of this client: it rejects with the reason when that is a GibilError, else with `cancelled`. */
+  readonly signal?: AbortSignal | undefined
+  /** How long boxd may take to begin its answer, in ms. Default 30 000. Streams have no limit after that. */
+  readonly answerMs?: number | undefined
+}
+
+/** What boxd starts. boxd/PROTOCOL.md says what an absent field means. */
+export interface StartRequest {
+  readonly argv: readonly string[]
+  readonly cwd?: string | undefined
+  readonly env?: Readonly<Record<string, string>> | undefined
+  readonly user?: string | undefined
+  readonly timeoutMs?: number | undefined
+  readonly label?: string | undefined
+  readonly tty?: TtySize | undefined
+  readonly stdin?: boolean | undefined
+  /** How much of its output boxd keeps; default 1 MiB, at most 16 MiB. */
+  readonly ringBytes?: number | undefined
+}
+
+export interface Frame {
+  readonly type: FrameType
+  readonly payload: Buffer
+}
+
+/**
+ * One connection to a command: its frames from `started` on, ended by `exit` or `error`. Payloads that are JSON have been checked.
+ * What is not read stalls the command as a full pipe would. Closing leaves the command running.
+ */
+export interface CommandChannel extends AsyncIterable<Frame> {
+  /** Resolves when the bytes have left this process. A payload longer than a frame is split. Throws `boxd_unreachable`. */
+  send(type: FrameType, payload: Uint8Array): Promise<void>
+  close(): void
+}
+
+/** Bytes that boxd sends, with what is known of them before they come. A body that is cut short ends with an error. */
+export interface Download {
+  readonly status: 200 | 206
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Readable
+}
+
+export interface Defaults {
+  readonly env?: Readonly<Record<string, string>> | undefined
+  readonly user?: string | undefined
+  readonly cwd?: string | undefined
+}
+
+export interface OutputQuery {
+  readonly offset?: number | undefined
+  readonly limit?: number | undefined
+  readonly waitMs?: number | undefined
+}
+
+/**
+ * boxd in one box. Every call dials a stream of its own. All throw GibilError only: what boxd refused, `boxd_unreachable` when it
+ * cannot be reached or does not answer in time, `boxd_protocol` when its bytes are not the protocol.
+ */
+export interface BoxdClient {
+  health(): Promise<{ version: string; pid: number; startedAt: string }>
+  configure(defaults: Defaults): Promise<void>
+  metrics(): Promise<Metrics>
+  ports(): Promise<OpenPort[]>
+  /** Asks all processes to end, and kills them after the grace; boxd itself ends last. */
+  shutdown(graceMs: number): Promise<void>
+
+  /** Starts a command and listens to it from its first byte. */
+  openCommand(request: StartRequest): Promise<CommandChannel>
+  /** Listens to a job from a byte offset on, or from the oldest byte that is kept. */
+  attach(job: string, offset?: number): Promise<CommandChannel>
+  /** Starts a command that goes on by itself. */
+  startJob(request: StartRequest): Promise<Job>
+  listJobs(): Promise<Job[]>
+  getJob(id: string): Promise<Job>
+  /** Text is UTF-8; a character cut by the limit comes with the next call, since `nextOffset` is before it. */
+  jobOutput(id: string, query?: OutputQuery): Promise<JobOutput>
+  signalJob(id: string, signal: SendSignal): Promise<void>
+  resizeJob(id: string, size: TtySize): Promise<void>
+  writeStdin(id: string, input: Readable, options: { readonly end: boolean }): Promise<void>
+  /** Throws `file_conflict` while it runs. */
+  forgetJob(id: string): Promise<void>
+
+  /** `range` as in the HTTP header, such as `bytes=0-99`. */
+  readFile(path: string, range?: string): Promise<Download>
+  /** Replaces the file at once, or leaves it as it was. `mode` is octal text. */
+  writeFile(
+    path: string,
+    body: Readable,
+    options?: { readonly user?: string | undefined; readonly mode?: string | undefined },
+  ): Promise<FileInfo>
+  removeFile(path: string, options?: { readonly recursive: boolean }): Promise<void>
+  stat(path: string, options?: { readonly follow: boolean }): Promise<FileInfo>
+  list(path: string, options?: { readonly depth: number }): Promise<FileInfo[]>
+  mkdir(input: z.infer<typeof MakeDirectory>): Promise<void>
+  move(input: z.infer<typeof MovePath>): Promise<void>
+  chmod(input: z.infer<typeof ChangeMode>): Promise<void>
+  /** Changes from the `ready` on; ends when the path itself is gone, or by the signal of the client. */
+  watch(path: string, options?: { readonly recursive: boolean }): AsyncIterable<FileEvent | { readonly type: 'ready' }>
+  readTar(path: string, options?: { readonly exclude: readonly string[] }): Promise<Download>
+  writeTar(path: string, tar: Readable, options?: { readonly user?: string | undefined }): Promise<void>
+
+  /** A TCP connection to a port of the box; half-closes like one. Throws `boxd_unreachable` when nothing listens there. */
+  dial(port: number, host?: string): Promise<Duplex>
+}
