@@ -61,9 +61,9 @@ export function createPerform(
       progress.tell(record.id, { phase, ms })
     }
     const image = await deps.images.resolve(record.imageDigest)
-    const box = await timed(record, kind, timings, () =>
-      abortable(driver[kind](toSpec(record, image), { signal, trace }), signal),
-    )
+    // Waited for also when the signal aborts: it ends early then, and nothing else may be done to the box before it has.
+    const box = await timed(record, kind, timings, () => driver[kind](toSpec(record, image), { signal, trace }))
+    signal.throwIfAborted()
     const fresh = { ...record, startedAt: clock.now() }
     await timed(record, 'boxd', timings, () =>
       abortable(

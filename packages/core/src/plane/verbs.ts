@@ -102,7 +102,10 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
         desired === 'gone' ? undefined : { desired: 'gone', status: 'destroying' },
       )
       backoff.clear(record.id)
-      reconciler.interrupt(record.id, new GibilError('cancelled', `The box "${record.name}" was destroyed meanwhile.`))
+      reconciler.interrupt(
+        record.id,
+        new GibilError('wrong_state', `The box "${record.name}" was destroyed meanwhile.`),
+      )
       // A create that is under way does the destroy itself; its own failure is not this caller's.
       await reconciler.converge(record.id)
       return toBox({ ...record, desired: 'gone', status: 'destroyed', address: null })

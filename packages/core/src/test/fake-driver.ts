@@ -1,0 +1,173 @@
+import { PassThrough } from 'node:stream'
+import { GibilError } from '@gibil/contract'
+import type { Driver, DriverBox, OptionalVerb } from '../ports/driver.ts'
+import type { Host, HostBox } from './host.ts'
+
+/** Which box a stream that was dialled leads to. */
+export const dialled = new WeakMap<object, string>()
+
+export interface FakeDriver extends Driver {
+  /** Errors that the next calls of a method throw. */
+  readonly failures: Map<string, unknown[]>
+  /** Called in the middle of a method, to make it slow. */
+  hold: (method: string, id: string) => Promise<void>
+  /** A box ends by itself. */
+  kill(id: string, reason: string): void
+  readonly open: () => Promise<void>
+}
+
+const view = (id: string, box: HostBox): DriverBox => ({
+  id,
+  status: box.status,
+  address: box.status === 'running' ? '10.0.0.2' : null,
+  ...(box.reason === undefined ? {} : { reason: box.reason }),
+})
+
+/** Keeps to the port to the letter, and is angry at callers who do not. */
+export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb[] = ['pause']): FakeDriver {
+  let opened = false
+  const busy = new Set<string>()
+  const listeners: ((id: string) => void)[] = []
+  const failures = new Map<string, unknown[]>()
+
+  const driver: FakeDriver = {
+    provider: 'local',
+    shape: 'container',
+    capabilities: new Set(capabilities),
+    failures,
+    hold: async () => undefined,
+    kill(id, reason) {
+      const box = host.boxes.get(id)
+      if (!box) throw new Error(`kill of ${id}, which is not there`)
+      box.status = 'stopped'
+      box.reason = reason
+      host.endJobs(box)
+      for (const listener of listeners) listener(id)
+    },
+    async open() {
+      const failure = failures.get('open')?.shift()
+      if (failure) throw failure
+      if (opened) throw new Error('opened twice')
+      opened = true
+    },
+    async close() {
+      opened = false
+    },
+    create: (spec, { signal, trace } = {}) =>
+      change('create', spec.id, async () => {
+        const there = host.boxes.get(spec.id)
+        if (there && JSON.stringify(there.spec) !== JSON.stringify(spec)) throw new Error('create with another spec')
+        const box: HostBox = there ?? {
+          spec,
+          status: 'partial',
+          reason: undefined,
+          disk: new Map(),
+          jobs: new Map(),
+          configured: {},
+          starts: 0,
+        }
+        host.boxes.set(spec.id, box)
+        try {
+          await driver.hold('create', spec.id)
+          signal?.throwIfAborted()
+          fail('create.late')
+        } catch (error) {
+          host.boxes.delete(spec.id)
+          throw error
+        }
+        box.status = 'running'
+        box.starts += 1
+        trace?.('disk', 2)
+        return view(spec.id, box)
+      }),
+    start: (spec) =>
+      change('start', spec.id, async () => {
+        const box = host.boxes.get(spec.id)
+        if (!box) throw new GibilError('driver_failed', 'nothing to start')
+        await driver.hold('start', spec.id)
+        if (box.status !== 'running') box.starts += 1
+        box.status = 'running'
+        box.reason = undefined
+        return view(spec.id, box)
+      }),
+    stop: (id) =>
+      change('stop', id, async () => {
+        const box = need(id)
+        if (box.status === 'paused') throw new Error('stop of a frozen box')
+        host.endJobs(box)
+        await driver.hold('stop', id)
+        box.status = 'stopped'
+      }),
+    pause: (id) =>
+      change('pause', id, async () => {
+        const box = need(id)
+        if (box.status !== 'running' && box.status !== 'paused') throw new Error(`pause of a box that is ${box.status}`)
+        box.status = 'paused'
+      }),
+    resume: (id) =>
+      change('resume', id, async () => {
+        const box = need(id)
+        if (box.status !== 'running' && box.status !== 'paused')
+          throw new Error(`resume of a box that is ${box.status}`)
+        box.status = 'running'
+      }),
+    destroy: (id) =>
+      change('destroy', id, async () => {
+        const box = host.boxes.get(id)
+        if (!box) return
+        host.endJobs(box)
+        box.status = 'partial'
+        await driver.hold('destroy', id)
+        fail('destroy.late')
+        host.boxes.delete(id)
+      }),
+    async inspect(id) {
+      needOpen()
+      fail('inspect')
+      const box = host.boxes.get(id)
+      return box && view(id, box)
+    },
+    async list() {
+      needOpen()
+      fail('list')
+      return [...host.boxes].map(([id, box]) => view(id, box))
+    },
+    async dial(id, signal) {
+      needOpen()
+      signal?.throwIfAborted()
+      fail('dial')
+      const box = host.boxes.get(id)
+      if (box?.status !== 'running') throw new GibilError('boxd_unreachable', `no boxd in ${id}`)
+      const stream = new PassThrough()
+      dialled.set(stream, id)
+      return stream
+    },
+    onExit: (listener) => void listeners.push(listener),
+  }
+
+  const needOpen = (): void => {
+    if (!opened) throw new Error('used before it was opened')
+  }
+  const need = (id: string): HostBox => {
+    const box = host.boxes.get(id)
+    if (!box) throw new Error(`${id} is not there`)
+    return box
+  }
+  const fail = (method: string): void => {
+    const failure = failures.get(method)?.shift()
+    if (failure) throw failure
+  }
+  /** Two changes of one box at once are a fault of the caller. */
+  const change = async <T>(method: string, id: string, work: () => Promise<T>): Promise<T> => {
+    needOpen()
+    if (busy.has(id)) throw new Error(`${method} of ${id} while another change is under way`)
+    busy.add(id)
+    try {
+      fail(method)
+      return await work()
+    } finally {
+      busy.delete(id)
+    }
+  }
+  return driver
+}

@@ -1,0 +1,58 @@
+import type { Exit, Job } from '@gibil/contract'
+import type { DriverSpec } from '../ports/driver.ts'
+
+export const exit = (exitCode: number | null, change: Partial<Exit> = {}): Exit => ({
+  exitCode,
+  signal: null,
+  timedOut: false,
+  durationMs: 5,
+  ...change,
+})
+
+export interface HostJob {
+  readonly job: Job
+  output: string
+  /** The box it is in has ended, or someone killed it. */
+  readonly ended: PromiseWithResolvers<Exit>
+}
+
+/** One box as the host has it. `disk` is what stop keeps and destroy removes. */
+export interface HostBox {
+  readonly spec: DriverSpec
+  status: 'running' | 'paused' | 'stopped' | 'partial'
+  reason: string | undefined
+  readonly disk: Map<string, string>
+  jobs: Map<string, HostJob>
+  configured: { env?: Readonly<Record<string, string>>; user?: string; cwd?: string }
+  starts: number
+}
+
+/** What outlives the daemon: the boxes on this machine, and what commands in them do. */
+export interface Host {
+  readonly boxes: Map<string, HostBox>
+  /** What was ever run in any box, as `<id> <command line>`. */
+  readonly ran: { readonly id: string; readonly line: string; readonly env: Readonly<Record<string, string>> }[]
+  /** What a command does; the last match wins. */
+  readonly commands: {
+    readonly match: RegExp
+    readonly act: (box: HostBox) => Promise<{ output: string; exit: Exit }>
+  }[]
+  /** Repositories by address: path to content. */
+  readonly repos: Map<string, Readonly<Record<string, string>>>
+  readonly ports: Set<number>
+  endJobs(box: HostBox): void
+}
+
+export function createHost(): Host {
+  return {
+    boxes: new Map(),
+    ran: [],
+    commands: [],
+    repos: new Map(),
+    ports: new Set(),
+    endJobs(box) {
+      for (const { ended } of box.jobs.values()) ended.resolve(exit(null, { signal: 'SIGKILL' }))
+      box.jobs = new Map()
+    },
+  }
+}
