@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import { cacheKey } from './build-cache.ts'
+import { makeFolder } from './files.ts'
 import { emptyConfig, type ImageManifest } from './manifest.ts'
 import type { Operation } from './operation.ts'
 import { inPhase, type OperationOptions } from './progress.ts'
@@ -31,8 +32,8 @@ const layerOf = async (
 
 /** Runs the recipe's own check as its user, without network, in a copy that is thrown away. */
 const checkTools = async (operation: Operation, recipe: Recipe, layers: readonly string[]): Promise<void> => {
-  const folder = join(operation.folder, 'check')
-  await mkdir(folder)
+  const folder = join(operation.openFolder, 'check')
+  await makeFolder(folder, 0o711)
   const { exitCode, tail } = await operation.runner.run({
     layers: layers.map(operation.layers.pathOf).reverse(),
     folder,

@@ -10,7 +10,7 @@ export type BuildNetwork =
 export interface BuildStep {
   /** Layer directories, top first. */
   readonly layers: readonly string[]
-  /** A folder of the step's own; what the command changed is in its `upper` afterwards, in the ids of the image. */
+  /** A folder of the step's own, which everybody may pass through. */
   readonly folder: string
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string>>
@@ -25,9 +25,17 @@ export interface BuildStep {
   readonly signal?: AbortSignal | undefined
 }
 
+export interface BuildStepResult {
+  readonly exitCode: number
+  /** The end of what it printed, 4 KiB at most. */
+  readonly tail: string
+  /** What the command changed, as a layer in the ids of the image; in the step's folder, in a place for root only. */
+  readonly tree: string
+}
+
 export interface BuildRunner {
   /** Runs the command to its end. Throws when it could not be run; a command that fails is a result. */
-  run(step: BuildStep): Promise<{ exitCode: number; tail: string }>
+  run(step: BuildStep): Promise<BuildStepResult>
 }
 
 /** Gives networks to build steps; `create` may be called again for the same id. */

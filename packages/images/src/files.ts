@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** The text of a file, or undefined when there is none. */
@@ -53,4 +53,10 @@ export const parseJson = (text: string): unknown => {
   } catch {
     return undefined
   }
+}
+
+/** A folder with this mode, whatever the umask. */
+export const makeFolder = async (path: string, mode: number): Promise<void> => {
+  await mkdir(path)
+  await chmod(path, mode)
 }

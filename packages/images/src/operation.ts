@@ -36,7 +36,10 @@ export interface NewImage {
 
 /** One operation under way: a folder to work in, and layers that nobody may remove before it ends. */
 export interface Operation extends OperationOptions, StoreParts {
+  /** For root only. */
   readonly folder: string
+  /** For what the build runner runs in. */
+  readonly openFolder: string
   /** Puts a tree into the store and keeps it there while the operation lasts. */
   commit(tree: string, options?: Pick<CommitOptions, 'id'>): Promise<LayerMark>
   /** What a finished step with this key made, if all of it is still here. */

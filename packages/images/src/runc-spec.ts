@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import type { BuildNetwork, BuildStep } from './build-runner.ts'
 import { buildSeccomp } from './seccomp.ts'
+import type { IdRange } from './shift-tree.ts'
 
 /** What Docker leaves to a container but for making device nodes and raw packets: enough for package managers. */
 const capabilities = [
@@ -53,6 +55,22 @@ const bind = ({ source, target, executable, writable }: Bind) => ({
   options: ['bind', writable ? 'rw' : 'ro', 'nosuid', 'nodev', ...(executable ? [] : ['noexec'])],
 })
 
+const sysPaths = ['/sys/devices/system/cpu', '/sys/devices/system/node']
+
+/**
+ * A new sysfs belongs to whoever owns the network namespace, which the root of a user namespace does not: it gets the little
+ * that build tools look for.
+ */
+const sysMounts = (inUserNamespace: boolean) => {
+  const options = ['nosuid', 'noexec', 'nodev', 'ro']
+  if (!inUserNamespace) return [{ destination: '/sys', source: 'sysfs', type: 'sysfs', options }]
+  const binds = sysPaths.filter((path) => existsSync(path)).map((path) => bind({ source: path, target: path }))
+  return [
+    { destination: '/sys', source: 'tmpfs', type: 'tmpfs', options: [...options, 'mode=555', 'size=64k'] },
+    ...binds,
+  ]
+}
+
 export interface SpecOptions {
   readonly step: BuildStep
   readonly rootfs: string
@@ -60,17 +78,12 @@ export interface SpecOptions {
   readonly arch: string
   readonly binds: readonly Bind[]
   /** Ids of the step shifted by so much on the host; absent: no user namespace. */
-  readonly userNamespace?: { readonly base: number; readonly count: number } | undefined
+  readonly userNamespace?: IdRange | undefined
 }
 
 /** The OCI runtime configuration of one build step (opencontainers/runtime-spec 1.0.2). */
 export const buildSpec = ({ step, rootfs, cgroup, arch, binds, userNamespace }: SpecOptions) => {
-  const set = capabilities
   const mapping = userNamespace && [{ containerID: 0, hostID: userNamespace.base, size: userNamespace.count }]
-  // A new sysfs belongs to the network namespace's owner, so a user namespace gets a read-only view of the host's instead.
-  const sysfs = userNamespace
-    ? { destination: '/sys', source: '/sys', type: 'bind', options: ['rbind', 'ro', 'nosuid', 'nodev', 'noexec'] }
-    : { destination: '/sys', source: 'sysfs', type: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] }
   return {
     ociVersion: '1.0.2',
     hostname: 'build',
@@ -81,7 +94,13 @@ export const buildSpec = ({ step, rootfs, cgroup, arch, binds, userNamespace }: 
       args: [...step.argv],
       env: Object.entries(step.env).map(([name, value]) => `${name}=${value}`),
       cwd: step.cwd,
-      capabilities: { bounding: set, effective: set, permitted: set, inheritable: [], ambient: [] },
+      capabilities: {
+        bounding: capabilities,
+        effective: capabilities,
+        permitted: capabilities,
+        inheritable: [],
+        ambient: [],
+      },
       rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 0 }],
       noNewPrivileges: false,
       oomScoreAdj: 500,
@@ -107,7 +126,7 @@ export const buildSpec = ({ step, rootfs, cgroup, arch, binds, userNamespace }: 
         options: ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=64m'],
       },
       { destination: '/dev/mqueue', source: 'mqueue', type: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
-      sysfs,
+      ...sysMounts(userNamespace !== undefined),
       ...binds.map(bind),
     ],
     linux: {

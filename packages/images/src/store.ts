@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { type BuildImage, GibilError, type Image, type PruneResult, type PullImage } from '@gibil/contract'
 import type { Clock, ImageSource, Log, ResolvedImage } from '@gibil/core'
+import type { HostKit } from '@gibil/hostkit-client'
 import type * as z from 'zod'
 import { openBuildCache } from './build-cache.ts'
 import { sweepBuildCgroups } from './build-cgroup.ts'
@@ -37,6 +38,8 @@ export interface ImageStoreOptions {
   readonly log: Log
   /** The digests that boxes mean, stopped ones too. */
   readonly digestsInUse: () => Promise<ReadonlySet<string>>
+  /** Gives build steps a user namespace of their own; without it their root is the host's, with less power. */
+  readonly hostkit?: Pick<HostKit, 'mountOverlay' | 'unmount'>
   /** What runs `RUN`; absent: runc. */
   readonly runner?: BuildRunner
   /** Networks for `RUN`; absent: the host's own if allowed, else none. */
@@ -108,7 +111,7 @@ export const openImageStore = async (options: ImageStoreOptions): Promise<ImageS
     layers,
     manifests,
     cache,
-    runner: options.runner ?? createRuncRunner({ env, root: home.root, arch }),
+    runner: options.runner ?? createRuncRunner({ env, root: home.root, arch, hostkit: options.hostkit }),
     networks: options.networks,
     allowHostNetwork: options.allowHostNetwork ?? false,
     env,

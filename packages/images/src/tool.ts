@@ -37,7 +37,7 @@ const maxLine = 1000
 const passedOn =
   /^(PATH|HOME|TMPDIR|https?_proxy|no_proxy|all_proxy|HTTPS?_PROXY|NO_PROXY|ALL_PROXY|SSL_CERT_(FILE|DIR)|NODE_EXTRA_CA_CERTS|npm_config_.*)$/
 
-const toolEnv = (env: HostEnv): Record<string, string> => {
+export const toolEnv = (env: HostEnv): Record<string, string> => {
   const kept = Object.entries(env).filter((entry): entry is [string, string] => passedOn.test(entry[0]) && !!entry[1])
   return {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

@@ -1,7 +1,6 @@
-import { chmod, mkdir } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { GibilError } from '@gibil/contract'
-import { errnoOf } from './files.ts'
+import { errnoOf, makeFolder } from './files.ts'
 import { type ArchiveKind, safeArchive } from './safe-entries.ts'
 import { readTar, TarError } from './tar-read.ts'
 import { type HostEnv, runTool, throwIfAborted } from './tool.ts'
@@ -20,12 +19,6 @@ export interface UnpackOptions {
 const isBadCompression = (error: unknown): boolean =>
   /^(Z_|ZSTD_|ERR_ZLIB|ERR_STREAM_PREMATURE_CLOSE)/.test(errnoOf(error) ?? '') ||
   (error instanceof Error && error.name.startsWith('Execa'))
-
-/** A folder with this mode, whatever the umask. */
-export const makeFolder = async (path: string, mode: number): Promise<void> => {
-  await mkdir(path)
-  await chmod(path, mode)
-}
 
 /**
  * Unpacks a hostile archive to the new folder `target`, with owners, modes, times and hard links: the archive is read and rewritten here

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readIfThere } from './files.ts'
+import { makeFolder, readIfThere } from './files.ts'
 import { type HostEnv, runTool } from './tool.ts'
 
 /**
@@ -9,7 +9,11 @@ import { type HostEnv, runTool } from './tool.ts'
  * it (`<pid>-<start time>-<random>`), so that another process sweeps it when that process is dead and only then.
  */
 export interface Workspaces {
-  use<T>(work: (folder: string) => Promise<T>): Promise<T>
+  /**
+   * `secret` is for root only: what is unpacked there may hold setuid programs of root's. `open` may be passed through, since the
+   * root of a build step's user namespace, who is nobody here, must reach its file system.
+   */
+  use<T>(work: (folders: { readonly secret: string; readonly open: string }) => Promise<T>): Promise<T>
   /** Removes the folders of processes that are no more, with the mounts that they left. */
   sweep(): Promise<void>
 }
@@ -41,9 +45,12 @@ export const openWorkspaces = (tmp: string, env: HostEnv): Workspaces => {
     use: async (work) => {
       const name = `${process.pid}-${(await startOf(process.pid)) ?? '0'}-${randomBytes(8).toString('hex')}`
       const folder = join(tmp, name)
-      await mkdir(folder, { mode: 0o700 })
+      const folders = { secret: join(folder, 'secret'), open: join(folder, 'open') }
       try {
-        return await work(folder)
+        await makeFolder(folder, 0o711)
+        await makeFolder(folders.secret, 0o700)
+        await makeFolder(folders.open, 0o711)
+        return await work(folders)
       } finally {
         await remove(folder)
       }

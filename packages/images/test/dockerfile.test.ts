@@ -2,9 +2,10 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
+import type { HostKit } from '@gibil/hostkit-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createRuncRunner, type ImageStore } from '../src/index.ts'
-import { createTestStore, failureOf, makeRootfs, run, type TestStore, tarOf } from './tools.ts'
+import { createTestStore, failureOf, makeRootfs, run, startHostkit, type TestStore, tarOf } from './tools.ts'
 
 const isRoot = process.getuid?.() === 0
 
@@ -12,6 +13,7 @@ describe.skipIf(!isRoot)('building from a Dockerfile', () => {
   let folder: string
   let test: TestStore
   let store: ImageStore
+  let hostkit: HostKit
   let contexts = 0
 
   const context = async (files: Readonly<Record<string, string>>): Promise<string> => {
@@ -39,8 +41,8 @@ describe.skipIf(!isRoot)('building from a Dockerfile', () => {
     return { image, messages }
   }
   /** What a shell command prints in an image. */
-  const inImage = async (name: string, script: string): Promise<string[]> => {
-    const { layers, env, workdir } = await store.resolve(name)
+  const inImage = async (name: string, script: string, from = store): Promise<string[]> => {
+    const { layers, env, workdir } = await from.resolve(name)
     const step = await mkdtemp(join(folder, 'step-'))
     const lines: string[] = []
     const { exitCode } = await createRuncRunner({ env: process.env, root: test.home, arch: process.arch }).run({
@@ -60,7 +62,8 @@ describe.skipIf(!isRoot)('building from a Dockerfile', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'gibil-dockerfile-'))
     test = await createTestStore()
-    store = await test.open()
+    hostkit = await startHostkit()
+    store = await test.open({ hostkit })
     const rootfs = join(folder, 'rootfs')
     await makeRootfs(rootfs)
     await store.importTar('tiny', await tarOf(rootfs))
@@ -68,6 +71,7 @@ describe.skipIf(!isRoot)('building from a Dockerfile', () => {
   afterAll(async () => {
     await rm(folder, { recursive: true, force: true })
     await test.remove()
+    await hostkit.close()
   })
 
   it('runs the common instructions', async () => {
@@ -280,17 +284,36 @@ COPY --from=tiny /etc/passwd /copied
     expect((await failureOf(build(root, { name: 'adding' }))).message).toContain('leaves its root')
   })
 
-  it('gives a step no more than it needs', async () => {
+  it.each([
+    ['a user namespace', true],
+    ['the root of the host, with less power', false],
+  ])('gives a step no more than it needs, with %s', async (_, shifted) => {
     const root = await context({
       Dockerfile: `FROM tiny
-RUN --mount=type=cache,target=/cache touch /cache/x && ls /proc/1/root >/dev/null
+RUN --mount=type=cache,target=/cache touch /cache/x && ls /cache
 RUN ! mknod /dev/sda b 8 0 && [ -z "$(cat /proc/kcore)" ] && ! mkdir /sys/x && ! echo 1 > /proc/sys/kernel/panic
-RUN cat /proc/net/dev > /devices
+RUN cat /proc/net/dev /proc/self/uid_map > /seen && stat -c %u / /usr /etc/passwd /home/agent > /owners
+RUN touch /new && chown 1000:10 /new && chmod 6755 /new && ln /new /hard && ln -s /etc /link && mkdir /kept && chown 7:8 /kept
+RUN rm -r /home/agent && mkdir -p /home/agent/again && touch /home/agent/again/file && rm /usr/bin/dd
 `,
     })
-    await build(root, { name: 'confined' })
-    const lines = await inImage('confined', 'ls -A /cache; cat /devices')
+    const confined = shifted ? store : await test.open()
+    await confined.build({ name: 'confined', noCache: true }, await tarOf(root))
+    const lines = await inImage('confined', 'ls -A /cache; cat /seen', confined)
     expect(lines.filter((line) => line.includes(':')).map((line) => line.trim().split(':')[0])).toEqual(['lo'])
+    const map = lines.at(-1)?.trim().split(/\s+/).map(Number) ?? []
+    if (shifted) expect(map[1]).toBeGreaterThanOrEqual(0x6f00_0000)
+    else expect(map[1]).toBe(0)
+    expect(await inImage('confined', 'cat /owners', confined)).toEqual(['0', '0', '0', '1000'])
+    const owners = 'stat -c "%a %u %g %h" /new /kept; ls /home/agent /home/agent/again /usr/bin/dd /link/passwd 2>&1'
+    expect(await inImage('confined', `${owners}; true`, confined)).toEqual([
+      ...['6755 1000 10 2', '755 7 8 2'],
+      expect.stringContaining("'/usr/bin/dd'"),
+      ...['/link/passwd', '', '/home/agent:', 'again', '', '/home/agent/again:', 'file'],
+    ])
+    await confined.remove('confined')
+    test.pass(120_000)
+    await confined.prune()
   })
 
   it('takes file removals of a step into the layer', async () => {

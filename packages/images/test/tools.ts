@@ -1,12 +1,13 @@
 /** What the tests of the store share: a store in a folder of its own, a small root file system, tar archives, what is left behind. */
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { GibilError } from '@gibil/contract'
+import { createHostKit, type HostKit } from '@gibil/hostkit-client'
 import { type ImageStore, type ImageStoreOptions, openImageStore } from '../src/index.ts'
 
 export const run = promisify(execFile)
@@ -84,10 +85,20 @@ export interface TestStore {
   remove(): Promise<void>
 }
 
-export const recipesDir = fileURLToPath(new URL('../../../images', import.meta.url))
+const repository = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** hostkit, built if its sources changed. */
+export const startHostkit = async (): Promise<HostKit> => {
+  await run('sh', [join(repository, 'hostkit/build.sh'), join(repository, 'dist')])
+  return createHostKit({ binary: join(repository, 'dist/hostkit') })
+}
+
+const recipesDir = join(repository, 'images')
 
 export const createTestStore = async (): Promise<TestStore> => {
   const home = await mkdtemp(join(tmpdir(), 'gibil-images-'))
+  // As a home is: the root of a build step's user namespace must get through.
+  await chmod(home, 0o711)
   const used = new Set<string>()
   let offset = 0
   return {

@@ -1,11 +1,11 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import { cacheKey } from '../build-cache.ts'
+import { makeFolder } from '../files.ts'
 import type { ImageManifest } from '../manifest.ts'
 import type { Operation } from '../operation.ts'
 import { pullImage } from '../pull-image.ts'
-import { makeFolder } from '../unpack.ts'
 import { type BuildArguments, configure, readArgument } from './configure.ts'
 import type { Context } from './context.ts'
 import { copyStep } from './copy-step.ts'
@@ -23,6 +23,14 @@ export interface DockerfileBuild {
   readonly noCache: boolean
 }
 
+/** Folders of one step. */
+export interface StepFolders {
+  /** Nobody but root gets in. */
+  readonly secret: string
+  /** For the build runner. */
+  readonly open: string
+}
+
 /** What the steps of a build share. */
 export interface Build {
   readonly operation: Operation
@@ -32,10 +40,10 @@ export interface Build {
   /** The stage or image that COPY --from means. */
   readonly stageFor: (name: string, before: number) => Promise<Stage>
   /**
-   * Adds a layer to a stage: what an earlier build made of the same `key`, else what `make` leaves in the folder's `upper`. Steps
-   * that change nothing add none.
+   * Adds a layer to a stage: what an earlier build made of the same `key`, else the tree that `make` makes. Steps that change
+   * nothing add none.
    */
-  readonly layer: (stage: Stage, key: unknown, make: (folder: string) => Promise<void>) => Promise<Stage>
+  readonly layer: (stage: Stage, key: unknown, make: (folders: StepFolders) => Promise<string>) => Promise<Stage>
   /** Output of the step under way. */
   readonly say: (line: string) => void
 }
@@ -104,11 +112,13 @@ export const buildDockerfile = async (operation: Operation, input: DockerfileBui
   let folders = 0
   const made = new Set<string>()
 
-  const newFolder = async (): Promise<string> => {
+  const newFolders = async (): Promise<StepFolders> => {
     folders += 1
-    const folder = join(operation.folder, `step-${folders}`)
-    await mkdir(folder, { mode: 0o700 })
-    return folder
+    const name = `step-${folders}`
+    const made = { secret: join(operation.folder, name), open: join(operation.openFolder, name) }
+    await makeFolder(made.secret, 0o700)
+    await makeFolder(made.open, 0o711)
+    return made
   }
   const say = (message: string): void => operation.onProgress?.({ phase, message })
 
@@ -118,13 +128,11 @@ export const buildDockerfile = async (operation: Operation, input: DockerfileBui
     if (hit) say('cached')
     let id = hit?.layer
     if (id === undefined) {
-      const folder = await newFolder()
-      await makeFolder(join(folder, 'upper'), 0o755)
-      await make(folder)
-      const upper = join(folder, 'upper')
-      id = (await readdir(upper)).length === 0 ? null : (await operation.commit(upper)).id
+      const folders = await newFolders()
+      const tree = await make(folders)
+      id = (await readdir(tree)).length === 0 ? null : (await operation.commit(tree)).id
       await operation.cache.put(full, id)
-      await rm(folder, { recursive: true, force: true })
+      for (const folder of [folders.secret, folders.open]) await rm(folder, { recursive: true, force: true })
     }
     if (id === null) return stage
     made.add(id)
@@ -136,7 +144,8 @@ export const buildDockerfile = async (operation: Operation, input: DockerfileBui
     const known = images.get(ref)
     if (known) return known
     const local = operation.manifests.find(ref)
-    const manifest = local ?? (await pullImage({ ...operation, folder: await newFolder() }, { reference: ref }, ref))
+    const manifest =
+      local ?? (await pullImage({ ...operation, folder: (await newFolders()).secret }, { reference: ref }, ref))
     operation.keep(manifest.layers)
     for (const id of manifest.layers) {
       if (!(await operation.layers.check(id))) throw new GibilError('image_damaged', `The image ${ref} is damaged.`)

@@ -154,10 +154,10 @@ export const copyStep: StepMaker = async (build, stage, instruction, index) => {
   const content = other ? other.layers : await hashSources(tree, await findAll(tree, sources, 'the build context'))
   const key = [instruction.keyword, path, chown ?? null, mode, sources, heredocs, content, stage.config.workdir]
 
-  return build.layer(stage, key, async (folder) => {
+  return build.layer(stage, key, async ({ secret: folder }) => {
     const copyFrom = async (source: SourceTree, where: string) => {
       const found = await findAll(source, sources, where)
-      await changeStage(build, stage, folder, async (merged) => {
+      return changeStage(build, stage, folder, async (merged) => {
         const named = chown === undefined ? undefined : identify(await readUsers(merged), chown)
         const owner = named ?? (other ? null : { uid: 0, gid: 0 })
         const full = several || found.length > 1 ? `${path.replace(/\/$/, '')}/` : path

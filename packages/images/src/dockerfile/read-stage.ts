@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../files.ts'
 import { withMerged } from '../overlay.ts'
 import type { Build } from './build.ts'
 import type { Stage } from './stage.ts'
@@ -17,13 +18,16 @@ export const readStage = async <T>(
   return withMerged({ layers, folder: place, writable: false, env: build.operation.env }, use)
 }
 
-/** The same, to be changed: what changes is in the folder's `upper`. */
-export const changeStage = async <T>(
+/** The same, to be changed: returns the folder with what changed. */
+export const changeStage = async (
   build: Pick<Build, 'operation'>,
   stage: Stage,
   folder: string,
-  use: (merged: string) => Promise<T>,
-): Promise<T> => {
+  change: (merged: string) => Promise<unknown>,
+): Promise<string> => {
   const layers = stage.layers.map(build.operation.layers.pathOf).reverse()
-  return withMerged({ layers, folder, writable: true, env: build.operation.env }, use)
+  const upper = join(folder, 'upper')
+  await makeFolder(upper, 0o755)
+  await withMerged({ layers, folder, writable: true, env: build.operation.env }, change)
+  return upper
 }

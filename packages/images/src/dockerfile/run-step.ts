@@ -82,13 +82,13 @@ export const runStep: StepMaker = async (build, stage, instruction) => {
   )
   const user = stage.config.user ?? 'root'
   const cwd = stage.config.workdir ?? '/'
-  return build.layer(stage, ['run', argv, script, scratch, counted, user, cwd], async (folder) => {
-    const identity = await readStage(build, stage, folder, async (merged) => identify(await readUsers(merged), user))
+  return build.layer(stage, ['run', argv, script, scratch, counted, user, cwd], async ({ secret, open: folder }) => {
+    const identity = await readStage(build, stage, secret, async (merged) => identify(await readUsers(merged), user))
     if (script !== null) await writeFile(join(folder, 'script'), script, { mode: 0o755 })
     const id = `build-${randomBytes(6).toString('hex')}`
     const network: BuildNetwork = offline ? { kind: 'none' } : await networkFor(operation, id)
     try {
-      const { exitCode, tail } = await operation.runner.run({
+      const { exitCode, tail, tree } = await operation.runner.run({
         layers: stage.layers.map(operation.layers.pathOf).reverse(),
         folder,
         argv,
@@ -102,6 +102,7 @@ export const runStep: StepMaker = async (build, stage, instruction) => {
         signal: operation.signal,
       })
       if (exitCode !== 0) throw failAt(instruction, `exit code ${exitCode}.${lastWords(tail)}`, { log: tail })
+      return tree
     } finally {
       if (network.kind === 'namespace') await operation.networks?.destroy(id)
     }
