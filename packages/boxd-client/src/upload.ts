@@ -5,8 +5,6 @@ import { type Head, readHead } from './head.ts'
 /** How long boxd may take nothing of a body. A disk may be slow, but not so slow. */
 const stallMs = 120_000
 
-type Step = { readonly head: Head } | { readonly chunk: IteratorResult<unknown> }
-
 /** A rejection that is looked at later, or never. */
 const held = <T>(promise: Promise<T>): Promise<T> => {
   promise.catch(() => undefined)
@@ -25,14 +23,14 @@ export async function sendBody(
   answerMs: number,
 ): Promise<Head> {
   const head = held(readHead(connection))
-  const answered = held(head.then((head): Step => ({ head })))
+  const { unlessAnswered, answered } = watchFor(head)
   const chunks = body.iterator({ destroyOnReturn: false })
   await write(connection, requestHead)
   for (;;) {
-    const step = await Promise.race([answered, held(chunks.next().then((chunk): Step => ({ chunk })))])
-    if ('head' in step) return step.head
-    if (step.chunk.done) break
-    await Promise.race([answered, held(writeChunk(connection, step.chunk.value))])
+    const chunk = await unlessAnswered(held(chunks.next()))
+    if (answered() || !chunk) return head
+    if (chunk.done) break
+    await unlessAnswered(held(writeChunk(connection, chunk.value)))
   }
   const done = connection.deadline(answerMs, 'answer')
   try {
@@ -40,6 +38,32 @@ export async function sendBody(
     return await head
   } finally {
     done()
+  }
+}
+
+/**
+ * Waits for work, or for the answer when that comes first. Not by Promise.race: each race would leave its result, a chunk, on
+ * the promise of the answer until that settles, which is the whole body in the end.
+ */
+function watchFor(head: Promise<Head>): {
+  unlessAnswered: <T>(work: Promise<T>) => Promise<T | undefined>
+  answered: () => boolean
+} {
+  let settled = false
+  let wake: (() => void) | undefined
+  const settle = (): void => {
+    settled = true
+    wake?.()
+  }
+  head.then(settle, settle)
+  return {
+    answered: () => settled,
+    unlessAnswered: (work) =>
+      new Promise((resolve, reject) => {
+        wake = () => resolve(undefined)
+        if (settled) wake()
+        work.then(resolve, reject)
+      }),
   }
 }
 
