@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander'
+import type { Command, CommanderError } from 'commander'
 import { cliVersion } from './cli-version.ts'
 import type { Cli } from './context.ts'
 import { topLevelHelp } from './help.ts'
@@ -27,7 +27,7 @@ export async function runCli(cli: Cli): Promise<number> {
     await program.parseAsync([...argv], { from: 'user' })
     return exitStatus(program)
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return 0
+    if (isUsageError(error) && error.exitCode === 0) return 0
     const { reportError } = await import('./output/report-error.ts')
     const status = await reportError(usageError(error) ?? error, cli, { json, verb: verb?.name })
     return verb?.passesStatus ? ownFailure : status
@@ -47,6 +47,7 @@ const exitStatus = (program: Command): number => statuses.get(program) ?? 0
 
 /** The program with one verb defined to the last option, and of the others only the name. */
 export async function createProgram(verb: Verb | undefined, cli: Cli): Promise<Command> {
+  const { Command } = await import('commander')
   const program = new Command('gibil')
     .option('--home <dir>', 'home directory of the daemon (GIBIL_HOME)')
     .exitOverride()
@@ -81,9 +82,12 @@ function wantsJson(argv: readonly string[]): boolean {
   return (end === -1 ? argv : argv.slice(0, end)).includes('--json')
 }
 
+const isUsageError = (error: unknown): error is CommanderError =>
+  error instanceof Error && 'code' in error && String(error.code).startsWith('commander.')
+
 /** A complaint of the argument parser as an error like every other. */
 function usageError(error: unknown): Error | undefined {
-  if (!(error instanceof CommanderError)) return undefined
+  if (!isUsageError(error)) return undefined
   const text = error.message
     .replace(/^error: /, '')
     .replaceAll('\n', ' ')

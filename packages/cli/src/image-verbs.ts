@@ -28,7 +28,7 @@ export const imageVerbs = { list, build, pull, import: importTar, remove, prune 
 
 async function list(session: Session, { quiet }: { quiet?: boolean }): Promise<void> {
   const images = await session.gibil.images.list({ signal: session.signal })
-  if (images.length === 0) session.note('No images. Build one: gibil image build --recipe base\n')
+  if (images.length === 0) session.note('No images. Build one: gibil image build base\n')
   session.emit(images, () => {
     if (quiet) return images.map((image) => `${image.name}\n`).join('')
     return images.length === 0 ? '' : imageTable(images, session)
@@ -47,30 +47,34 @@ function imageTable(images: readonly Image[], { colors }: Session): string {
   return table(['NAME', 'SIZE', 'LAYERS', 'MADE', 'DIGEST', 'SOURCE'], rows, colors.dim)
 }
 
-async function build(session: Session, context: string | undefined, flags: BuildFlags): Promise<void> {
+async function build(session: Session, what: string, flags: BuildFlags): Promise<void> {
   const args = flags.buildArg ? environment(flags.buildArg, session.env) : undefined
   const common = {
     ...(flags.dockerfile === undefined ? {} : { dockerfile: flags.dockerfile }),
     ...(args === undefined ? {} : { args }),
     ...(flags.cache ? {} : { noCache: true }),
   }
-  if (flags.recipe !== undefined) {
-    if (context !== undefined)
-      throw new GibilError('invalid_request', 'A recipe needs no context.', { hint: 'Give --recipe or a directory.' })
-    const request = { name: flags.name ?? flags.recipe, recipe: flags.recipe, ...common }
+  const directory = resolve(session.cwd, what)
+  const recipe = flags.recipe ?? (/^[a-z0-9][a-z0-9-]*$/.test(what) && !(await isThere(directory)) ? what : undefined)
+  if (recipe !== undefined) {
+    const request = { name: flags.name ?? recipe, recipe, ...common }
     return made(session, request.name, (options) => session.gibil.images.build(request, options))
   }
-  const directory = resolve(session.cwd, context ?? '.')
   const file = resolve(directory, flags.dockerfile ?? 'Dockerfile')
-  await access(file).catch((error: unknown) => {
+  if (!(await isThere(file))) {
     throw new GibilError('invalid_request', `There is no ${file}.`, {
-      hint: 'Name the directory with the Dockerfile, or give --recipe base.',
-      cause: error,
+      hint: 'Name a directory with a Dockerfile, or a recipe: gibil image build base',
     })
-  })
+  }
   const request = { name: flags.name ?? basename(directory).toLowerCase(), context: directory, ...common }
   return made(session, request.name, (options) => session.gibil.images.build(request, options))
 }
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
 
 async function pull(session: Session, reference: string, flags: PullFlags): Promise<void> {
   const { name, plainHttp, username } = flags

@@ -9,7 +9,7 @@ export function define(command: Command, cli: Cli): void {
     .argument('<shell>', 'bash, zsh or fish')
     .addHelpText(
       'after',
-      '\nInstall:\n  bash: gibil completion bash > ~/.local/share/bash-completion/completions/gibil\n  zsh:  gibil completion zsh > "${fpath[1]}/_gibil"\n  fish: gibil completion fish > ~/.config/fish/completions/gibil.fish',
+      '\nInstall:\n  bash: gibil completion bash > ~/.local/share/bash-completion/completions/gibil\n  zsh:  gibil completion zsh > $fpath[1]/_gibil\n  fish: gibil completion fish > ~/.config/fish/completions/gibil.fish',
     )
     .action(action(cli, completion))
 }

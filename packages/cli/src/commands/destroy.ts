@@ -50,13 +50,15 @@ async function everyBox(session: Session, yes: boolean): Promise<string[]> {
 async function confirm(session: Session, boxes: readonly Box[]): Promise<void> {
   const names = boxes.map(({ name }) => name).join(', ')
   if (session.stdin.isTTY !== true || session.stderr.isTTY !== true || session.json) {
-    throw new GibilError('invalid_request', `This would destroy ${boxes.length} boxes: ${names}.`, {
+    throw new GibilError('invalid_request', `This would destroy ${count(boxes)}: ${names}.`, {
       hint: 'Add --yes to do it.',
     })
   }
   const prompts = await import('@clack/prompts')
-  const message = `Destroy ${boxes.length} boxes (${names})?`
+  const message = `Destroy ${count(boxes)} (${names})?`
   const answer = await prompts.confirm({ message, initialValue: false, output: session.stderr })
   if (answer !== true)
     throw new GibilError('cancelled', 'Nothing was destroyed.', { hint: 'Name the boxes to destroy.' })
 }
+
+const count = ({ length }: readonly Box[]): string => (length === 1 ? 'one box' : `${length} boxes`)

@@ -8,10 +8,10 @@ export function define(command: Command, cli: Cli): void {
   const sub = (name: string, summary: string): Command =>
     withCommonOptions(command.command(name).description(summary).exitOverride())
   sub('list', 'List images.').alias('ls').option('-q, --quiet', 'only the names').action(action(cli, imageVerbs.list))
-  sub('build', 'Build an image of a recipe of Gibil, or of a Dockerfile.')
-    .argument('[context]', 'directory with the Dockerfile')
+  sub('build', 'Build an image from a recipe of Gibil, or from a Dockerfile.')
+    .argument('[what]', 'a recipe such as base, or a directory with a Dockerfile', '.')
     .option('--name <name>', 'name of the image (default: that of the recipe or directory)')
-    .option('--recipe <recipe>', 'such as base')
+    .option('--recipe <recipe>', 'a recipe, also when a directory has its name')
     .option('-f, --dockerfile <file>', 'path in the context (default Dockerfile)')
     .option('--build-arg <KEY=value>', 'build argument; repeat it for more', collect)
     .option('--no-cache', 'do every step anew')

@@ -21,6 +21,7 @@ export function createProgress(cli: Pick<Cli, 'stderr' | 'colors'>, title: strin
   const begin = performance.now()
   let current = ''
   let frame = 0
+  let ended = false
   let timer: NodeJS.Timeout | undefined
 
   const draw = (): void => {
@@ -47,7 +48,8 @@ export function createProgress(cli: Pick<Cli, 'stderr' | 'colors'>, title: strin
     },
     end() {
       clearInterval(timer)
-      if (live) stderr.write('\r\u001b[2K')
+      if (live && !ended) stderr.write('\r\u001b[2K')
+      ended = true
     },
   }
 }

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import ignore from 'ignore'
@@ -41,7 +41,7 @@ export async function createBase(
   try {
     const objects = join(directory, 'objects')
     await mkdir(objects)
-    await copyFile(join(own, 'index'), join(directory, 'index')).catch(() => undefined)
+    await copyIndex(join(own, 'index'), join(directory, 'index'))
     const env = {
       ...identity,
       GIT_INDEX_FILE: join(directory, 'index'),
@@ -72,6 +72,17 @@ export async function createBase(
     await remove()
     throw error
   }
+}
+
+/**
+ * With its time: git looks into files that are as young as the index, since it cannot know them from their times alone, and an
+ * index that looks younger than it is would hide what was changed right after it was written.
+ */
+async function copyIndex(from: string, to: string): Promise<void> {
+  const info = await stat(from).catch(() => undefined)
+  if (!info) return
+  await copyFile(from, to)
+  await utimes(to, info.atime, Math.floor(info.mtimeMs / 1000))
 }
 
 /** What .gibilignore keeps at home must not look deleted in the box. */

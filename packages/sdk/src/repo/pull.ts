@@ -111,7 +111,7 @@ const patchScript = `
 set -e
 base=$(git rev-parse -q --verify "$1^{commit}" || git rev-parse -q --verify "$2^{commit}" || git hash-object -t tree /dev/null)
 index=$(mktemp) && trap 'rm -f "$index"' EXIT
-cp "$(git rev-parse --git-path index)" "$index" 2>/dev/null || rm -f "$index"
+cp -p "$(git rev-parse --git-path index)" "$index" 2>/dev/null || rm -f "$index"
 GIT_INDEX_FILE="$index" git add -A
 GIT_INDEX_FILE="$index" git diff --cached --binary --no-color --no-ext-diff --no-textconv "$base"
 `
