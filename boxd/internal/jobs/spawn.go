@@ -2,12 +2,17 @@ package jobs
 
 import (
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"gibil.dev/boxd/internal/fault"
 	"gibil.dev/boxd/internal/users"
 )
+
+// commandOomScore lies above what boxd itself gets from a driver (300 at most); see proc_pid_oom_score_adj(5).
+const commandOomScore = "800"
 
 // descriptors are the ends of a new command's input and output: child is what it gets as 0, 1 and 2.
 type descriptors struct {
@@ -148,7 +153,7 @@ func (t *Table) Start(spec Spec, attach bool) (*Job, *Client, error) {
 func newJob(t *Table, spec *Spec, user users.User, dir string, d *descriptors) *Job {
 	job := &Job{
 		table: t, tty: d.tty, ring: newRing(spec.RingBytes), clients: map[*Client]struct{}{}, sources: d.sources, pumps: len(d.sources),
-		info: Info{ID: newID(), Argv: spec.Argv, Cwd: dir, User: user.Name, Tty: spec.Tty != nil, Label: spec.Label},
+		info: Info{ID: newID(), Argv: shorten(spec.Argv), Cwd: dir, User: user.Name, Tty: spec.Tty != nil, Label: spec.Label},
 	}
 	if d.tty != nil {
 		job.stdin = d.tty
@@ -157,6 +162,21 @@ func newJob(t *Table, spec *Spec, user users.User, dir string, d *descriptors) *
 		d.stdin = -1
 	}
 	return job
+}
+
+// shownArgvBytes bounds what is kept and shown of a command line, which may itself be long.
+const shownArgvBytes = 8 << 10
+
+func shorten(argv []string) []string {
+	left := shownArgvBytes
+	shown := []string{}
+	for _, argument := range argv {
+		if left -= len(argument) + 1; left < 0 {
+			return append(shown, strings.ToValidUTF8(argument[:left+1+len(argument)], "")+"…")
+		}
+		shown = append(shown, argument)
+	}
+	return shown
 }
 
 // fork starts the process and makes it known to the reaper, which is held off meanwhile.
@@ -176,6 +196,8 @@ func (t *Table) fork(job *Job, file string, spec *Spec, env []string, sys *sysca
 		return startFailure(err, spec.Argv[0], job.info.Cwd)
 	}
 	job.info.Pid = pid
+	// A box that runs out of memory should lose commands, not boxd. Raising a value takes no privilege; failing changes nothing else.
+	_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte(commandOomScore), 0)
 	if spec.TimeoutMs > 0 {
 		job.timer = time.AfterFunc(time.Duration(spec.TimeoutMs)*time.Millisecond, job.expire)
 	}
