@@ -33,9 +33,9 @@ export function parseRepo(text: string): RepoAddress {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(input)?.[1]
   if (scheme !== undefined) refuse(shown, `git over ${scheme} is not supported`)
   if (/\s/.test(input)) refuse(shown, 'it holds a space')
+  if (/^[A-Za-z0-9][\w-]*(\.[\w-]+)+(:\d+)?\/[^/]/.test(input)) return fromHttps(`https://${input}`, shown)
   // As git reads it: a colon before the first slash makes it user@host:path.
   if (/^([\w.-]+@)?[A-Za-z0-9][\w.-]*:[^/\s:][^\s]*$/.test(input)) return { kind: 'ssh', url: input, credentials: null }
-  if (/^[A-Za-z0-9][\w-]*(\.[\w-]+)+(:\d+)?\/[^/]/.test(input)) return fromHttps(`https://${input}`, shown)
   if (/^[\w.-]+\/[\w.-]+$/.test(input)) {
     return refuse(shown, 'the host is missing', `Write github.com/${input}, or ./${input} for a local path.`)
   }

@@ -10,7 +10,6 @@ const expand = (path: string): string => (path.startsWith('~') ? `/home/agent${p
 
 /** boxd of the boxes of a host: jobs, files and what `host.commands` says that commands do. */
 export function createFakeBoxd(host: Host, clock: Clock): ConnectBoxd {
-  let number = 0
   return (dial) => {
     const reach = async (signal?: AbortSignal): Promise<{ id: string; box: HostBox }> => {
       const stream = await dial(signal)
@@ -22,9 +21,9 @@ export function createFakeBoxd(host: Host, clock: Clock): ConnectBoxd {
     }
     const launch = (id: string, box: HostBox, request: ExecRequest): HostJob => {
       const line = request.argv.join(' ')
-      host.ran.push({ id, line, env: request.env ?? {} })
+      const number = host.ran.push({ id, line, env: request.env ?? {} })
       const job: Job = {
-        id: `j${++number}`,
+        id: `j${number}`,
         pid: number,
         argv: [...request.argv],
         cwd: expand(request.cwd ?? '~'),
