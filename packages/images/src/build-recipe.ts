@@ -32,8 +32,8 @@ const layerOf = async (
 
 /** Runs the recipe's own check as its user, without network, in a copy that is thrown away. */
 const checkTools = async (operation: Operation, recipe: Recipe, layers: readonly string[]): Promise<void> => {
-  const folder = join(operation.openFolder, 'check')
-  await makeFolder(folder, 0o711)
+  const folder = join(operation.folder, 'check')
+  await makeFolder(folder, 0o700)
   const { exitCode, tail } = await operation.runner.run({
     layers: layers.map(operation.layers.pathOf).reverse(),
     folder,

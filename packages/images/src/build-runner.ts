@@ -10,7 +10,7 @@ export type BuildNetwork =
 export interface BuildStep {
   /** Layer directories, top first. */
   readonly layers: readonly string[]
-  /** A folder of the step's own, which everybody may pass through. */
+  /** A folder of the step's own, where `tree` will be. */
   readonly folder: string
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string>>
@@ -29,7 +29,7 @@ export interface BuildStepResult {
   readonly exitCode: number
   /** The end of what it printed, 4 KiB at most. */
   readonly tail: string
-  /** What the command changed, as a layer in the ids of the image; in the step's folder, in a place for root only. */
+  /** What the command changed, as a layer in the ids of the image; nothing of use when it failed. */
   readonly tree: string
 }
 

@@ -10,10 +10,7 @@ export interface ImageHome {
   readonly tmp: string
 }
 
-/**
- * Makes the folders. Nobody but root may enter `layers`: they hold setuid programs of other people's making. `tmp` may be
- * passed through, since the root of a build step's user namespace, who is nobody here, must reach its file system.
- */
+/** Makes the folders. Nobody but root may enter: they hold setuid programs of other people's making. */
 export const openImageHome = async (home: string): Promise<ImageHome> => {
   const root = join(home, 'images')
   const paths = {
@@ -23,7 +20,6 @@ export const openImageHome = async (home: string): Promise<ImageHome> => {
     cache: join(root, 'cache'),
     tmp: join(root, 'tmp'),
   }
-  for (const path of [paths.root, paths.tmp]) await mkdir(path, { recursive: true, mode: 0o711 })
-  for (const path of [paths.layers, paths.manifests, paths.cache]) await mkdir(path, { recursive: true, mode: 0o700 })
+  for (const path of Object.values(paths)) await mkdir(path, { recursive: true, mode: 0o700 })
   return paths
 }

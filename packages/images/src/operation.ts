@@ -38,8 +38,6 @@ export interface NewImage {
 export interface Operation extends OperationOptions, StoreParts {
   /** For root only. */
   readonly folder: string
-  /** For what the build runner runs in. */
-  readonly openFolder: string
   /** Puts a tree into the store and keeps it there while the operation lasts. */
   commit(tree: string, options?: Pick<CommitOptions, 'id'>): Promise<LayerMark>
   /** What a finished step with this key made, if all of it is still here. */

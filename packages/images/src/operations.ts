@@ -24,7 +24,7 @@ export const createOperations =
   ({ parts, workspaces, reserve, holding, put }: OperationsOptions) =>
   <T>(given: OperationOptions, work: (operation: Operation) => Promise<T>): Promise<T> =>
     holding((held) =>
-      workspaces.use(({ secret: folder, open }) =>
+      workspaces.use((folder) =>
         withSpaceGuard({ path: folder, reserve, signal: given.signal }, async (signal) => {
           const { layers, cache, env } = parts
 
@@ -64,7 +64,6 @@ export const createOperations =
           return work({
             ...parts,
             folder,
-            openFolder: open,
             signal,
             onProgress: given.onProgress,
             keep: (ids) => {

@@ -16,6 +16,16 @@ const excluded = [
   'force-unsafe-io',
 ]
 
+/** What mmdebstrap says as it goes on, and what we call it. */
+const phases = [
+  ['running apt-get update', 'read package lists'],
+  ['downloading packages', 'download packages'],
+  ['extracting archives', 'extract packages'],
+  ['installing essential packages', 'install essential packages'],
+  ['installing remaining packages', 'install packages'],
+  ['running --customize-hook', 'set up'],
+] as const
+
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
 /**
@@ -56,12 +66,10 @@ export const buildDebian = async (
   }
   const onLine = (line: string) => {
     log.lines = [...log.lines.slice(-40), line]
-    const step = /^I: (running apt-get update|downloading|extracting|installing|running --customize-hook)[^.]*/.exec(
-      line,
-    )?.[0]
-    if (step === undefined) return
+    const name = phases.find(([start]) => line.startsWith(`I: ${start}`))?.[1]
+    if (name === undefined || name === phase?.name) return
     endPhase()
-    phase = { name: step.slice(3, 60), since: performance.now() }
+    phase = { name, since: performance.now() }
     options.onProgress?.({ phase: phase.name })
   }
   await inPhase(options, 'debian', `${recipe.suite}, ${recipe.packages.length} packages`, async () => {

@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import type { HostKit } from '@gibil/hostkit-client'
 import * as z from 'zod'
-import { buildCgroup, removeCgroup } from './build-cgroup.ts'
-import type { BuildRunner, BuildStep } from './build-runner.ts'
+import { buildCgroup, removeCgroup, sweepBuildCgroups } from './build-cgroup.ts'
+import type { BuildRunner, BuildStep, BuildStepResult } from './build-runner.ts'
 import { makeFolder, parseJson, readIfThere } from './files.ts'
 import { overlayArguments } from './overlay.ts'
 import { buildSpec } from './runc-spec.ts'
 import { type IdRange, shiftTree } from './shift-tree.ts'
 import { type HostEnv, runTool, type ToolResult } from './tool.ts'
+import { openWorkspaces } from './workspace.ts'
 
 export interface RuncRunnerOptions {
   readonly env: HostEnv
@@ -52,19 +53,29 @@ const resolvConfOf = async (step: BuildStep): Promise<string> => {
   return step.network.kind === 'host' ? readFile('/etc/resolv.conf', 'utf8') : ''
 }
 
-/** Places of a step in its folder. */
-const placesIn = (folder: string) => ({
-  merged: join(folder, 'merged'),
-  upper: join(folder, 'upper'),
-  work: join(folder, 'work'),
-  nothing: join(folder, 'nothing'),
-  state: join(folder, 'runc'),
-  log: join(folder, 'runc.log'),
-  config: join(folder, 'config.json'),
-  resolvConf: join(folder, 'resolv.conf'),
-  hosts: join(folder, 'hosts'),
-  secret: join(folder, 'secret'),
-})
+/**
+ * Where steps are mounted: not in the home, which may lie below a private folder, while the root of a step's user namespace, who
+ * is nobody here, must get through. Nothing in it is worth hiding: the ids are shifted.
+ */
+const runFolder = (root: string): string => join('/run', buildCgroup(root))
+
+/** Removes what build steps of a killed daemon left outside of the home. For before the first step of a process. */
+export const sweepBuildSteps = async (root: string, env: HostEnv): Promise<void> => {
+  const folder = runFolder(root)
+  // Only root runs steps; a daemon of another user has nothing there.
+  if (process.geteuid?.() !== 0) return
+  await mkdir(folder, { recursive: true })
+  await openWorkspaces(folder, env, 0o711).sweep()
+  await rmdir(folder).catch(() => undefined)
+  await sweepBuildCgroups(root)
+}
+
+interface Overlay {
+  readonly merged: string
+  readonly upper: string
+  readonly work: string
+  readonly lower: readonly string[]
+}
 
 /**
  * Runs build steps by runc: own user (with hostkit), pid, mount, ipc, uts, cgroup and network namespaces, less capabilities
@@ -74,36 +85,40 @@ export const createRuncRunner = ({ env, root, arch, hostkit }: RuncRunnerOptions
   const prefix = buildCgroup(root)
 
   /** Files and folders that the step sees of the host. */
-  const prepareBinds = async (step: BuildStep, ids: IdRange | undefined) => {
-    const places = placesIn(step.folder)
-    await writeFile(places.resolvConf, await resolvConfOf(step))
-    await writeFile(places.hosts, '127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\tbuild\n')
-    for (const path of [places.resolvConf, places.hosts]) await chmod(path, 0o644)
-    const scratch = (step.scratch ?? []).map((target, at) => ({
-      source: join(step.folder, `scratch-${at}`),
-      target,
-      executable: true,
-      writable: true,
-    }))
+  const prepareBinds = async (step: BuildStep, run: string, ids: IdRange | undefined) => {
+    const texts = [
+      { target: '/etc/resolv.conf', text: await resolvConfOf(step), executable: false },
+      { target: '/etc/hosts', text: '127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\tbuild\n', executable: false },
+      ...(await Promise.all(
+        (step.files ?? []).map(async ({ source, target, executable = false }) => ({
+          target,
+          text: await readFile(source),
+          executable,
+        })),
+      )),
+    ]
+    const files = texts.map((file, at) => ({ ...file, source: join(run, `file-${at}`) }))
+    for (const { source, text, executable } of files) {
+      await writeFile(source, text)
+      await chmod(source, executable ? 0o755 : 0o644)
+    }
+    const scratch = (step.scratch ?? []).map((target, at) => {
+      return { source: join(step.folder, `scratch-${at}`), target, executable: true, writable: true }
+    })
     for (const { source } of scratch) {
       await makeFolder(source, 0o755)
       if (ids) await lchown(source, ids.base, ids.base)
     }
-    return [
-      { source: places.resolvConf, target: '/etc/resolv.conf' },
-      { source: places.hosts, target: '/etc/hosts' },
-      ...(step.files ?? []),
-      ...scratch,
-    ]
+    return [...files, ...scratch]
   }
 
   const runInOverlay = async (
     step: BuildStep,
+    overlay: Overlay,
     ids: IdRange | undefined,
     runc: readonly string[],
   ): Promise<ToolResult> => {
-    const { merged: target, upper, work, nothing } = placesIn(step.folder)
-    const lower = step.layers.length > 0 ? step.layers : [nothing]
+    const { merged: target, lower, upper, work } = overlay
     const options = { env, signal: step.signal, contained: true, onLine: step.onLine }
     if (!hostkit || !ids) {
       const { cwd, argv } = overlayArguments({ target, lower, writable: { upper, work } })
@@ -117,46 +132,58 @@ export const createRuncRunner = ({ env, root, arch, hostkit }: RuncRunnerOptions
     }
   }
 
+  const runIn = async (step: BuildStep, run: string): Promise<BuildStepResult> => {
+    const name = randomBytes(6)
+    const id = `${prefix}-${name.toString('hex')}`
+    const ids = hostkit && { base: firstId + (name[0] ?? 0) * idsPerStep, count: idsPerStep }
+    const place = (part: string): string => join(step.folder, part)
+    const nothing = place('nothing')
+    const lower = step.layers.length > 0 ? step.layers : [nothing]
+    const overlay = { merged: join(run, 'merged'), upper: place('upper'), work: place('work'), lower }
+    for (const path of [overlay.merged, overlay.upper, nothing]) await makeFolder(path, 0o755)
+    await makeFolder(overlay.work, 0o700)
+    const bundle = join(run, 'bundle')
+    await makeFolder(bundle, 0o700)
+    const cgroup = `${prefix}/${id}`
+    const binds = await prepareBinds(step, run, ids)
+    const spec = buildSpec({ step, rootfs: overlay.merged, cgroup: `/${cgroup}`, arch, binds, userNamespace: ids })
+    await writeFile(join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 })
+    const log = join(bundle, 'runc.log')
+    const runc = ['runc', '--root', join(bundle, 'state'), '--log', log, '--log-format', 'json']
+    try {
+      const result = await runInOverlay(step, overlay, ids, [...runc, 'run', '--bundle', bundle, id])
+      const failure = result.exitCode === 0 ? undefined : await runcFailure(log)
+      if (failure !== undefined) {
+        throw new GibilError(
+          'driver_failed',
+          `The command could not be started: ${failure.replace(/^.*: exec: /, 'exec: ')}`,
+        )
+      }
+      if (result.exitCode === undefined) {
+        throw new GibilError('driver_failed', 'The command was killed from outside.', { details: { log: result.tail } })
+      }
+      await removeMountPoints(overlay.upper)
+      const shifted = place('tree')
+      if (ids && result.exitCode === 0) await shiftTree(overlay.upper, shifted, ids, { env, signal: step.signal })
+      return { exitCode: result.exitCode, tail: result.tail, tree: ids ? shifted : overlay.upper }
+    } finally {
+      await removeCgroup(cgroup)
+      await rm(overlay.work, { recursive: true, force: true })
+    }
+  }
+
+  let running = 0
   return {
     run: async (step) => {
-      const name = randomBytes(6)
-      const id = `${prefix}-${name.toString('hex')}`
-      const ids = hostkit && { base: firstId + (name[0] ?? 0) * idsPerStep, count: idsPerStep }
-      const places = placesIn(step.folder)
-      // Without shifted ids, setuid programs in it would be real ones for whoever gets in.
-      await chmod(step.folder, ids ? 0o711 : 0o700)
-      await makeFolder(places.secret, 0o700)
-      for (const path of [places.merged, places.upper, places.nothing]) await makeFolder(path, 0o755)
-      for (const path of [places.work, places.state]) await mkdir(path, { mode: 0o700 })
-      const binds = await prepareBinds(step, ids)
-      const cgroup = `${prefix}/${id}`
-      const spec = buildSpec({ step, rootfs: places.merged, cgroup: `/${cgroup}`, arch, binds, userNamespace: ids })
-      await writeFile(places.config, JSON.stringify(spec), { mode: 0o600 })
-      const log = ['--log', places.log, '--log-format', 'json']
+      const folder = runFolder(root)
+      running += 1
       try {
-        const runc = ['runc', '--root', places.state, ...log, 'run', '--bundle', step.folder, id]
-        const result = await runInOverlay(step, ids, runc)
-        const failure = result.exitCode === 0 ? undefined : await runcFailure(places.log)
-        if (failure !== undefined) {
-          throw new GibilError(
-            'driver_failed',
-            `The command could not be started: ${failure.replace(/^.*: exec: /, 'exec: ')}`,
-          )
-        }
-        if (result.exitCode === undefined) {
-          throw new GibilError('driver_failed', 'The command was killed from outside.', {
-            details: { log: result.tail },
-          })
-        }
-        await removeMountPoints(places.upper)
-        const shifted = join(places.secret, 'tree')
-        if (ids && result.exitCode === 0) await shiftTree(places.upper, shifted, ids, { env, signal: step.signal })
-        return { exitCode: result.exitCode, tail: result.tail, tree: ids ? shifted : places.upper }
+        await mkdir(folder, { recursive: true })
+        await chmod(folder, 0o711)
+        return await openWorkspaces(folder, env, 0o711).use((run) => runIn(step, run))
       } finally {
-        await removeCgroup(cgroup)
-        for (const path of [places.work, places.state, places.merged, places.log, places.config]) {
-          await rm(path, { recursive: true, force: true })
-        }
+        running -= 1
+        if (running === 0) await rmdir(folder).catch(() => undefined)
       }
     },
   }

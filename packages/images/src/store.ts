@@ -4,7 +4,6 @@ import type { Clock, ImageSource, Log, ResolvedImage } from '@gibil/core'
 import type { HostKit } from '@gibil/hostkit-client'
 import type * as z from 'zod'
 import { openBuildCache } from './build-cache.ts'
-import { sweepBuildCgroups } from './build-cgroup.ts'
 import { buildRecipe } from './build-recipe.ts'
 import type { BuildNetworks, BuildRunner } from './build-runner.ts'
 import { buildDockerfile } from './dockerfile/build.ts'
@@ -21,7 +20,7 @@ import { createOperations } from './operations.ts'
 import type { OperationOptions } from './progress.ts'
 import { pullImage } from './pull-image.ts'
 import { readRecipe } from './recipe.ts'
-import { createRuncRunner } from './runc-runner.ts'
+import { createRuncRunner, sweepBuildSteps } from './runc-runner.ts'
 import type { HostEnv } from './tool.ts'
 import { openWorkspaces } from './workspace.ts'
 
@@ -99,9 +98,9 @@ const damaged = (image: ImageManifest, layer: string): GibilError => {
 export const openImageStore = async (options: ImageStoreOptions): Promise<ImageStore> => {
   const { env, arch, clock, log } = options
   const home = await openImageHome(options.home)
-  const workspaces = openWorkspaces(home.tmp, env)
+  const workspaces = openWorkspaces(home.tmp, env, 0o700)
   await workspaces.sweep()
-  await sweepBuildCgroups(home.root)
+  await sweepBuildSteps(home.root, env)
   const layers = openLayerStore(home.layers, env)
   const manifests = await openManifestStore(home.manifests)
   const cache = openBuildCache(home.cache, layers, clock.now)

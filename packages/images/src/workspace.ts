@@ -9,11 +9,7 @@ import { type HostEnv, runTool } from './tool.ts'
  * it (`<pid>-<start time>-<random>`), so that another process sweeps it when that process is dead and only then.
  */
 export interface Workspaces {
-  /**
-   * `secret` is for root only: what is unpacked there may hold setuid programs of root's. `open` may be passed through, since the
-   * root of a build step's user namespace, who is nobody here, must reach its file system.
-   */
-  use<T>(work: (folders: { readonly secret: string; readonly open: string }) => Promise<T>): Promise<T>
+  use<T>(work: (folder: string) => Promise<T>): Promise<T>
   /** Removes the folders of processes that are no more, with the mounts that they left. */
   sweep(): Promise<void>
 }
@@ -33,7 +29,7 @@ export const mountsBelow = async (folder: string): Promise<string[]> =>
     .filter((target) => target === folder || target.startsWith(`${folder}/`))
     .reverse()
 
-export const openWorkspaces = (tmp: string, env: HostEnv): Workspaces => {
+export const openWorkspaces = (tmp: string, env: HostEnv, mode: number): Workspaces => {
   const remove = async (folder: string): Promise<void> => {
     for (const target of await mountsBelow(folder)) {
       await runTool(['umount', '--lazy', '--no-canonicalize', target], { env })
@@ -45,12 +41,9 @@ export const openWorkspaces = (tmp: string, env: HostEnv): Workspaces => {
     use: async (work) => {
       const name = `${process.pid}-${(await startOf(process.pid)) ?? '0'}-${randomBytes(8).toString('hex')}`
       const folder = join(tmp, name)
-      const folders = { secret: join(folder, 'secret'), open: join(folder, 'open') }
       try {
-        await makeFolder(folder, 0o711)
-        await makeFolder(folders.secret, 0o700)
-        await makeFolder(folders.open, 0o711)
-        return await work(folders)
+        await makeFolder(folder, mode)
+        return await work(folder)
       } finally {
         await remove(folder)
       }

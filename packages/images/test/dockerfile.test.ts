@@ -45,7 +45,11 @@ describe.skipIf(!isRoot)('building from a Dockerfile', () => {
     const { layers, env, workdir } = await from.resolve(name)
     const step = await mkdtemp(join(folder, 'step-'))
     const lines: string[] = []
-    const { exitCode } = await createRuncRunner({ env: process.env, root: test.home, arch: process.arch }).run({
+    const { exitCode } = await createRuncRunner({
+      env: process.env,
+      root: join(test.home, 'images'),
+      arch: process.arch,
+    }).run({
       layers,
       folder: step,
       argv: ['sh', '-c', script],

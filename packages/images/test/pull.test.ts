@@ -94,7 +94,11 @@ describe.skipIf(!isRoot)('pulling from a real registry', () => {
     const step = join(folder, 'step')
     await mkdir(step)
     const lines: string[] = []
-    const result = await createRuncRunner({ env: process.env, root: test.home, arch: process.arch }).run({
+    const result = await createRuncRunner({
+      env: process.env,
+      root: join(test.home, 'images'),
+      arch: process.arch,
+    }).run({
       layers,
       folder: step,
       argv: ['sh', '-c', 'echo $GREETING; ls /opt /opt/old; stat -c "%a %u" /opt/setuid /home/agent; id -G'],

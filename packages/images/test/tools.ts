@@ -1,6 +1,6 @@
 /** What the tests of the store share: a store in a folder of its own, a small root file system, tar archives, what is left behind. */
 import { execFile } from 'node:child_process'
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { GibilError } from '@gibil/contract'
 import { createHostKit, type HostKit } from '@gibil/hostkit-client'
+import { buildCgroup } from '../src/build-cgroup.ts'
 import { type ImageStore, type ImageStoreOptions, openImageStore } from '../src/index.ts'
 
 export const run = promisify(execFile)
@@ -97,8 +98,6 @@ const recipesDir = join(repository, 'images')
 
 export const createTestStore = async (): Promise<TestStore> => {
   const home = await mkdtemp(join(tmpdir(), 'gibil-images-'))
-  // As a home is: the root of a build step's user namespace must get through.
-  await chmod(home, 0o711)
   const used = new Set<string>()
   let offset = 0
   return {
@@ -121,11 +120,17 @@ export const createTestStore = async (): Promise<TestStore> => {
     readLayers: async () =>
       (await readdir(join(home, 'images/layers'))).filter((name) => !name.endsWith('.json')).sort(),
     leftovers: async () => {
-      const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').filter((line) => line.includes(home))
+      const run = join('/run', buildCgroup(join(home, 'images')))
+      const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
+      const mounts = lines.filter((line) => line.includes(home) || line.includes(run))
+      const steps = await readdir(run).catch(() => [])
       const temporary = await readdir(join(home, 'images/tmp'))
       const marks = (await readdir(join(home, 'images/layers'))).filter((name) => name.endsWith('.tmp'))
-      return [...mounts, ...temporary, ...marks]
+      return [...mounts, ...steps, ...temporary, ...marks]
     },
-    remove: () => rm(home, { recursive: true, force: true }),
+    remove: async () => {
+      for (const path of [home, join('/run', buildCgroup(join(home, 'images')))])
+        await rm(path, { recursive: true, force: true })
+    },
   }
 }

@@ -23,14 +23,6 @@ export interface DockerfileBuild {
   readonly noCache: boolean
 }
 
-/** Folders of one step. */
-export interface StepFolders {
-  /** Nobody but root gets in. */
-  readonly secret: string
-  /** For the build runner. */
-  readonly open: string
-}
-
 /** What the steps of a build share. */
 export interface Build {
   readonly operation: Operation
@@ -43,7 +35,7 @@ export interface Build {
    * Adds a layer to a stage: what an earlier build made of the same `key`, else the tree that `make` makes. Steps that change
    * nothing add none.
    */
-  readonly layer: (stage: Stage, key: unknown, make: (folders: StepFolders) => Promise<string>) => Promise<Stage>
+  readonly layer: (stage: Stage, key: unknown, make: (folder: string) => Promise<string>) => Promise<Stage>
   /** Output of the step under way. */
   readonly say: (line: string) => void
 }
@@ -112,13 +104,11 @@ export const buildDockerfile = async (operation: Operation, input: DockerfileBui
   let folders = 0
   const made = new Set<string>()
 
-  const newFolders = async (): Promise<StepFolders> => {
+  const newFolder = async (): Promise<string> => {
     folders += 1
-    const name = `step-${folders}`
-    const made = { secret: join(operation.folder, name), open: join(operation.openFolder, name) }
-    await makeFolder(made.secret, 0o700)
-    await makeFolder(made.open, 0o711)
-    return made
+    const folder = join(operation.folder, `step-${folders}`)
+    await makeFolder(folder, 0o700)
+    return folder
   }
   const say = (message: string): void => operation.onProgress?.({ phase, message })
 
@@ -128,11 +118,11 @@ export const buildDockerfile = async (operation: Operation, input: DockerfileBui
     if (hit) say('cached')
     let id = hit?.layer
     if (id === undefined) {
-      const folders = await newFolders()
-      const tree = await make(folders)
+      const folder = await newFolder()
+      const tree = await make(folder)
       id = (await readdir(tree)).length === 0 ? null : (await operation.commit(tree)).id
       await operation.cache.put(full, id)
-      for (const folder of [folders.secret, folders.open]) await rm(folder, { recursive: true, force: true })
+      await rm(folder, { recursive: true, force: true })
     }
     if (id === null) return stage
     made.add(id)
@@ -144,8 +134,7 @@ export const buildDockerfile = async (operation: Operation, input: DockerfileBui
     const known = images.get(ref)
     if (known) return known
     const local = operation.manifests.find(ref)
-    const manifest =
-      local ?? (await pullImage({ ...operation, folder: (await newFolders()).secret }, { reference: ref }, ref))
+    const manifest = local ?? (await pullImage({ ...operation, folder: await newFolder() }, { reference: ref }, ref))
     operation.keep(manifest.layers)
     for (const id of manifest.layers) {
       if (!(await operation.layers.check(id))) throw new GibilError('image_damaged', `The image ${ref} is damaged.`)

@@ -154,7 +154,7 @@ export const copyStep: StepMaker = async (build, stage, instruction, index) => {
   const content = other ? other.layers : await hashSources(tree, await findAll(tree, sources, 'the build context'))
   const key = [instruction.keyword, path, chown ?? null, mode, sources, heredocs, content, stage.config.workdir]
 
-  return build.layer(stage, key, async ({ secret: folder }) => {
+  return build.layer(stage, key, async (folder) => {
     const copyFrom = async (source: SourceTree, where: string) => {
       const found = await findAll(source, sources, where)
       return changeStage(build, stage, folder, async (merged) => {

@@ -82,11 +82,12 @@ export const runStep: StepMaker = async (build, stage, instruction) => {
   )
   const user = stage.config.user ?? 'root'
   const cwd = stage.config.workdir ?? '/'
-  return build.layer(stage, ['run', argv, script, scratch, counted, user, cwd], async ({ secret, open: folder }) => {
-    const identity = await readStage(build, stage, secret, async (merged) => identify(await readUsers(merged), user))
+  return build.layer(stage, ['run', argv, script, scratch, counted, user, cwd], async (folder) => {
+    const identity = await readStage(build, stage, folder, async (merged) => identify(await readUsers(merged), user))
     if (script !== null) await writeFile(join(folder, 'script'), script, { mode: 0o755 })
     const id = `build-${randomBytes(6).toString('hex')}`
     const network: BuildNetwork = offline ? { kind: 'none' } : await networkFor(operation, id)
+    if (network.kind === 'none' && !offline) build.say('This daemon gives build steps no network.')
     try {
       const { exitCode, tail, tree } = await operation.runner.run({
         layers: stage.layers.map(operation.layers.pathOf).reverse(),

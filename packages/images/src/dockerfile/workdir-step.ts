@@ -10,8 +10,8 @@ export const workdirStep: StepMaker = async (build, stage, instruction) => {
   const path = expand(instruction.rest.trim(), lookupIn(stage), build.escapeChar)
   if (path === '') throw new SyntaxProblem('It names no directory.')
   const workdir = pathIn(stage, path).replace(/(?<=.)\/$/, '')
-  const next = await build.layer(stage, ['workdir', workdir], ({ secret }) =>
-    changeStage(build, stage, secret, (merged) => makeFolders(merged, workdir, { uid: 0, gid: 0 })),
+  const next = await build.layer(stage, ['workdir', workdir], (folder) =>
+    changeStage(build, stage, folder, (merged) => makeFolders(merged, workdir, { uid: 0, gid: 0 })),
   )
   return { ...next, config: { ...next.config, workdir } }
 }
