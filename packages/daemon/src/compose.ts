@@ -29,6 +29,9 @@ export const compose: Compose = async (home, log, { failpoint }) => {
       arch: process.arch,
       clock: systemClock,
       log,
+      hostkit,
+      // There are no networks for build steps yet; without any, hardly a Dockerfile could be built.
+      allowHostNetwork: true,
       // Asked also while it opens, when there is no control plane yet.
       digestsInUse: async () =>
         new Set(
@@ -56,7 +59,13 @@ export const compose: Compose = async (home, log, { failpoint }) => {
       host: hostFacts(home.dir),
       log,
     })
-    return { plane, images, boxd: boxdOf(plane), close }
+    // Firewall, addresses and directories in /run are for boxes; without any, a stopped daemon leaves nothing of them.
+    const tidy = async (): Promise<void> => {
+      const usable = plane.shapes().some(({ shape, unavailable }) => shape === driver.shape && unavailable === null)
+      if (!usable || (await store.listBoxes()).length > 0) return
+      await driver.dismantle().catch((err: unknown) => log.warn({ err }, 'the host keeps what was made for boxes'))
+    }
+    return { plane, images, boxd: boxdOf(plane), tidy, close }
   } catch (error) {
     await close()
     throw error

@@ -7,6 +7,8 @@ export interface Parts {
   readonly plane: ControlPlane
   readonly images: ImageService
   readonly boxd: Api['boxd']
+  /** Before the control plane stops: takes from the host what no box needs. */
+  tidy(): Promise<void>
   /** Lets go of everything; boxes keep running. */
   close(): Promise<void>
 }
@@ -47,6 +49,7 @@ export function startEngine(compose: () => Promise<Parts>): Engine {
     async close() {
       const made = await composed.catch(() => undefined)
       try {
+        await made?.tidy()
         await made?.plane.stop()
       } finally {
         await made?.close()

@@ -13,10 +13,12 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     if (known.code === 'internal')
       process.stderr.write(`${known.cause instanceof Error ? known.cause.stack : known.stack}\n`)
   }
+  // A signal may come while the daemon starts: then it stops as soon as it has.
+  const told = Promise.withResolvers<void>()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => told.resolve())
   try {
     const daemon = await startDaemon(options)
-    const stop = (): void => void daemon.stop().catch(() => undefined)
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+    told.promise.then(() => daemon.stop())
     process.on('uncaughtException', (error) => {
       daemon.log.fatal({ err: error }, 'not caught')
       say(error)

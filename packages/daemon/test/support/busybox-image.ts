@@ -7,7 +7,6 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const applets = [
   'sh',
-  'bash',
   'cat',
   'dd',
   'echo',
@@ -37,6 +36,7 @@ export async function busyboxTar(): Promise<Buffer> {
     await copyFile('/bin/busybox', join(dir, 'bin/busybox'))
     await chmod(join(dir, 'bin/busybox'), 0o755)
     for (const name of applets) await symlink('busybox', join(dir, 'bin', name))
+    await writeFile(join(dir, 'bin/bash'), '#!/bin/sh\nexec sh "$@"\n', { mode: 0o755 })
     await writeFile(join(dir, 'etc/passwd'), 'root:x:0:0::/root:/bin/sh\nagent:x:1000:1000::/home/agent:/bin/sh\n')
     await writeFile(join(dir, 'etc/group'), 'root:x:0:\nagent:x:1000:\n')
     const owner = ['--owner=0', '--group=0', '--numeric-owner']
