@@ -3,8 +3,8 @@ import type { BuildNetwork, BuildStep } from './build-runner.ts'
 import { buildSeccomp } from './seccomp.ts'
 import type { IdRange } from './shift-tree.ts'
 
-/** What Docker leaves to a container but for making device nodes and raw packets: enough for package managers. */
-const capabilities = [
+/** What Docker leaves to a container but for making device nodes: enough for package managers. */
+const usual = [
   'CAP_AUDIT_WRITE',
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',
@@ -18,6 +18,13 @@ const capabilities = [
   'CAP_SETUID',
   'CAP_SYS_CHROOT',
 ]
+
+/**
+ * Programs whose file capabilities include raw packets (ping) do not start without it. It is nothing in a network that the step's
+ * user namespace does not own, and too much in the host's own.
+ */
+const capabilitiesFor = (network: BuildNetwork, inUserNamespace: boolean): string[] =>
+  network.kind === 'host' && !inUserNamespace ? usual : [...usual, 'CAP_NET_RAW']
 
 const maskedPaths = [
   '/proc/acpi',
@@ -83,6 +90,7 @@ export interface SpecOptions {
 
 /** The OCI runtime configuration of one build step (opencontainers/runtime-spec 1.0.2). */
 export const buildSpec = ({ step, rootfs, cgroup, arch, binds, userNamespace }: SpecOptions) => {
+  const capabilities = capabilitiesFor(step.network, userNamespace !== undefined)
   const mapping = userNamespace && [{ containerID: 0, hostID: userNamespace.base, size: userNamespace.count }]
   return {
     ociVersion: '1.0.2',
