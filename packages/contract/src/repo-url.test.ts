@@ -12,6 +12,7 @@ describe('parseRepo', () => {
     ['git.example.org:8443/x/y.git', 'https', 'https://git.example.org:8443/x/y.git'],
     ['https://user:pw@github.com/you/project#main', 'https', 'https://github.com/you/project'],
     ['git@github.com:you/project.git', 'ssh', 'git@github.com:you/project.git'],
+    ['git@host.example:/srv/project.git', 'ssh', 'git@host.example:/srv/project.git'],
     ['myhost:path/to/repo', 'ssh', 'myhost:path/to/repo'],
     ['ssh://git@host.example:2222/you/project', 'ssh', 'ssh://git@host.example:2222/you/project'],
     ['.', 'local', '.'],

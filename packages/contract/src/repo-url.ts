@@ -34,8 +34,11 @@ export function parseRepo(text: string): RepoAddress {
   if (scheme !== undefined) refuse(shown, `git over ${scheme} is not supported`)
   if (/\s/.test(input)) refuse(shown, 'it holds a space')
   if (/^[A-Za-z0-9][\w-]*(\.[\w-]+)+(:\d+)?\/[^/]/.test(input)) return fromHttps(`https://${input}`, shown)
-  // As git reads it: a colon before the first slash makes it user@host:path.
-  if (/^([\w.-]+@)?[A-Za-z0-9][\w.-]*:[^/\s:][^\s]*$/.test(input)) return { kind: 'ssh', url: input, credentials: null }
+  // As git reads it: a colon before the first slash makes it host:path. After user@ the path may be absolute; without it,
+  // `https:/x` is more likely an address with a slash too few.
+  if (/^(?:[\w.-]+@[A-Za-z0-9][\w.-]*:(?!\/\/)[^\s:]|[A-Za-z0-9][\w.-]*:[^/\s:])\S*$/.test(input)) {
+    return { kind: 'ssh', url: input, credentials: null }
+  }
   if (/^[\w.-]+\/[\w.-]+$/.test(input)) {
     return refuse(shown, 'the host is missing', `Write github.com/${input}, or ./${input} for a local path.`)
   }

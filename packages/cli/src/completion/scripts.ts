@@ -36,10 +36,14 @@ if [[ $funcstack[1] == _gibil ]]; then _gibil "$@"; else compdef _gibil gibil; f
 const fish = `# fish completion of gibil
 function __gibil_complete
   set -l words (commandline -opc) (commandline -ct)
-  $words[1] __complete -- $words[2..-1] 2>/dev/null
+  set -l found ($words[1] __complete -- $words[2..-1] 2>/dev/null)
+  if test (count $found) -gt 0
+    string join \\n -- $found
+  else
+    __fish_complete_path (commandline -ct)
+  end
 end
-complete -c gibil -f -n 'test -n "$(__gibil_complete)"' -a '(__gibil_complete)'
-complete -c gibil -n 'test -z "$(__gibil_complete)"' -F
+complete -c gibil -f -a '(__gibil_complete)'
 `
 
 export const scripts = { bash, zsh, fish } as const
