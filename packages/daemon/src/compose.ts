@@ -6,6 +6,7 @@ import { createHostKit } from '@gibil/hostkit-client'
 import { openImageStore } from '@gibil/images'
 import { openStore } from '@gibil/store'
 import { boxdOf } from './boxd-access.ts'
+import { withImageEvents } from './image-events.ts'
 import { systemClock } from './process/clock.ts'
 import { createFailpoint } from './process/failpoint.ts'
 import { hostFacts } from './process/host-facts.ts'
@@ -65,7 +66,7 @@ export const compose: Compose = async (home, log, { failpoint }) => {
       if (!usable || (await store.listBoxes()).length > 0) return
       await driver.dismantle().catch((err: unknown) => log.warn({ err }, 'the host keeps what was made for boxes'))
     }
-    return { plane, images, boxd: boxdOf(plane), tidy, close }
+    return { plane, images: withImageEvents(images, plane), boxd: boxdOf(plane), tidy, close }
   } catch (error) {
     await close()
     throw error

@@ -48,12 +48,11 @@ export function startEngine(compose: () => Promise<Parts>): Engine {
     refuse: () => ready.reject(stopping()),
     async close() {
       const made = await composed.catch(() => undefined)
-      try {
-        await made?.tidy()
-        await made?.plane.stop()
-      } finally {
-        await made?.close()
-      }
+      const steps = [() => made?.tidy(), () => made?.plane.stop(), () => made?.close()]
+      const failures: unknown[] = []
+      for (const step of steps) await step()?.catch((error: unknown) => failures.push(error))
+      // Each is tried whatever became of the one before; the first failure is what went wrong.
+      if (failures.length > 0) throw failures[0]
     },
   }
 }

@@ -256,6 +256,21 @@ describe('the inside of a box', () => {
   })
 })
 
+test('an image that comes or goes is an event', async () => {
+  const response = await daemon.open('GET', '/events?after=0')
+  let text = ''
+  response.setEncoding('utf8').on('data', (part) => {
+    text += part
+  })
+  await expect.poll(() => text).toMatch(/event: image.added\ndata: .*"name":"busybox"/)
+  expect((await daemon.call('DELETE', '/images/busybox')).json).toMatchObject({ error: { code: 'image_in_use' } })
+  const again = await daemon.call('POST', '/images/import?name=other', { raw: await busyboxTar() })
+  expect(again.status).toBe(201)
+  expect((await daemon.call('DELETE', '/images/other')).status).toBe(204)
+  await expect.poll(() => text).toMatch(/event: image.removed\ndata: .*"name":"other"/)
+  response.destroy()
+})
+
 test('a box is paused, stopped, started and destroyed', async () => {
   const verb = async (name: string) => Box.parse((await inBox(`/${name}`, { method: 'POST' })).json).status
   expect(await verb('pause')).toBe('paused')

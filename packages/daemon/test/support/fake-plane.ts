@@ -158,7 +158,7 @@ export function createFakePlane(options: {
       }
     },
     sweep: async () => ['b9'],
-    imagesInUse: async () => [],
+    imageEvent: async () => undefined,
     shapes: () => [{ shape: 'container', provider: 'local', unavailable: null }],
   }
 }
