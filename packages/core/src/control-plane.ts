@@ -53,8 +53,8 @@ export interface ControlPlane {
   /** Looks for remains of boxes that nobody knows, and removes them. Returns their ids. */
   sweep(): Promise<string[]>
 
-  /** The digests of the images that boxes are made of: these must not be removed. */
-  imagesInUse(): Promise<string[]>
+  /** Keeps and tells an event of an image, for whoever changes images. */
+  imageEvent(type: 'image.added' | 'image.removed', data: Readonly<Record<string, unknown>>): Promise<void>
   /** What boxes can be made here, and why not. */
   shapes(): Version['shapes']
 }

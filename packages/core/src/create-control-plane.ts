@@ -20,6 +20,7 @@ import { createVerbs } from './plane/verbs.ts'
 import { waitFor } from './plane/waiting.ts'
 import { createSetups } from './setup/keeper.ts'
 import { createGate } from './util/gate.ts'
+import { throwingGibilErrors } from './util/gibil-errors.ts'
 
 /** Puts the domain together. Nothing happens before `start()`. */
 export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
@@ -71,7 +72,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     })
   }
 
-  return {
+  return throwingGibilErrors({
     async start() {
       await drivers.open()
       for (const driver of deps.drivers) {
@@ -151,14 +152,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     },
     events: (options) => events.follow(options),
     sweep: () => sweep(context, reconciler),
-    imagesInUse: async () => [
-      ...new Set(
-        (await boxes.list()).flatMap(({ imageDigest, remake }) => [
-          imageDigest,
-          ...(remake ? [remake.imageDigest] : []),
-        ]),
-      ),
-    ],
+    imageEvent: (type, data) => events.append(type, null, data),
     shapes: () => drivers.state(),
-  }
+  })
 }

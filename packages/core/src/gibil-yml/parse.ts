@@ -7,7 +7,7 @@ import { GibilYml } from './schema.ts'
 /** A longer file is refused: nobody writes one, and it is read from a box that nobody trusts. */
 export const maxConfigBytes = 256 * 1024
 
-export interface ConfigIssue {
+interface ConfigIssue {
   /** Both count from 1. */
   readonly line: number
   readonly column: number

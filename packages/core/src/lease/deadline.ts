@@ -28,7 +28,7 @@ export function deadlineOf(record: BoxRecord, use: Use): Deadline | undefined {
 }
 
 /** How long before the end a warning is due: 5 minutes, or a tenth of the limit if that is less. */
-export const warningLead = ({ lengthMs }: Deadline): number => Math.min(5 * 60_000, lengthMs / 10)
+const warningLead = ({ lengthMs }: Deadline): number => Math.min(5 * 60_000, lengthMs / 10)
 
 /** How long before the end `beforeExpire` is begun, so that it has its time and the end is still on time: at most half of the limit. */
 export const hookLead = ({ lengthMs }: Deadline, timeoutMs: number): number => Math.min(timeoutMs, lengthMs / 2)

@@ -40,7 +40,12 @@ export function createLeaseKeeper(context: Context, reconciler: Reconciler, setu
 
   const track = (record: BoxRecord): void => {
     const deadline = deadlineOf(record, use(record))
-    if (!deadline) return void tracked.delete(record.id)
+    if (!deadline) {
+      // In use now: when that ends, the idle limit counts again.
+      if (record.idleMs === null || record.desired === 'gone') tracked.delete(record.id)
+      else tracked.set(record.id, { record, lookAt: Number.POSITIVE_INFINITY })
+      return
+    }
     const next = nextLeaseStep(record, deadline, clock.now(), hookTimeout(record))
     tracked.set(record.id, { record, lookAt: 'due' in next ? clock.now() : next.lookAt })
   }
@@ -79,7 +84,7 @@ export function createLeaseKeeper(context: Context, reconciler: Reconciler, setu
   const step = async (id: string): Promise<void> => {
     const record = await boxes.get(id)
     const deadline = record && deadlineOf(record, use(record))
-    if (!record || !deadline) return void tracked.delete(id)
+    if (!record || !deadline) return
     const next = nextLeaseStep(record, deadline, clock.now(), hookTimeout(record))
     if (!('due' in next)) return
     if (next.due === 'warn') return warn(record, deadline)
@@ -176,13 +181,9 @@ export function createLeaseKeeper(context: Context, reconciler: Reconciler, setu
   })
   activity.onChange((id) => {
     const known = tracked.get(id)
-    if (known) {
-      track(known.record)
-      arm()
-      return
-    }
-    // With its last connection gone, a box that had no end may have one again.
-    if (running) boxes.touch(id).catch(() => undefined)
+    if (!known || !running) return
+    track(known.record)
+    arm()
   })
 
   return {

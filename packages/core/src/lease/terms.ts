@@ -3,7 +3,7 @@ import { formatDuration, GibilError, parseDuration, type Shape } from '@gibil/co
 const minute = 60_000
 const day = 86_400_000
 
-export const defaultTtlMs = 60 * minute
+const defaultTtlMs = 60 * minute
 
 const ranges: Readonly<Record<Shape, { readonly min: number; readonly max: number; readonly none: boolean }>> = {
   container: { min: 1000, max: 365 * day, none: true },

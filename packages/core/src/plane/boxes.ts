@@ -6,7 +6,7 @@ import { createKeyedQueue } from '../util/keyed-queue.ts'
 import type { EventLog } from './event-log.ts'
 import { transitions } from './transitions.ts'
 
-export type Change = (record: BoxRecord) => Partial<BoxRecord> | undefined
+type Change = (record: BoxRecord) => Partial<BoxRecord> | undefined
 type Listener = (id: string, record: BoxRecord | undefined) => void
 
 /** The records of all boxes: changed one after another for each box, and every change told. */

@@ -38,9 +38,9 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
   const { boxes, backoff, deps, drivers, policy, stopping } = context
   const queue = createKeyedQueue()
   const running = new Map<string, AbortController>()
-  const fresh = new Set<string>()
+  const made = new Map<string, 'create' | 'start'>()
   const perform = createPerform(context, {
-    made: (id) => void fresh.add(id),
+    made: (id, kind) => void made.set(id, kind),
     gone: (id) => setups.cancel(id, new GibilError('cancelled', 'The box is being destroyed.')),
   })
 
@@ -86,9 +86,12 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
         const record = await boxes.get(id)
         const step = record && nextStep(record)
         if (!record || !step) {
-          if (record) await setups.settle(record, fresh.has(id))
+          const kind = made.get(id)
+          made.delete(id)
+          // A start brings back services; a clone or tasks that were cut off are another matter.
+          const fresh = kind === 'create' || (kind === 'start' && record?.readiness === 'services')
+          if (record) await setups.settle(record, fresh)
           else backoff.clear(id)
-          fresh.delete(id)
           break
         }
         try {

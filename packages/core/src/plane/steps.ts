@@ -27,13 +27,14 @@ export async function configureBox(boxd: BoxdPort, record: BoxRecord, image: Res
 
 /** What has to be done after a start: services and `onStart` do not outlive a stop. */
 const readinessAfterStart = (record: BoxRecord): BoxRecord['readiness'] => {
+  if (record.readiness === 'tasks' && record.tasksDone) return 'services'
   const again = record.config !== null && record.config.services.length + record.config.onStart.length > 0
   return record.readiness === 'ready' && again ? 'services' : record.readiness
 }
 
 export function createPerform(
   context: Context,
-  whenDone: { made(id: string): void; gone(id: string): Promise<void> },
+  whenDone: { made(id: string, kind: 'create' | 'start'): void; gone(id: string): Promise<void> },
 ): Perform {
   const { boxes, drivers, deps, policy, progress } = context
   const { clock } = deps
@@ -77,7 +78,7 @@ export function createPerform(
       ),
     )
     const now = clock.now()
-    whenDone.made(record.id)
+    whenDone.made(record.id, kind)
     await boxes.update(record.id, (latest) => {
       const { desired } = latest
       if (desired === 'gone') return undefined

@@ -33,10 +33,9 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
     const record = await boxes.find(ref)
     if (allow(verb, record) === 'done') return view(record)
     await before?.(record)
-    let wanted: Desired = record.desired
+    const wanted = record.desired
     await boxes.update(record.id, (latest) => {
       if (allow(verb, latest) === 'done') return undefined
-      wanted = latest.desired
       return { desired, ...renewedLease(latest, desired, deps.clock.now()) }
     })
     backoff.clear(record.id)

@@ -4,7 +4,7 @@ import type { RepoToken } from '../plane/context.ts'
 import { capture, describeExit, exec, type SetupRun } from './commands.ts'
 
 /** The directory below the home directory that a repository is put into. */
-export const repoDirectory = 'project'
+const repoDirectory = 'project'
 export const repoPath = `~/${repoDirectory}`
 
 export const basicAuth = ({ username, password }: RepoToken): string =>
@@ -15,7 +15,7 @@ export const basicAuth = ({ username, password }: RepoToken): string =>
  * environment of this one process: not in its arguments, which the whole box sees, and not in .git/config, which stays.
  * (`GIT_CONFIG_COUNT` is in git since 2.31: https://git-scm.com/docs/git-config#ENVIRONMENT.)
  */
-export function cloneEnv(url: string, token: RepoToken | undefined): Record<string, string> {
+function cloneEnv(url: string, token: RepoToken | undefined): Record<string, string> {
   const quiet = { GIT_TERMINAL_PROMPT: '0', GIT_ASKPASS: '', SSH_ASKPASS: '' }
   if (!token) return quiet
   return {

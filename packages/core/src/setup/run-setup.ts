@@ -118,7 +118,11 @@ async function fetchRepo(context: Context, run: SetupRun, tar: Readable | null):
     )
   }
   const commit = await headCommit(run)
-  const bytes = await abortable(boxd.readFile(`${repoPath}/.gibil.yml`, maxConfigBytes), signal)
+  const bytes = await abortable(boxd.readFile(`${repoPath}/.gibil.yml`, maxConfigBytes), signal).catch((cause) => {
+    signal.throwIfAborted()
+    if (!GibilError.is(cause) || cause.code !== 'payload_too_large') throw cause
+    throw new GibilError('invalid_config', `.gibil.yml is longer than ${maxConfigBytes / 1024} KiB.`, { cause })
+  })
   const config = bytes ? parseGibilYml(new TextDecoder().decode(bytes)) : null
   if (!config) return { config, commit, patch: {}, remake: null }
   const { patch, remake } = await effectOf(context, record, config)

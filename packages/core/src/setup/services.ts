@@ -6,7 +6,7 @@ import { describeExit, lineRequest, type SetupRun, stepError } from './commands.
 import { isReady } from './ready-check.ts'
 
 /** The label of the job of a service, by which it is told from the commands of users. */
-export const serviceLabel = (name: string): string => `service ${name}`
+const serviceLabel = (name: string): string => `service ${name}`
 export const isServiceLabel = (label: string): boolean => label.startsWith('service ')
 
 const firstPauseMs = 50

@@ -35,6 +35,8 @@ async function check(world: World, where: string): Promise<void> {
 }
 
 interface Story {
+  /** The whole host dies with its daemon. */
+  readonly reboot?: boolean
   readonly config?: string
   readonly prepare?: (plane: ControlPlane) => Promise<unknown>
   readonly act: (plane: ControlPlane) => Promise<unknown>
@@ -42,7 +44,7 @@ interface Story {
 }
 
 /** Tells a story again and again, with a daemon that dies one place later each time, until it comes to the end alive. */
-async function dieEverywhere({ config: yml = config, prepare, act, after }: Story): Promise<number> {
+async function dieEverywhere({ config: yml = config, reboot = false, prepare, act, after }: Story): Promise<number> {
   for (let at = 1; ; at += 1) {
     const world = createWorld({ startAttempts: 5 })
     world.host.repos.set(url, { '.gibil.yml': yml })
@@ -68,6 +70,12 @@ async function dieEverywhere({ config: yml = config, prepare, act, after }: Stor
       crash.disarm()
       const where = crash.dead() ? `died at place ${at}, ${crash.where()}` : 'lived'
       if (!crash.dead()) await world.clock.until(plane.stop())
+
+      for (const box of reboot ? world.host.boxes.values() : []) {
+        world.host.endJobs(box)
+        if (box.status !== 'partial') box.status = 'stopped'
+        box.configured = {}
+      }
 
       await world.restart()
       await world.clock.advance(60_000)
@@ -110,6 +118,20 @@ describe('a daemon that dies at any place', () => {
       },
     })
     expect(places).toBeGreaterThan(60)
+  }, 240_000)
+
+  test('of a create with all that, and the host with it', async () => {
+    await dieEverywhere({
+      reboot: true,
+      act: (plane) => plane.create(withRepo),
+      async after(world, where) {
+        const builds = world.host.ran.filter(({ line }) => line === 'bash -c build').length
+        expect(builds, `${where}: a task is not run twice`).toBeLessThanOrEqual(1)
+        for (const { readiness, failure } of await world.plane.list()) {
+          if (readiness === 'failed') expect(failure?.code, where).toBe('interrupted')
+        }
+      },
+    })
   }, 240_000)
 
   test('of a create that has to be made anew in another way', async () => {

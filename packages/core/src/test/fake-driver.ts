@@ -47,7 +47,7 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
     async open() {
       const failure = failures.get('open')?.shift()
       if (failure) throw failure
-      if (opened) throw new Error('opened twice')
+      if (opened) throw violation('opened twice')
       opened = true
     },
     async close() {
@@ -56,7 +56,7 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
     create: (spec, { signal, trace } = {}) =>
       change('create', spec.id, async () => {
         const there = host.boxes.get(spec.id)
-        if (there && JSON.stringify(there.spec) !== JSON.stringify(spec)) throw new Error('create with another spec')
+        if (there && JSON.stringify(there.spec) !== JSON.stringify(spec)) throw violation('create with another spec')
         const box: HostBox = there ?? {
           spec,
           status: 'partial',
@@ -93,7 +93,7 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
     stop: (id) =>
       change('stop', id, async () => {
         const box = need(id)
-        if (box.status === 'paused') throw new Error('stop of a frozen box')
+        if (box.status === 'paused') throw violation('stop of a frozen box')
         host.endJobs(box)
         await driver.hold('stop', id)
         box.status = 'stopped'
@@ -101,14 +101,14 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
     pause: (id) =>
       change('pause', id, async () => {
         const box = need(id)
-        if (box.status !== 'running' && box.status !== 'paused') throw new Error(`pause of a box that is ${box.status}`)
+        if (box.status !== 'running' && box.status !== 'paused') throw violation(`pause of a box that is ${box.status}`)
         box.status = 'paused'
       }),
     resume: (id) =>
       change('resume', id, async () => {
         const box = need(id)
         if (box.status !== 'running' && box.status !== 'paused')
-          throw new Error(`resume of a box that is ${box.status}`)
+          throw violation(`resume of a box that is ${box.status}`)
         box.status = 'running'
       }),
     destroy: (id) =>
@@ -145,8 +145,12 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
     onExit: (listener) => void listeners.push(listener),
   }
 
+  const violation = (what: string): Error => {
+    host.violations.push(what)
+    return new Error(what)
+  }
   const needOpen = (): void => {
-    if (!opened) throw new Error('used before it was opened')
+    if (!opened) throw violation('used before it was opened')
   }
   const need = (id: string): HostBox => {
     const box = host.boxes.get(id)
@@ -160,7 +164,7 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
   /** Two changes of one box at once are a fault of the caller. */
   const change = async <T>(method: string, id: string, work: () => Promise<T>): Promise<T> => {
     needOpen()
-    if (busy.has(id)) throw new Error(`${method} of ${id} while another change is under way`)
+    if (busy.has(id)) throw violation(`${method} of ${id} while another change is under way`)
     busy.add(id)
     try {
       fail(method)

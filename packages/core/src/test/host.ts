@@ -40,6 +40,8 @@ export interface Host {
   /** Repositories by address: path to content. */
   readonly repos: Map<string, Readonly<Record<string, string>>>
   readonly ports: Set<number>
+  /** What callers of drivers did that the port does not allow. */
+  readonly violations: string[]
   endJobs(box: HostBox): void
 }
 
@@ -50,6 +52,7 @@ export function createHost(): Host {
     commands: [],
     repos: new Map(),
     ports: new Set(),
+    violations: [],
     endJobs(box) {
       for (const { ended } of box.jobs.values()) ended.resolve(exit(null, { signal: 'SIGKILL' }))
       box.jobs = new Map()

@@ -374,6 +374,34 @@ describe('fleets', () => {
   })
 })
 
+describe('errors', () => {
+  test('of store and driver that are none of ours become ours', async () => {
+    const { store } = world
+    const getBox = store.getBox
+    const broken = await world.restart({
+      store: {
+        ...store,
+        listBoxes: async (filter) => (filter?.fleet ? Promise.reject(new TypeError('x')) : store.listBoxes(filter)),
+        getBox,
+      },
+    })
+    await expect(broken.list({ fleet: 'fl1' })).rejects.toMatchObject({ code: 'internal', message: 'x' })
+  })
+})
+
+describe('events of images', () => {
+  test('are kept and told with those of boxes', async () => {
+    const leave = new AbortController()
+    const following = (async () => {
+      for await (const event of world.plane.events({ signal: leave.signal })) return event
+      return undefined
+    })()
+    await world.clock.settle()
+    await world.plane.imageEvent('image.added', { name: 'base' })
+    expect(await following).toMatchObject({ type: 'image.added', boxId: null, data: { name: 'base' } })
+  })
+})
+
 describe('a driver that this host is unfit for', () => {
   test('says so at create and in the list of shapes, and works once the host is mended', async () => {
     await world.close()
