@@ -15,7 +15,7 @@ const debian = 'http://deb.debian.org/debian'
 const debianSecurity = 'http://deb.debian.org/debian-security'
 
 /** The entries for a suite on a mirror and a security mirror. */
-export const sourceLines = (suite: string, mirror: string, security: string): string[] => [
+const sourceLines = (suite: string, mirror: string, security: string): string[] => [
   `deb ${mirror} ${suite} main`,
   `deb ${mirror} ${suite}-updates main`,
   `deb ${security} ${suite}-security main`,

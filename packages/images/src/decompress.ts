@@ -8,6 +8,9 @@ const magic = {
   xz: Buffer.from('fd377a585a00', 'hex'),
 } as const
 
+/** Of the host. */
+const xz = 'xz'
+
 const startsWith = (data: Buffer, bytes: Buffer): boolean => data.subarray(0, bytes.length).equals(bytes)
 
 /** The plain bytes of a stream that may be compressed by gzip, zstd or xz; which, its first bytes tell. */
@@ -43,7 +46,7 @@ const decompressorFor = (start: Buffer) => {
   if (startsWith(start, magic.zstd)) return createZstdDecompress()
   if (startsWith(start, magic.xz)) {
     // Node has no xz; the memory limit keeps a hostile header from asking for all there is.
-    return execa('xz', ['--decompress', '--stdout', '--memlimit-decompress=512MiB'], {
+    return execa(xz, ['--decompress', '--stdout', '--memlimit-decompress=512MiB'], {
       buffer: false,
       stderr: 'ignore',
     }).duplex()

@@ -76,7 +76,7 @@ const measure = async (tree: string, env: HostEnv): Promise<{ entries: number; b
  * The sha256 of a tree as a tar archive in a fixed form: sorted by name, numeric owners, modification times kept but for the
  * root's, which tells when it was unpacked. Sockets are no part of it.
  */
-export const contentId = async (tree: string, env: HostEnv, signal?: AbortSignal): Promise<string> => {
+const contentId = async (tree: string, env: HostEnv, signal?: AbortSignal): Promise<string> => {
   const hash = createHash('sha256')
   const { mode, uid, gid } = await lstat(tree)
   hash.update(JSON.stringify([mode & 0o7777, uid, gid]))

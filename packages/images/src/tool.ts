@@ -55,7 +55,7 @@ export const throwIfAborted = (signal: AbortSignal | undefined): void => {
 }
 
 /** Splits chunks into lines, for progress; a line without an end is given when the program ends. */
-export const lineSplitter = (onLine: (line: string) => void): { push(chunk: Uint8Array): void; end(): void } => {
+const lineSplitter = (onLine: (line: string) => void): { push(chunk: Uint8Array): void; end(): void } => {
   const decoder = new TextDecoder()
   let rest = ''
   return {

@@ -22,7 +22,7 @@ const unescapeMount = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 
 /** Mount points at and below a folder, deepest last made first, so that they can be unmounted in this order. */
-export const mountsBelow = async (folder: string): Promise<string[]> =>
+const mountsBelow = async (folder: string): Promise<string[]> =>
   (await readFile('/proc/self/mountinfo', 'utf8'))
     .split('\n')
     .map((line) => unescapeMount(line.split(' ')[4] ?? ''))

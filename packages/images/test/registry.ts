@@ -12,6 +12,9 @@ export interface Registry {
   stop(): Promise<void>
 }
 
+/** Of the Debian package of that name. */
+const program = 'docker-registry'
+
 export const credentials = { username: 'tester', password: 'se:cret pass' }
 
 const freePort = async (): Promise<number> => {
@@ -45,7 +48,7 @@ export const startRegistry = async (folder: string): Promise<Registry> => {
     auth: { htpasswd: { realm: 'test', path: join(folder, 'htpasswd') } },
   }
   await writeFile(join(folder, 'config.yml'), JSON.stringify(config))
-  const child = spawn('docker-registry', ['serve', join(folder, 'config.yml')], { stdio: 'ignore' })
+  const child = spawn(program, ['serve', join(folder, 'config.yml')], { stdio: 'ignore' })
   const address = `127.0.0.1:${port}`
   for (let tries = 0; ; tries += 1) {
     const answer = await fetch(`http://${address}/v2/`).catch(() => undefined)

@@ -13,6 +13,7 @@ import { describe, failAt, type Instruction, parseDockerfile } from './parse.ts'
 import { findStage, type PlannedStage, planStages } from './plan.ts'
 import { runStep } from './run-step.ts'
 import { emptyStage, proxyArguments, type Stage } from './stage.ts'
+import type { Build, StepMaker } from './step.ts'
 import { SyntaxProblem } from './words.ts'
 import { workdirStep } from './workdir-step.ts'
 
@@ -22,25 +23,6 @@ export interface DockerfileBuild {
   readonly args: Readonly<Record<string, string>>
   readonly noCache: boolean
 }
-
-/** What the steps of a build share. */
-export interface Build {
-  readonly operation: Operation
-  readonly context: Context
-  readonly escapeChar: string
-  readonly outside: BuildArguments
-  /** The stage or image that COPY --from means. */
-  readonly stageFor: (name: string, before: number) => Promise<Stage>
-  /**
-   * Adds a layer to a stage: what an earlier build made of the same `key`, else the tree that `make` makes. Steps that change
-   * nothing add none.
-   */
-  readonly layer: (stage: Stage, key: unknown, make: (folder: string) => Promise<string>) => Promise<Stage>
-  /** Output of the step under way. */
-  readonly say: (line: string) => void
-}
-
-export type StepMaker = (build: Build, stage: Stage, instruction: Instruction, index: number) => Promise<Stage>
 
 const steps: Readonly<Record<string, StepMaker>> = { RUN: runStep, COPY: copyStep, ADD: copyStep, WORKDIR: workdirStep }
 

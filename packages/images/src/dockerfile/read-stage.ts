@@ -2,8 +2,8 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder } from '../files.ts'
 import { withMerged } from '../overlay.ts'
-import type { Build } from './build.ts'
 import type { Stage } from './stage.ts'
+import type { Build } from './step.ts'
 
 /** The file system that a stage has so far, for reading. */
 export const readStage = async <T>(

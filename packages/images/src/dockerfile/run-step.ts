@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import type { BuildNetwork } from '../build-runner.ts'
 import type { Operation } from '../operation.ts'
 import { identify, readUsers } from '../users.ts'
-import type { StepMaker } from './build.ts'
 import { failAt, type Instruction } from './parse.ts'
 import { readStage } from './read-stage.ts'
 import { proxyArguments, type Stage, stageEnvironment, stageShell } from './stage.ts'
+import type { StepMaker } from './step.ts'
 import { SyntaxProblem } from './words.ts'
 
 /** A here-document that is the whole command: its lines are the script. */

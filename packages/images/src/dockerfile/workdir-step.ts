@@ -1,8 +1,8 @@
-import type { StepMaker } from './build.ts'
 import { pathIn } from './configure.ts'
 import { makeFolders } from './copy.ts'
 import { changeStage } from './read-stage.ts'
 import { lookupIn } from './stage.ts'
+import type { StepMaker } from './step.ts'
 import { expand, SyntaxProblem } from './words.ts'
 
 /** WORKDIR: names the directory, and makes it when it is not there. */
