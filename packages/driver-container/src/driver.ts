@@ -38,18 +38,13 @@ export interface ContainerDriverOptions {
   readonly step?: Step | undefined
 }
 
-export interface ContainerDriver extends Driver {
-  /** Takes away what the driver made for the home itself: firewall, claims, directories in /run. Throws `wrong_state` while boxes are there. */
-  dismantle(): Promise<void>
-}
-
 interface Opened {
   readonly context: Context
   readonly watch: ExitWatch
 }
 
 /** Boxes of the shape `container` on this machine. */
-export function createContainerDriver(options: ContainerDriverOptions): ContainerDriver {
+export function createContainerDriver(options: ContainerDriverOptions): Driver {
   const names = homeNames(options.home)
   const locks = createKeyedLock()
   const capabilities: ReadonlySet<OptionalVerb> = new Set(['pause'])
@@ -79,8 +74,11 @@ export function createContainerDriver(options: ContainerDriverOptions): Containe
       opened = { context, watch }
     },
     async close() {
-      opened?.watch.close()
+      if (opened === undefined) return
+      const { context, watch } = opened
       opened = undefined
+      watch.close()
+      await dismantle(context)
     },
     create: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.create(context, watch, spec, given)),
     start: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.start(context, watch, spec, given)),
@@ -104,18 +102,21 @@ export function createContainerDriver(options: ContainerDriverOptions): Containe
     onExit(listener) {
       listeners.add(listener)
     },
-    async dismantle() {
-      const { context } = use()
-      const left = await allIds(context)
-      if (left.length > 0) throw new GibilError('wrong_state', `Boxes are left: ${left.join(', ')}.`)
-      await context.network.dismantle()
-      await context.cgroups.removeParent()
-      // As empty directories, so that nothing can be lost by mistake.
-      for (const directory of [join(names.runDir, 'boxes'), names.runtimeRoot]) await removeEmpty(directory)
-      await rm(homeMark(names), { force: true })
-      await removeEmpty(names.runDir)
-    },
   }
+}
+
+/**
+ * Takes away what was made for the home itself (firewall, claims, directories in /run) when no box is left to need it. Directories go as empty
+ * ones, so that nothing can be lost by mistake.
+ */
+async function dismantle(context: Context): Promise<void> {
+  const { names } = context
+  if ((await allIds(context)).length > 0) return
+  await context.network.dismantle()
+  await context.cgroups.removeParent()
+  for (const directory of [join(names.runDir, 'boxes'), names.runtimeRoot]) await removeEmpty(directory)
+  await rm(homeMark(names), { force: true })
+  await removeEmpty(names.runDir)
 }
 
 const homeMark = (names: HomeNames): string => join(names.runDir, 'home')

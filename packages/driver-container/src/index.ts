@@ -1,4 +1,4 @@
 /** @module The driver of the shape `container` on this machine: boxes on an OCI runtime. */
 export { checkHost, type HostCheck } from './check.ts'
-export { type ContainerDriver, type ContainerDriverOptions, createContainerDriver } from './driver.ts'
+export { type ContainerDriverOptions, createContainerDriver } from './driver.ts'
 export { type Step, type StepName, steps } from './steps.ts'

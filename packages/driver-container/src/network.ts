@@ -37,7 +37,7 @@ export interface HomeNetwork {
   readonly mtu: number
   /** Makes the firewall send boxes' questions to the host's resolver of now, which changes as a laptop moves. */
   refreshResolver(): Promise<void>
-  /** Removes the rules and gives the subnet back. */
+  /** Removes the rules and gives the subnet back, for another home to take or for this one to take again. */
   dismantle(): Promise<void>
 }
 

@@ -16,7 +16,8 @@ const privateNets = ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.
 
 /**
  * The firewall of one home: a table of its own, replaced as a whole in one transaction. A box's link carries the box's policy in
- * its name, so no box needs a rule.
+ * its name, so no box needs a rule. What is refused gets an answer, so that programs in a box fail at once: a reset for TCP, since the
+ * kernel sends few ICMP messages a second.
  *
  * `guard` runs before any address translation (of other programs too), so what it refuses cannot be redirected past it.
  * A verdict `accept` here does not overrule another table's `drop`; see firewall.ts for hosts with such tables.
@@ -25,10 +26,13 @@ export function nftRules({ names, subnet, upstream }: RuleInput): string {
   const table = `inet ${names.prefix}`
   const box = `"${names.linkPrefix}*"`
   const gateway = gatewayOf(subnet)
-  const refuse = 'reject with icmpx admin-prohibited'
   return `table ${table} {}
 delete table ${table}
 table ${table} {
+  chain refuse {
+    meta l4proto tcp reject with tcp reset
+    reject with icmpx admin-prohibited
+  }
   chain guard {
     type filter hook prerouting priority -150; policy accept;
     iifname ${box} jump from_box
@@ -41,8 +45,8 @@ table ${table} {
     ip daddr ${gateway} meta l4proto { tcp, udp } th dport 53 accept
     ip daddr ${gateway} icmp type echo-request limit rate 50/second accept
     fib daddr type { broadcast, multicast } drop
-    fib daddr type local ${refuse}
-    ip daddr { ${nowhere.join(', ')} } ${refuse}
+    fib daddr type local goto refuse
+    ip daddr { ${nowhere.join(', ')} } goto refuse
   }
   chain resolver {
     type nat hook prerouting priority dstnat; policy accept;
@@ -64,10 +68,10 @@ table ${table} {
   }
   chain leaving {
     ct state established,related accept
-    oifname ${box} drop
+    oifname ${box} goto refuse
     ip daddr ${upstream} meta l4proto { tcp, udp } th dport 53 accept
-    ip daddr { ${nowhere.join(', ')} } ${refuse}
-    iifname "${linkPrefixOf(names, 'internet')}*" ip daddr { ${privateNets.join(', ')} } ${refuse}
+    ip daddr { ${nowhere.join(', ')} } goto refuse
+    iifname "${linkPrefixOf(names, 'internet')}*" ip daddr { ${privateNets.join(', ')} } goto refuse
   }
   chain entering {
     meta nfproto != ipv4 drop

@@ -39,6 +39,11 @@ interface Mount {
  */
 const sysPaths = ['/sys/devices/system/cpu', '/sys/devices/system/node', '/sys/kernel/mm/transparent_hugepage']
 
+const ownNetworkSettings = {
+  'net.ipv4.ip_unprivileged_port_start': '0',
+  'net.ipv4.ping_group_range': `0 ${idsPerBox - 1}`,
+}
+
 const maskedPaths = [
   '/proc/acpi',
   '/proc/asound',
@@ -68,9 +73,12 @@ const readonlyBind = (source: string, destination: string): Mount => ({
   options: ['bind', 'ro', 'nosuid', 'nodev'],
 })
 
-/** The memory of every tmpfs counts to the box: pages of it are charged to the cgroup of whoever writes them. */
+/**
+ * The memory of every tmpfs counts to the box: pages of it are charged to the cgroup of whoever writes them. Full, they leave the box
+ * enough to run boxd and a shell with which to empty them.
+ */
 function mounts(input: OciInput, exists: (path: string) => boolean): Mount[] {
-  const half = `size=${Math.max(1, Math.floor(input.size.memoryMib / 2))}m`
+  const share = (part: number): string => `size=${Math.max(1, Math.floor(input.size.memoryMib * part))}m`
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
     tmpfs('/dev', 'strictatime', 'mode=755', 'size=1m'),
@@ -80,7 +88,7 @@ function mounts(input: OciInput, exists: (path: string) => boolean): Mount[] {
       source: 'devpts',
       options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
     },
-    tmpfs('/dev/shm', 'noexec', 'mode=1777', half),
+    tmpfs('/dev/shm', 'noexec', 'mode=1777', share(0.5)),
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
     tmpfs('/sys', 'noexec', 'ro', 'mode=555', 'size=64k'),
     ...sysPaths.filter(exists).map((path): Mount => {
@@ -93,7 +101,7 @@ function mounts(input: OciInput, exists: (path: string) => boolean): Mount[] {
       source: 'cgroup',
       options: ['ro', 'nosuid', 'noexec', 'nodev', 'relatime'],
     },
-    tmpfs('/run', 'mode=755', half),
+    tmpfs('/run', 'mode=755', share(0.1)),
     readonlyBind(input.boxdBinary, boxdPath),
   ]
 }
@@ -122,7 +130,7 @@ export function ociSpec(input: OciInput, exists: (path: string) => boolean) {
       },
       // sudo in the box has to work: programs may gain the powers of the box's root, which are none over the host.
       noNewPrivileges: false,
-      // When the host itself runs out of memory, a box goes before the host's own services.
+      // When the host runs out of memory, boxes go before its own services; boxd gives commands a higher value than this one.
       oomScoreAdj: 300,
       rlimits: [
         {
@@ -144,6 +152,8 @@ export function ociSpec(input: OciInput, exists: (path: string) => boolean) {
         { type: 'cgroup' },
         input.netns === undefined ? { type: 'network' } : { type: 'network', path: input.netns },
       ],
+      // A network namespace of the box's own, which the runtime makes, lacks what hostkit sets in one that it makes.
+      ...(input.netns === undefined ? { sysctl: ownNetworkSettings } : {}),
       uidMappings: mapping,
       gidMappings: mapping,
       cgroupsPath: input.cgroupsPath,

@@ -1,6 +1,18 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { DriverSpec } from '@gibil/core'
@@ -21,18 +33,14 @@ export async function sh(command: string): Promise<string> {
 export async function buildBinaries(): Promise<{ boxd: string; hostkit: string }> {
   const out = join(cache, 'bin')
   await mkdir(out, { recursive: true })
+  if (process.env['DCBIN']) return { boxd: '/tmp/dc/bin/boxd', hostkit: '/tmp/dc/bin/hostkit' }
   for (const name of ['boxd', 'hostkit']) await exec('sh', [join(root, name, 'build.sh'), out])
   return { boxd: join(out, 'boxd'), hostkit: join(out, 'hostkit') }
 }
 
-const applets =
-  'sh ls cat dd sleep true false id stat mkdir rm mv cp echo wc head seq ps kill df hostname nc wget ping nslookup mount unshare nproc touch sync chmod chown ln readlink env tr grep sed'.split(
-    ' ',
-  )
-
 /** A root file system of static bash and busybox from Debian with the users root and agent, made once per machine. */
 export async function testRootfs(): Promise<string> {
-  const target = join(cache, 'rootfs-2')
+  const target = join(cache, 'rootfs-5')
   if (existsSync(target)) return target
   await mkdir(cache, { recursive: true })
   const work = await mkdtemp(join(cache, 'making-'))
@@ -50,9 +58,15 @@ export async function testRootfs(): Promise<string> {
       (await sh(`find ${work}/unpacked -type f -path '*/bin/*' -name ${name}`)).trim().split('\n')[0] ?? ''
     await cp(await find('bash-static'), join(made, 'bin/bash'))
     await cp(await find('busybox'), join(made, 'bin/busybox'))
-    for (const applet of applets) await symlink('busybox', join(made, 'bin', applet))
+    const applets = (await sh(`${made}/bin/busybox --list`)).trim().split('\n')
+    for (const applet of applets) {
+      if (applet !== 'bash' && applet !== 'busybox') await symlink('busybox', join(made, 'bin', applet))
+    }
     await writeFile(join(made, 'etc/passwd'), 'root:x:0:0::/root:/bin/bash\nagent:x:1000:1000::/home/agent:/bin/bash\n')
     await writeFile(join(made, 'etc/group'), 'root:x:0:\ntty:x:5:\nagent:x:1000:\n')
+    await exec('go', ['build', '-o', join(made, 'bin/probe'), join(import.meta.dirname, 'probe.go')], {
+      env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '' },
+    })
     await sh(`chown 1000:1000 ${made}/home/agent`)
     await rename(made, target)
   } finally {
@@ -111,6 +125,22 @@ export async function leftovers(home: string, id?: string): Promise<string[]> {
     const text = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')
     const dead = /\) [ZX] /.test(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''))
     if (!dead && text.includes(`/${names.prefix}/`)) found.push(`process ${pid}`)
+  }
+  return found
+}
+
+/** What the home itself has on the host while its driver is open: none after it closed with no boxes left. */
+export async function traces(home: string): Promise<string[]> {
+  const names = homeNames(home)
+  const found: string[] = []
+  if ((await sh('nft list tables')).includes(names.prefix)) found.push(`table ${names.prefix}`)
+  if (existsSync(names.runDir)) found.push(`directory ${names.runDir}`)
+  for (const name of await list('/run/gibil/claims')) {
+    if ((await readlink(join('/run/gibil/claims', name)).catch(() => '')) === home) found.push(`claim ${name}`)
+  }
+  for (const mount of ['', ...(await list('/sys/fs/cgroup'))]) {
+    const path = join('/sys/fs/cgroup', mount, names.prefix)
+    if (existsSync(path)) found.push(`cgroup ${path}`)
   }
   return found
 }

@@ -1,13 +1,13 @@
 import { rm } from 'node:fs/promises'
-import type { DriverSpec } from '@gibil/core'
+import type { Driver, DriverSpec } from '@gibil/core'
 import { createHostKit } from '@gibil/hostkit-client'
-import { type ContainerDriver, type ContainerDriverOptions, createContainerDriver } from '../src/driver.ts'
-import { boxSpec, buildBinaries, leftovers, newHome, testRootfs } from './rig.ts'
+import { type ContainerDriverOptions, createContainerDriver } from '../src/driver.ts'
+import { boxSpec, buildBinaries, leftovers, newHome, testRootfs, traces } from './rig.ts'
 
 /** A home with an open driver, and its end. */
 export interface World {
   readonly home: string
-  readonly driver: ContainerDriver
+  readonly driver: Driver
   readonly exits: string[]
   spec(id: string, given?: Partial<DriverSpec>): DriverSpec
   /** Another driver for the same home, as after a restart of the daemon. The first one is closed. */
@@ -44,8 +44,8 @@ async function openAt(home: string, given: Partial<ContainerDriverOptions>): Pro
     async end() {
       for (const box of await driver.list()) await driver.destroy(box.id)
       const left = await leftovers(home)
-      if (left.length === 0) await driver.dismantle()
       await close()
+      if (left.length === 0) left.push(...(await traces(home)))
       await rm(home, { recursive: true, force: true })
       return left
     },
