@@ -22,7 +22,7 @@ module.exports = {
       name: 'core-has-no-io',
       severity: 'error',
       comment: 'core gets files, processes, network and time through ports',
-      from: { path: pkg('core', 'contract'), pathNot: '\\.test\\.ts$' },
+      from: { path: pkg('core', 'contract'), pathNot: '\\.test\\.ts$|/test/' },
       to: { dependencyTypes: ['core'], dependencyTypesNot: ['type-only'] },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, dependencyTypesNot: ['type-only'] } },

@@ -98,7 +98,7 @@ export const GibilYml = z.strictObject({
   ports: z.array(Port).optional().describe('where the project listens'),
   hooks: z
     .strictObject({
-      onCreate: Steps.optional().describe('once, after the clone and before the services'),
+      onCreate: Steps.optional().describe('once, after the services and before the tasks'),
       onStart: Steps.optional().describe('each time the box has started, after services and tasks'),
       beforeExpire: z
         .union([Text, z.strictObject(step)])
