@@ -60,13 +60,7 @@ export const compose: Compose = async (home, log, { failpoint }) => {
       host: hostFacts(home.dir),
       log,
     })
-    // Firewall, addresses and directories in /run are for boxes; without any, a stopped daemon leaves nothing of them.
-    const tidy = async (): Promise<void> => {
-      const usable = plane.shapes().some(({ shape, unavailable }) => shape === driver.shape && unavailable === null)
-      if (!usable || (await store.listBoxes()).length > 0) return
-      await driver.dismantle().catch((err: unknown) => log.warn({ err }, 'the host keeps what was made for boxes'))
-    }
-    return { plane, images: withImageEvents(images, plane), boxd: boxdOf(plane), tidy, close }
+    return { plane, images: withImageEvents(images, plane), boxd: boxdOf(plane), close }
   } catch (error) {
     await close()
     throw error

@@ -7,8 +7,6 @@ export interface Parts {
   readonly plane: ControlPlane
   readonly images: ImageService
   readonly boxd: Api['boxd']
-  /** Before the control plane stops: takes from the host what no box needs. */
-  tidy(): Promise<void>
   /** Lets go of everything; boxes keep running. */
   close(): Promise<void>
 }
@@ -48,11 +46,11 @@ export function startEngine(compose: () => Promise<Parts>): Engine {
     refuse: () => ready.reject(stopping()),
     async close() {
       const made = await composed.catch(() => undefined)
-      const steps = [() => made?.tidy(), () => made?.plane.stop(), () => made?.close()]
-      const failures: unknown[] = []
-      for (const step of steps) await step()?.catch((error: unknown) => failures.push(error))
-      // Each is tried whatever became of the one before; the first failure is what went wrong.
-      if (failures.length > 0) throw failures[0]
+      try {
+        await made?.plane.stop()
+      } finally {
+        await made?.close()
+      }
     },
   }
 }

@@ -68,7 +68,6 @@ export async function startTestDaemon(
     plane,
     images: fakeImages,
     boxd: options.boxd ?? unreachable,
-    tidy: async () => undefined,
     close: async () => undefined,
   }
   return drive(home, await startDaemon({ home, logLevel: 'silent', compose: async () => parts, ...options }))
