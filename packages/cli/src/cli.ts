@@ -1,9 +1,10 @@
-import type { Command, CommanderError } from 'commander'
+import type { CommanderError } from 'commander'
 import { cliVersion } from './cli-version.ts'
 import type { Cli } from './context.ts'
+import { exitStatusOf } from './exit-status.ts'
 import { topLevelHelp } from './help.ts'
-import { findVerb, verbs } from './registry.ts'
-import type { Verb } from './verb.ts'
+import { createProgram, findVerb } from './program.ts'
+import { verbs } from './registry.ts'
 
 const ownFailure = 125
 const wrongInput = 2
@@ -17,50 +18,23 @@ export async function runCli(cli: Cli): Promise<number> {
     return 0
   }
   if (name === undefined && !argv.some((word) => word.startsWith('-') && !isHelp(word) && !word.startsWith('--home'))) {
-    cli.stdout.write(topLevelHelp())
+    cli.stdout.write(topLevelHelp(verbs))
     return 0
   }
-  const verb = name === undefined ? undefined : findVerb(name)
+  const verb = name === undefined ? undefined : findVerb(verbs, name)
   const json = wantsJson(argv)
   try {
-    const program = await createProgram(verb, cli)
+    const program = await createProgram(verbs, verb, cli)
     await program.parseAsync([...argv], { from: 'user' })
-    return exitStatus(program)
+    return exitStatusOf(program)
   } catch (error) {
     if (isUsageError(error) && error.exitCode === 0) return 0
+    // Nobody reads any more: there is nothing to say, and nobody to say it to.
+    if (isBrokenPipe(cli.signal.reason)) return ownFailure
     const { reportError } = await import('./output/report-error.ts')
     const status = await reportError(usageError(error) ?? error, cli, { json, verb: verb?.name })
     return verb?.passesStatus ? ownFailure : status
   }
-}
-
-const statuses = new WeakMap<Command, number>()
-
-/** What an action that did its work still wants to end with, such as the exit code of a command in a box. */
-export function setExitStatus(command: Command, status: number): void {
-  let root = command
-  while (root.parent) root = root.parent
-  statuses.set(root, status)
-}
-
-const exitStatus = (program: Command): number => statuses.get(program) ?? 0
-
-/** The program with one verb defined to the last option, and of the others only the name. */
-export async function createProgram(verb: Verb | undefined, cli: Cli): Promise<Command> {
-  const { Command } = await import('commander')
-  const program = new Command('gibil')
-    .option('--home <dir>', 'home directory of the daemon (GIBIL_HOME)')
-    .exitOverride()
-    .configureOutput({ writeOut: (text) => cli.stdout.write(text), writeErr: () => {} })
-    .showSuggestionAfterError(true)
-  for (const known of verbs) {
-    const command = program.command(known.name, { hidden: known.hidden ?? false }).summary(known.summary)
-    command.description(`${known.summary[0]?.toUpperCase()}${known.summary.slice(1)}.`)
-    if (known.aliases) command.aliases([...known.aliases])
-    command.helpOption('-h, --help', 'show this help')
-    if (known === verb) (await known.load()).define(command, cli)
-  }
-  return program
 }
 
 const isHelp = (word: string): boolean => word === '--help' || word === '-h' || word === 'help'
@@ -81,6 +55,9 @@ function wantsJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--')
   return (end === -1 ? argv : argv.slice(0, end)).includes('--json')
 }
+
+const isBrokenPipe = (reason: unknown): boolean =>
+  reason instanceof Error && 'code' in reason && reason.code === 'EPIPE'
 
 const isUsageError = (error: unknown): error is CommanderError =>
   error instanceof Error && 'code' in error && String(error.code).startsWith('commander.')

@@ -5,7 +5,7 @@ export type Colors = ReturnType<typeof pc.createColors>
 
 /** A stream of output; `isTTY` says that a person looks at it. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number }
-export type Input = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown }
+type Input = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown }
 
 /** All that a verb has of the world. Tests hand in their own. */
 export interface Cli {

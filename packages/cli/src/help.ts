@@ -1,4 +1,4 @@
-import { verbs } from './registry.ts'
+import type { Verb } from './verb.ts'
 
 const examples = `Examples:
   gibil create --name w --repo github.com/you/project --ttl 90m
@@ -8,7 +8,7 @@ const examples = `Examples:
 `
 
 /** The help of the whole program: every verb, in groups. */
-export function topLevelHelp(): string {
+export function topLevelHelp(verbs: readonly Verb[]): string {
   const shown = verbs.filter((verb) => !verb.hidden)
   const width = Math.max(...shown.map((verb) => verb.name.length)) + 2
   const groups = [...new Set(shown.map((verb) => verb.group))].map((group) => {

@@ -170,6 +170,3 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/complete.ts'),
   },
 ]
-
-export const findVerb = (name: string): Verb | undefined =>
-  verbs.find((verb) => verb.name === name || verb.aliases?.includes(name))

@@ -1,7 +1,7 @@
 import { Gibil, gibilHome } from '@gibil/sdk'
 import type { Command } from 'commander'
-import { setExitStatus } from './cli.ts'
 import type { Cli } from './context.ts'
+import { setExitStatus } from './exit-status.ts'
 
 /** What the action of a verb works with: the daemon, and ways to say something. */
 export interface Session extends Cli {

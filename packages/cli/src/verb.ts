@@ -5,8 +5,9 @@ import type { Cli } from './context.ts'
  * One verb. Its module in `commands/` is loaded only when the verb is used, and exports `define`, which adds arguments,
  * options and the action to a command that has its name and summary already.
  */
-export interface VerbModule {
-  define(command: Command, cli: Cli): void
+interface VerbModule {
+  /** `verbs` are all of them, for the one that completes words. */
+  define(command: Command, cli: Cli, verbs: readonly Verb[]): void
 }
 
 export interface Verb {

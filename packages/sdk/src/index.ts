@@ -30,9 +30,9 @@ export type {
   Wait,
 } from '@gibil/contract'
 export { errorTable, formatBytes, formatDuration, GibilError, parseDuration, parseMib } from '@gibil/contract'
-export type { BoxHandle, RunOptions, ShellOptions, StreamOptions } from './box/box.ts'
-export type { Command, CommandOptions } from './box/command.ts'
-export type { CommandOutput, CommandStream, SignalName, StreamSettings } from './box/command-stream.ts'
+export type { BoxHandle, ShellOptions } from './box/box.ts'
+export type { Command, CommandOptions, RunOptions } from './box/command.ts'
+export type { CommandOutput, CommandStream, SignalName, StreamOptions, StreamSettings } from './box/command-stream.ts'
 export type { FileData, Files, ReadOptions, WriteOptions } from './box/files.ts'
 export type { Jobs, OutputOptions } from './box/jobs.ts'
 export { type ConnectOptions, type Endpoint, gibilHome } from './connect/locate.ts'

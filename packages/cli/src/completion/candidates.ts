@@ -1,9 +1,9 @@
 import { Gibil } from '@gibil/sdk'
 import type { Argument, Command, Option } from 'commander'
-import { createProgram } from '../cli.ts'
 import { clean } from '../output/text.ts'
-import { findVerb, verbs } from '../registry.ts'
+import { createProgram, findVerb } from '../program.ts'
 import type { Session } from '../session.ts'
+import type { Verb } from '../verb.ts'
 
 export interface Candidate {
   readonly value: string
@@ -24,15 +24,19 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** What may stand where the last word is being typed. An empty answer leaves the word to the shell, which knows files. */
-export async function candidates(words: readonly string[], session: Session): Promise<Candidate[]> {
+export async function candidates(
+  words: readonly string[],
+  session: Session,
+  verbs: readonly Verb[],
+): Promise<Candidate[]> {
   const typed = words.at(-1) ?? ''
   const before = words.slice(0, -1)
   if (before.includes('--')) return []
   const at = before.findIndex((word, index) => !word.startsWith('-') && before[index - 1] !== '--home')
-  if (at === -1) return before.at(-1) === '--home' ? [] : matching(typed, verbCandidates(typed))
-  const verb = findVerb(before[at] ?? '')
+  if (at === -1) return before.at(-1) === '--home' ? [] : matching(typed, verbCandidates(typed, verbs))
+  const verb = findVerb(verbs, before[at] ?? '')
   if (!verb) return []
-  const program = await createProgram(verb, session)
+  const program = await createProgram(verbs, verb, session)
   let command = program.commands.find((known) => known.name() === verb.name)
   let rest = before.slice(at + 1)
   if (!command) return []
@@ -52,7 +56,7 @@ export async function candidates(words: readonly string[], session: Session): Pr
 const matching = (typed: string, found: readonly Candidate[]): Candidate[] =>
   found.filter(({ value }) => value.startsWith(typed))
 
-const verbCandidates = (typed: string): Candidate[] =>
+const verbCandidates = (typed: string, verbs: readonly Verb[]): Candidate[] =>
   typed.startsWith('-')
     ? [{ value: '--help' }, { value: '--version' }, { value: '--home' }]
     : verbs.filter((verb) => !verb.hidden).map(({ name, summary }) => ({ value: name, summary }))

@@ -5,7 +5,7 @@ import { clean, table } from './text.ts'
 
 const mib = 1024 * 1024
 
-export const formatSize = ({ cpu, memoryMib, diskMib }: Box['size']): string =>
+const formatSize = ({ cpu, memoryMib, diskMib }: Box['size']): string =>
   `${cpu} cpu, ${formatBytes(memoryMib * mib)}, ${formatBytes(diskMib * mib)} disk`
 
 /** `running`, or how far its set-up is while that says more. */

@@ -18,7 +18,7 @@ export async function reportError(
   return errorTable[error.code].exit
 }
 
-export function asGibilError(thrown: unknown, verb?: string): GibilError {
+function asGibilError(thrown: unknown, verb?: string): GibilError {
   if (thrown instanceof Error && thrown.name === 'UsageError') {
     return new GibilError('invalid_request', thrown.message, { hint: `See \`gibil ${verb ? `${verb} ` : ''}--help\`.` })
   }

@@ -6,28 +6,12 @@ import { errorOf, parseAnswer, type Transport } from '../connect/transport.ts'
 import type { LongCallOptions } from '../images.ts'
 import { createPull, type PullApi } from '../repo/pull.ts'
 import { type PushOptions, type PushResult, pushTree } from '../repo/push.ts'
-import { type Command, type CommandOptions, commandFailure, startRequest } from './command.ts'
-import { type CommandStream, openCommandStream, type StreamSettings } from './command-stream.ts'
+import { type Command, type CommandOptions, commandFailure, type RunOptions, startRequest } from './command.ts'
+import { type CommandStream, openCommandStream, type StreamOptions, type StreamSettings } from './command-stream.ts'
 import { dialPort } from './dial.ts'
 import { createFiles, type Files } from './files.ts'
 import { createJobs, type Jobs } from './jobs.ts'
 import { shellCommand } from './shell.ts'
-
-export interface RunOptions extends CommandOptions {
-  readonly stdin?: string | undefined
-  /** Kept of each of stdout and stderr; default 8 MiB, 64 MiB at most. What is over is cut, and `truncated` is set. */
-  readonly maxOutputBytes?: number | undefined
-  /** Throw `command_failed` unless it ends with exit code 0. */
-  readonly check?: boolean | undefined
-  /** Aborting ends the waiting, and the command with it. */
-  readonly signal?: AbortSignal | undefined
-}
-
-export interface StreamOptions extends CommandOptions, StreamSettings {
-  /** Keep its input open for `stdin` of the stream. */
-  readonly stdin?: boolean | undefined
-  readonly tty?: TtySize | undefined
-}
 
 export interface ShellOptions extends CommandOptions, StreamSettings {
   readonly tty: TtySize

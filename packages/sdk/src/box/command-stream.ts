@@ -7,6 +7,7 @@ import { decodeFrame, encodeFrame, type Frame } from '../connect/frames.ts'
 import { createQueue } from '../connect/queue.ts'
 import type { Transport } from '../connect/transport.ts'
 import { openWebSocket } from '../connect/websocket.ts'
+import type { CommandOptions } from './command.ts'
 
 export interface CommandOutput {
   readonly stream: 'stdout' | 'stderr'
@@ -43,6 +44,12 @@ export interface StreamSettings {
   readonly signal?: AbortSignal | undefined
   /** How long to try to come back after the connection dropped. Default 60 000 ms; 0: not at all. */
   readonly reattachMs?: number | undefined
+}
+
+export interface StreamOptions extends CommandOptions, StreamSettings {
+  /** Keep its input open for `stdin` of the stream. */
+  readonly stdin?: boolean | undefined
+  readonly tty?: TtySize | undefined
 }
 
 const Started = z.object({ job: Job, offset: z.int() })

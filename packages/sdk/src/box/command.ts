@@ -14,7 +14,17 @@ export interface CommandOptions {
   readonly label?: string | undefined
 }
 
-export const describeCommand = (command: Command): string => (typeof command === 'string' ? command : command.join(' '))
+export interface RunOptions extends CommandOptions {
+  readonly stdin?: string | undefined
+  /** Kept of each of stdout and stderr; default 8 MiB, 64 MiB at most. What is over is cut, and `truncated` is set. */
+  readonly maxOutputBytes?: number | undefined
+  /** Throw `command_failed` unless it ends with exit code 0. */
+  readonly check?: boolean | undefined
+  /** Aborting ends the waiting, and the command with it. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const describeCommand = (command: Command): string => (typeof command === 'string' ? command : command.join(' '))
 
 export function startRequest(command: Command, options: CommandOptions): StartCommand {
   const { cwd, env, user, timeoutMs, label } = options

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { GibilError } from '@gibil/contract'
-import type { BoxHandle } from '../box/box.ts'
 import type { DownloadResult } from '../tree/download.ts'
 import { extractTree } from '../tree/extract.ts'
 import { baseRef } from './base.ts'
 import { git, tryGit } from './git.ts'
+import type { WorkBox } from './work-box.ts'
 
 export interface PullOptions {
   /** Directory in the box; default: its repository, else ~/project. */
@@ -35,7 +35,7 @@ export interface PullApi {
 
 const maxBundleBytes = 8 * 1024 ** 3
 
-export function createPull(box: BoxHandle): PullApi {
+export function createPull(box: WorkBox): PullApi {
   const where = async (options: PullOptions): Promise<string> =>
     options.path ?? (await box.info({ signal: options.signal })).repo?.path ?? '~/project'
 

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import ignore from 'ignore'
-import type { BoxHandle } from '../box/box.ts'
 import type { TarEntry } from '../tree/tar-writer.ts'
 import { entryOf } from '../tree/walk.ts'
 import { baseRef } from './base.ts'
 import { gitRecords, tryGit } from './git.ts'
+import type { WorkBox } from './work-box.ts'
 import { gibilIgnore, openWorkTree, type WorkTree, workTreeEntries } from './work-tree.ts'
 
 export interface PushOptions {
@@ -29,7 +29,7 @@ export interface PushResult {
  * Brings the work of a local directory into a box: in git, what differs from the commit that the box is on (committed or not, also
  * what was deleted); elsewhere every file that the ignore rules leave.
  */
-export async function pushTree(box: BoxHandle, local: string, options: PushOptions = {}): Promise<PushResult> {
+export async function pushTree(box: WorkBox, local: string, options: PushOptions = {}): Promise<PushResult> {
   const { user, signal } = options
   const path = options.path ?? (await box.info({ signal })).repo?.path ?? '~/project'
   const tree = await openWorkTree(local, signal)
@@ -80,7 +80,7 @@ git update-ref "$1" "$(git commit-tree -p HEAD -m 'What this box was given' "$(g
 
 /** The commit of the box, when it is one that this repository has too. */
 async function commonCommit(
-  box: BoxHandle,
+  box: WorkBox,
   path: string,
   tree: WorkTree,
   { user, signal }: PushOptions,
