@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -162,14 +162,11 @@ describe('a repository behind a token, on the public internet', () => {
   })
 })
 
-/** Files of the home, boxes' disks aside, that hold a text. */
+/** Files of the home, the disks and layers aside, that hold a text. */
 async function filesHolding(dir: string, needle: string): Promise<string[]> {
-  const found: string[] = []
-  for (const entry of await readdir(dir, { withFileTypes: true })) {
-    const path = join(dir, entry.name)
-    if (entry.isDirectory() && entry.name !== 'images' && entry.name !== 'boxes')
-      found.push(...(await filesHolding(path, needle)))
-    if (entry.isFile() && (await readFile(path)).includes(needle)) found.push(path)
-  }
-  return found
+  const skipped = ['images', 'boxes', 'cache'].map((name) => `--exclude-dir=${name}`)
+  const found = await execa('grep', ['-rlF', '--text', '--devices=skip', ...skipped, '-e', needle, dir], {
+    reject: false,
+  })
+  return found.stdout.split('\n').filter(Boolean)
 }

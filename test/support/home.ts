@@ -41,25 +41,21 @@ async function runCli(
   return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr }
 }
 
-async function mustRun(home: string, args: readonly string[]): Promise<CliResult> {
-  const result = await runCli(home, args)
-  if (result.exitCode !== 0)
-    throw new Error(`gibil ${args.join(' ')}: ${result.exitCode}\n${result.stdout}${result.stderr}`)
-  return result
-}
-
-/** Builds the base image when it is not built for these sources yet. */
-export async function provideBaseImage(): Promise<void> {
+/** Builds the base image when it is not built for these sources yet. Test runs side by side wait for each other. */
+async function provideBaseImage(): Promise<void> {
   await mkdir(imageHome, { recursive: true })
-  await mustRun(imageHome, ['up', '--daemon-only'])
-  try {
-    await mustRun(imageHome, ['image', 'build', 'base'])
-  } finally {
-    await runCli(imageHome, ['down'])
-  }
+  const build = './gibil up --daemon-only && ./gibil image build base; status=$?; ./gibil down; exit $status'
+  const result = await execa('flock', [`${imageHome}.lock`, 'sh', '-c', build], {
+    env: { GIBIL_HOME: imageHome },
+    cwd: root,
+    all: true,
+    reject: false,
+  })
+  if (result.exitCode !== 0) throw new Error(`The base image could not be built:\n${result.all}`)
 }
 
 export async function makeHome(): Promise<TestHome> {
+  await provideBaseImage()
   await mkdir(join(cache, 'homes'), { recursive: true })
   const path = await mkdtemp(join(cache, 'homes', 'h-'))
   // Layers are never written to, so hard links share them without a copy.

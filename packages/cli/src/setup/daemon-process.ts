@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
-import { mkdir, open } from 'node:fs/promises'
+import { mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Gibil, GibilError } from '@gibil/sdk'
+import { cliVersion } from '../cli-version.ts'
 import { daemonEntry } from './source-tree.ts'
 
 export interface DaemonProcess {
@@ -10,12 +11,50 @@ export interface DaemonProcess {
   readonly version: string
 }
 
-const startDeadlineMs = 20_000
+const deadlineMs = 20_000
 
-/** The daemon of this home if it answers. */
-export async function runningDaemon(home: string): Promise<DaemonProcess | undefined> {
+/** The daemon of this home if it answers; `other` when it is of another version than this CLI. */
+export async function runningDaemon(home: string): Promise<DaemonProcess | 'other' | undefined> {
   await using gibil = Gibil.connect({ home })
-  return gibil.version().catch(() => undefined)
+  try {
+    const daemon = await gibil.version()
+    return daemon.version === cliVersion() ? daemon : 'other'
+  } catch (error) {
+    // An answer that this version does not understand is that of another one.
+    return GibilError.is(error) && error.code === 'daemon_unreachable' ? undefined : 'other'
+  }
+}
+
+/** Ends the daemon of this home, of whatever version, and waits until its process is gone. Boxes go on. */
+export async function stopDaemon(home: string): Promise<void> {
+  await using gibil = Gibil.connect({ home })
+  const pid = await pidOf(home)
+  await gibil.shutdown()
+  const deadline = Date.now() + deadlineMs
+  while ((await runningDaemon(home)) !== undefined || (pid !== undefined && processRuns(pid))) {
+    if (Date.now() > deadline) {
+      throw new GibilError('timeout', `The daemon of ${home} did not stop within ${deadlineMs / 1000} s.`, {
+        hint: `See gibild.log in ${home}.`,
+      })
+    }
+    await sleep(25)
+  }
+}
+
+/** What the daemon of a home wrote down of itself; undefined for one on another machine. */
+async function pidOf(home: string): Promise<number | undefined> {
+  const text = await readFile(join(home, 'gibild.json'), 'utf8').catch(() => '{}')
+  const pid = Number(/"pid":\s*(\d+)/.exec(text)?.[1])
+  return Number.isInteger(pid) ? pid : undefined
+}
+
+function processRuns(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
 }
 
 /**
@@ -36,10 +75,10 @@ export async function startDaemon(home: string): Promise<DaemonProcess> {
     exited = code ?? signal ?? 'unknown'
   })
   try {
-    const deadline = Date.now() + startDeadlineMs
+    const deadline = Date.now() + deadlineMs
     while (Date.now() < deadline && exited === undefined) {
       const daemon = await runningDaemon(home)
-      if (daemon) return daemon
+      if (daemon !== undefined && daemon !== 'other') return daemon
       await sleep(25)
     }
     throw new GibilError('daemon_unreachable', startFailure(exited), {
@@ -54,7 +93,7 @@ export async function startDaemon(home: string): Promise<DaemonProcess> {
 
 const startFailure = (exited: number | string | undefined): string =>
   exited === undefined
-    ? `The daemon was started but did not answer within ${startDeadlineMs / 1000} s.`
+    ? `The daemon was started but did not answer within ${deadlineMs / 1000} s.`
     : `The daemon ended at its start (${exited}).`
 
 async function endOf(path: string): Promise<string> {

@@ -1,6 +1,6 @@
 import { type BoxHandle, Gibil, GibilError } from '@gibil/sdk'
 import { buildBinaries } from './binaries.ts'
-import { type DaemonProcess, runningDaemon, startDaemon } from './daemon-process.ts'
+import { type DaemonProcess, runningDaemon, startDaemon, stopDaemon } from './daemon-process.ts'
 import { type HostTool, hostTools, installPackages, missingTools, testTools } from './host-packages.ts'
 import type { Steps } from './steps.ts'
 
@@ -28,11 +28,19 @@ export async function prepareHost(steps: Steps, options: { forTests?: boolean } 
 export async function startedDaemon(home: string, steps: Steps): Promise<DaemonProcess> {
   const { pid, version } = await steps.run(
     'daemon',
-    async () => {
+    async (say) => {
       const running = await runningDaemon(home)
-      return running ? { ...running, fresh: false } : { ...(await startDaemon(home)), fresh: true }
+      if (running !== undefined && running !== 'other') return { ...running, how: 'running' }
+      if (running === 'other') {
+        say('stopping the one of another version; boxes go on')
+        await stopDaemon(home)
+      }
+      return {
+        ...(await startDaemon(home)),
+        how: running === 'other' ? 'started in place of another version' : 'started',
+      }
     },
-    (daemon) => `${daemon.fresh ? 'started' : 'running'}, process ${daemon.pid}`,
+    (daemon) => `${daemon.how}, process ${daemon.pid}`,
   )
   return { pid, version }
 }
