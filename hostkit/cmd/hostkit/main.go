@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
+	"syscall"
 
 	"gibil.dev/hostkit/internal/ops"
 	"gibil.dev/hostkit/internal/rpc"
@@ -25,6 +27,12 @@ func main() {
 	}
 }
 
+// outliveSignals takes and drops the signals that a terminal or a service manager sends to the daemon's whole group: the daemon still needs hostkit to
+// stop in order, and ends it by closing its input. Setting them to be ignored would pass on to every command.
+func outliveSignals() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2)
+}
+
 func run(args []string) error {
 	verb := ""
 	if len(args) > 0 {
@@ -32,7 +40,8 @@ func run(args []string) error {
 	}
 	switch verb {
 	case "serve":
-		return rpc.Serve(os.Stdin, os.Stdout, ops.Handlers())
+		outliveSignals()
+		return rpc.Serve(os.Stdin, os.Stdout, ops.Operations())
 	case "hold":
 		// Keeps a user namespace alive while the parent opens it; not for people.
 		_, err := io.Copy(io.Discard, os.Stdin)

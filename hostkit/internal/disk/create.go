@@ -2,81 +2,121 @@
 package disk
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"gibil.dev/hostkit/internal/errno"
+	"gibil.dev/hostkit/internal/sys"
 )
 
 const (
-	ficlone  = 0x40049409
-	seekData = 3
+	// leastMib is what an ext4 with a journal takes with some room to spare.
+	leastMib = 16
+	mostMib  = 16 << 20
+
+	ficlone  = 0x40049409 // linux/fs.h
+	seekData = 3          // lseek(2)
 	seekHole = 4
 )
 
-// Create makes a file of so many MiB with an empty ext4 in it, by copying a prepared file of that size or by mkfs.ext4. It
-// has another name until it is whole. Fine when the image is there already with that size.
+// Create makes a file of so many MiB with an empty ext4 in it, by copying a prepared file of that size or by mkfs.ext4. Nobody sees it
+// before it is whole. Fine when the image is there already with that size.
 func Create(image string, sizeMib int64, from string) error {
-	if sizeMib < 1 || image == "" {
-		return errno.Invalidf("a disk wants an image and a size of at least 1 MiB")
+	if err := errno.CheckPath(image); err != nil {
+		return err
+	}
+	if sizeMib < leastMib || sizeMib > mostMib {
+		return errno.Invalidf("a disk has %d MiB to 16 TiB, not %d MiB", leastMib, sizeMib)
 	}
 	size := sizeMib << 20
-	if info, err := os.Stat(image); err == nil {
-		if info.Size() == size {
-			return nil
-		}
-		return errno.Invalidf("%s has %d bytes, not %d", image, info.Size(), size)
+	if there, err := exists(image, size); err != nil || there {
+		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(image), filepath.Base(image)+".new-")
+	file, err := openNew(image)
 	if err != nil {
 		return err
 	}
-	temporary := file.Name()
-	defer file.Close()
-	fill := func() error { return format(temporary) }
-	if from != "" {
-		fill = func() error { return copySparse(file, from, size) }
-	}
-	if err = file.Truncate(size); err == nil {
-		err = fill()
-	}
-	if err == nil {
-		err = os.Rename(temporary, image)
-	}
-	if err != nil {
-		_ = os.Remove(temporary)
+	defer file.discard()
+	if err := fill(file.File, from, size); err != nil {
 		return fmt.Errorf("make disk %s: %w", image, err)
 	}
-	return nil
+	err = file.publish()
+	if errors.Is(err, syscall.EEXIST) {
+		// Another call was faster.
+		_, err = exists(image, size)
+	}
+	return err
 }
 
-// format makes the file system. No blocks are kept for the host's root; a small journal keeps the user's data whole when the
-// host dies; nothing is written ahead, so that the file stays sparse.
-func format(path string) error {
-	program, err := exec.LookPath("mkfs.ext4")
+func exists(image string, size int64) (bool, error) {
+	info, err := os.Stat(image)
+	if os.IsNotExist(err) {
+		return false, nil
+	}
 	if err != nil {
-		if program, err = exec.LookPath("/usr/sbin/mkfs.ext4"); err != nil {
-			return errno.MissingTool{Program: "mkfs.ext4"}
-		}
+		return false, err
 	}
-	var stderr bytes.Buffer
-	command := exec.Command(program, "-q", "-F", "-m", "0", "-J", "size=4", "-O", "^resize_inode,sparse_super2", "-i", "16384",
-		"-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0", path)
-	command.Stderr = &stderr
-	if err := command.Run(); err != nil {
-		if strings.Contains(stderr.String(), "No space left") {
-			return syscall.ENOSPC
-		}
-		return fmt.Errorf("mkfs.ext4: %w: %s", err, strings.TrimSpace(stderr.String()))
+	if !info.Mode().IsRegular() || info.Size() != size {
+		return false, fmt.Errorf("%s is there and is no file of %d bytes: %w", image, size, syscall.EEXIST)
 	}
-	return nil
+	return true, nil
+}
+
+func fill(file *os.File, from string, size int64) error {
+	if err := file.Truncate(size); err != nil {
+		return err
+	}
+	if from != "" {
+		return copySparse(file, from, size)
+	}
+	if err := format(file, size); err != nil {
+		return err
+	}
+	// Prepared files outlive a power cut, and a torn one would spoil every box made from it. A box's own copy needs no flush: the first
+	// one from within the box flushes it.
+	return file.Sync()
+}
+
+// newFile is a file that gets its name when it is whole. Where the file system can, it has none until then and goes by itself, also
+// when this process is killed; on others, such as NFS, it has a temporary one.
+type newFile struct {
+	*os.File
+	path, temporary string
+}
+
+func openNew(path string) (newFile, error) {
+	dir := filepath.Dir(path)
+	fd, err := syscall.Open(dir, sys.OTmpfile|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err == nil {
+		return newFile{File: os.NewFile(uintptr(fd), path), path: path}, nil
+	}
+	if err != syscall.EOPNOTSUPP && err != syscall.EISDIR {
+		return newFile{}, &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	file, err := os.CreateTemp(dir, filepath.Base(path)+".new-")
+	if err != nil {
+		return newFile{}, err
+	}
+	return newFile{File: file, path: path, temporary: file.Name()}, nil
+}
+
+// publish gives the file its name. EEXIST when that is taken.
+func (f newFile) publish() error {
+	if f.temporary == "" {
+		return sys.LinkFile(f.File, f.path)
+	}
+	return os.Link(f.temporary, f.path)
+}
+
+func (f newFile) discard() {
+	if f.temporary != "" {
+		_ = os.Remove(f.temporary)
+	}
+	_ = f.File.Close()
 }
 
 // copySparse copies only what the source holds; on file systems that can, it shares the blocks instead.
@@ -86,10 +126,10 @@ func copySparse(to *os.File, path string, size int64) error {
 		return err
 	}
 	defer from.Close()
-	if info, err := from.Stat(); err != nil || info.Size() != size {
+	if info, err := from.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() != size {
 		return errno.Invalidf("%s is not a disk of %d bytes", path, size)
 	}
-	if _, _, number := syscall.Syscall(syscall.SYS_IOCTL, to.Fd(), ficlone, from.Fd()); number == 0 {
+	if _, err := sys.Ioctl(to, ficlone, from.Fd()); err == nil {
 		return nil
 	}
 	for end := int64(0); ; {

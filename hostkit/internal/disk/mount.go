@@ -1,109 +1,105 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
-	"unsafe"
+	"time"
 
-	"gibil.dev/hostkit/internal/mount"
+	"gibil.dev/hostkit/internal/errno"
+	"gibil.dev/hostkit/internal/sys"
 )
 
-// From linux/loop.h; LOOP_CONFIGURE came with Linux 5.8.
 const (
-	loopMajor        = 7
-	loopCtlGetFree   = 0x4C82
-	loopConfigure    = 0x4C0A
-	loopAutoclear    = 4
-	loopAttempts     = 64
-	defaultOptions   = "discard,noinit_itable"
-	mountFlags       = syscall.MS_NOATIME | syscall.MS_NODEV
-	loopInfoFileName = 64
+	// always: deleted data goes back to the host (discard), and inode tables stay unwritten until used (noinit_itable): writing them
+	// ahead would fill the sparse file.
+	always = "discard,noinit_itable"
+	// The disk carries an overlay's upper directory; programs run through the overlay, which has flags of its own.
+	mountFlags = syscall.MS_NOATIME | syscall.MS_NODEV | syscall.MS_NOSUID
+	// clearLimit is how long a device that is on its way out is waited for.
+	clearLimit = 2 * time.Second
 )
 
-type loopInfo64 struct {
-	device, inode, rdevice, offset, sizeLimit  uint64
-	number, encryptType, encryptKeySize, flags uint32
-	fileName, cryptName                        [loopInfoFileName]byte
-	encryptKey                                 [32]byte
-	init                                       [2]uint64
-}
-
-type loopConfig struct {
-	fd, blockSize uint32
-	info          loopInfo64
-	reserved      [8]uint64
-}
-
-// Mount mounts the ext4 of a disk image. The loop device ends with the mount. Deleted data goes back to the host (`discard`), and inode
-// tables stay unwritten until used (`noinit_itable`): writing them ahead would fill the sparse file. Fine when mounted already.
+// Mount mounts the ext4 of a disk image; the target is made. The loop device ends with the mount. Options are further ones of ext4(5). Fine
+// when it is mounted there already.
 func Mount(image, target, options string) error {
-	if err := os.MkdirAll(target, 0o700); err != nil {
+	for _, path := range []string{image, target} {
+		if err := errno.CheckPath(path); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(target, 0o755); err != nil {
 		return err
 	}
-	if mounted, err := mount.IsMountpoint(target); err != nil || mounted {
+	if there, err := mounted(image, target); err != nil || there {
 		return err
 	}
-	if options == "" {
-		options = defaultOptions
-	}
-	backing, err := os.OpenFile(image, os.O_RDWR|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer backing.Close()
-	loop, device, err := attach(backing, image)
+	loop, err := device(image)
 	if err != nil {
 		return fmt.Errorf("attach %s to a loop device: %w", image, err)
 	}
 	defer loop.Close()
-	if err := syscall.Mount(device, target, "ext4", mountFlags, options); err != nil {
+	// Two calls at once for one disk find the same device; the slower one finds the mount of the other here.
+	if there, err := mounted(image, target); err != nil || there {
+		return err
+	}
+	data := strings.TrimSuffix(always+","+options, ",")
+	if err := syscall.Mount(loop.Name(), target, "ext4", mountFlags, data); err != nil {
 		return fmt.Errorf("mount %s at %s: %w", image, target, err)
 	}
 	return nil
 }
 
-// attach takes a free loop device; another process may take the same one first, so it tries again.
-func attach(backing *os.File, name string) (*os.File, string, error) {
-	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, "", err
+// device returns a loop device over the image: a new one, or the one that has it. The file system of a device that is mounted elsewhere, or is
+// still in use though it was unmounted, is the same one for all its mounts.
+func device(image string) (*os.File, error) {
+	deadline := time.Now().Add(clearLimit)
+	for {
+		loop, err := attach(image)
+		if !errors.Is(err, errInUse) {
+			return loop, err
+		}
+		if loop, err = deviceOf(image); err != nil || loop != nil {
+			return loop, err
+		}
+		// Locked, but no device has it: the device is being attached or is clearing itself.
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("another process holds a lock on it: %w", syscall.EBUSY)
+		}
+		time.Sleep(time.Millisecond)
 	}
-	defer control.Close()
-	config := loopConfig{fd: uint32(backing.Fd())}
-	config.info.flags = loopAutoclear
-	copy(config.info.fileName[:loopInfoFileName-1], name)
-	for attempt := 0; attempt < loopAttempts; attempt++ {
-		number, _, failed := syscall.Syscall(syscall.SYS_IOCTL, control.Fd(), loopCtlGetFree, 0)
-		if failed != 0 {
-			return nil, "", failed
-		}
-		device := fmt.Sprintf("/dev/loop%d", number)
-		loop, err := openDevice(device, int(number))
-		if err != nil {
-			return nil, "", err
-		}
-		_, _, failed = syscall.Syscall(syscall.SYS_IOCTL, loop.Fd(), loopConfigure, uintptr(unsafe.Pointer(&config)))
-		if failed == 0 {
-			return loop, device, nil
-		}
-		loop.Close()
-		if failed != syscall.EBUSY {
-			return nil, "", failed
-		}
-	}
-	return nil, "", syscall.EBUSY
 }
 
-// openDevice opens a loop device, making its node where no udev or devtmpfs does.
-func openDevice(device string, number int) (*os.File, error) {
-	loop, err := os.OpenFile(device, os.O_RDWR|syscall.O_CLOEXEC, 0)
-	if err == nil || !os.IsNotExist(err) {
-		return loop, err
+// mounted: this image is mounted at the target. Anything else that is mounted there is in the way.
+func mounted(image, target string) (bool, error) {
+	place, err := sys.StatPlace(target)
+	if err != nil || !place.MountRoot {
+		return false, err
 	}
-	node := loopMajor<<8 | number&0xff | (number&^0xff)<<12
-	if err := syscall.Mknod(device, syscall.S_IFBLK|0o600, node); err != nil && err != syscall.EEXIST {
-		return nil, &os.PathError{Op: "mknod", Path: device, Err: err}
+	if place.Major == loopMajor {
+		loop, err := openDevice(int(place.Minor), os.O_RDONLY)
+		if err != nil {
+			return false, err
+		}
+		defer loop.Close()
+		if same, err := hasImage(loop, image); err != nil || same {
+			return same, err
+		}
 	}
-	return os.OpenFile(device, os.O_RDWR|syscall.O_CLOEXEC, 0)
+	return false, fmt.Errorf("something else is mounted at %s: %w", target, syscall.EBUSY)
+}
+
+// Direct says whether the disk that is mounted at the target is read and written past the host's page cache.
+func Direct(target string) (bool, error) {
+	place, err := sys.StatPlace(target)
+	if err != nil {
+		return false, err
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/sys/dev/block/%d:%d/loop/dio", place.Major, place.Minor))
+	if err != nil {
+		return false, err
+	}
+	return strings.TrimSpace(string(text)) == "1", nil
 }

@@ -2,9 +2,12 @@
 package errno
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -17,6 +20,9 @@ var names = map[syscall.Errno]string{
 	syscall.ENOSYS: "ENOSYS", syscall.ENOTDIR: "ENOTDIR", syscall.ENOTEMPTY: "ENOTEMPTY", syscall.ENXIO: "ENXIO",
 	syscall.EOPNOTSUPP: "EOPNOTSUPP", syscall.EOVERFLOW: "EOVERFLOW", syscall.EPERM: "EPERM", syscall.EROFS: "EROFS",
 	syscall.ESRCH: "ESRCH", syscall.ESTALE: "ESTALE", syscall.ETIMEDOUT: "ETIMEDOUT", syscall.EUSERS: "EUSERS",
+	syscall.EAFNOSUPPORT: "EAFNOSUPPORT", syscall.EBADMSG: "EBADMSG", syscall.ECANCELED: "ECANCELED", syscall.EDQUOT: "EDQUOT",
+	syscall.EHOSTUNREACH: "EHOSTUNREACH", syscall.ENETDOWN: "ENETDOWN", syscall.ENOBUFS: "ENOBUFS", syscall.ENODATA: "ENODATA",
+	syscall.ENOTBLK: "ENOTBLK", syscall.EPIPE: "EPIPE", syscall.EUCLEAN: "EUCLEAN", syscall.EXDEV: "EXDEV",
 }
 
 // Invalid is an argument that no call can be made with.
@@ -26,6 +32,17 @@ func (e Invalid) Error() string { return e.Message }
 
 // Invalidf makes an Invalid error.
 func Invalidf(format string, args ...any) error { return Invalid{fmt.Sprintf(format, args...)} }
+
+// CheckPath refuses what is no absolute path.
+func CheckPath(path string) error {
+	if !filepath.IsAbs(path) || strings.IndexByte(path, 0) >= 0 {
+		return Invalidf("%q is not an absolute path", path)
+	}
+	return nil
+}
+
+// TooMuch is the refusal of one request more.
+func TooMuch(what string) error { return fmt.Errorf("%s: %w", what, syscall.EAGAIN) }
 
 // MissingTool is a program that is not installed.
 type MissingTool struct{ Program string }
@@ -48,6 +65,9 @@ func Code(err error) string {
 			return name
 		}
 		return fmt.Sprintf("errno-%d", int(number))
+	}
+	if errors.Is(err, context.Canceled) {
+		return "ECANCELED"
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return "ENOENT"

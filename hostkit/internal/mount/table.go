@@ -1,32 +1,14 @@
+// Package mount makes and removes mounts.
 package mount
 
 import (
 	"bufio"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 )
 
-// IsMountpoint says whether a file system is mounted at a directory: it then lies on another device than its parent. (A bind of the
-// same file system looks like no mount; nothing here makes one over a directory.)
-func IsMountpoint(path string) (bool, error) {
-	var self, parent syscall.Stat_t
-	if err := syscall.Lstat(path, &self); err != nil {
-		if err == syscall.ENOENT {
-			return false, nil
-		}
-		return false, &os.PathError{Op: "lstat", Path: path, Err: err}
-	}
-	if err := syscall.Lstat(filepath.Dir(path), &parent); err != nil {
-		return false, &os.PathError{Op: "lstat", Path: filepath.Dir(path), Err: err}
-	}
-	return self.Dev != parent.Dev, nil
-}
-
-// Table lists the mount points of this process that start with a prefix, in the order they were mounted.
+// Table lists the mount points of this process that start with a prefix, in the order of the kernel's table.
 func Table(prefix string) ([]string, error) {
 	file, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
@@ -37,15 +19,20 @@ func Table(prefix string) ([]string, error) {
 	lines := bufio.NewScanner(file)
 	lines.Buffer(make([]byte, 0, 64<<10), 1<<20)
 	for lines.Scan() {
-		fields := strings.SplitN(lines.Text(), " ", 6)
-		if len(fields) < 6 {
-			continue
-		}
-		if point := unescape(fields[4]); strings.HasPrefix(point, prefix) {
+		if point, ok := mountPoint(lines.Text()); ok && strings.HasPrefix(point, prefix) {
 			points = append(points, point)
 		}
 	}
 	return points, lines.Err()
+}
+
+// mountPoint is the fifth field of a line of proc_pid_mountinfo(5). A mount point that was removed meanwhile has a mark at its end.
+func mountPoint(line string) (string, bool) {
+	fields := strings.SplitN(line, " ", 6)
+	if len(fields) < 6 {
+		return "", false
+	}
+	return strings.TrimSuffix(unescape(fields[4]), "//deleted"), true
 }
 
 // unescape reads the octal escapes that the kernel writes for blanks and backslashes.
@@ -65,60 +52,4 @@ func unescape(text string) string {
 		out.WriteByte(text[i])
 	}
 	return out.String()
-}
-
-// busyLimit is how long a mount may stay in use before it is detached from the tree and left to end by itself.
-const busyLimit = 2 * time.Second
-
-// Unmount removes what is mounted at the target, and with recursive all below it; fine when there is nothing.
-func Unmount(target string, recursive bool) error {
-	target = filepath.Clean(target)
-	if !recursive {
-		return unmountAll(target)
-	}
-	points, err := Table(target)
-	if err != nil {
-		return err
-	}
-	for i := len(points) - 1; i >= 0; i-- {
-		if points[i] == target || strings.HasPrefix(points[i], target+"/") {
-			if err := unmountOne(points[i]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// unmountAll takes away every mount at one path: several may lie over each other.
-func unmountAll(target string) error {
-	for {
-		mounted, err := IsMountpoint(target)
-		if err != nil || !mounted {
-			return err
-		}
-		if err := unmountOne(target); err != nil {
-			return err
-		}
-	}
-}
-
-func unmountOne(point string) error {
-	const noFollow = 8 // UMOUNT_NOFOLLOW
-	deadline := time.Now().Add(busyLimit)
-	for wait := time.Millisecond; ; wait *= 2 {
-		err := syscall.Unmount(point, noFollow)
-		switch {
-		case err == nil, err == syscall.EINVAL, err == syscall.ENOENT:
-			return nil
-		case err != syscall.EBUSY:
-			return &os.PathError{Op: "unmount", Path: point, Err: err}
-		case time.Now().After(deadline):
-			if err := syscall.Unmount(point, noFollow|syscall.MNT_DETACH); err != nil && err != syscall.EINVAL {
-				return &os.PathError{Op: "unmount", Path: point, Err: err}
-			}
-			return nil
-		}
-		time.Sleep(wait)
-	}
 }

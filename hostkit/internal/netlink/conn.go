@@ -8,7 +8,16 @@ import (
 	"syscall"
 )
 
-// Conn is a socket in the network namespace in which it was opened. Calls are serialised.
+const (
+	solNetlink    = 270 // linux/socket.h
+	optionExtAck  = 11  // NETLINK_EXT_ACK: the kernel says in words what it did not like
+	optionCapAck  = 10  // NETLINK_CAP_ACK: without repeating the request
+	flagAckTLVs   = 0x200
+	attrAckText   = 1 // NLMSGERR_ATTR_MSG
+	ackHeaderSize = 4 + syscall.NLMSG_HDRLEN
+)
+
+// Conn is a socket in the network namespace of the thread that opened it. Calls are serialised.
 type Conn struct {
 	lock sync.Mutex
 	fd   int
@@ -22,17 +31,36 @@ func Open() (*Conn, error) {
 		return nil, fmt.Errorf("netlink socket: %w", err)
 	}
 	if err := syscall.Bind(fd, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
-		syscall.Close(fd)
+		_ = syscall.Close(fd)
 		return nil, fmt.Errorf("bind netlink socket: %w", err)
 	}
+	// Both only make errors clearer.
+	_ = syscall.SetsockoptInt(fd, solNetlink, optionExtAck, 1)
+	_ = syscall.SetsockoptInt(fd, solNetlink, optionCapAck, 1)
 	return &Conn{fd: fd}, nil
 }
 
 // Close closes the socket.
-func (c *Conn) Close() { syscall.Close(c.fd) }
+func (c *Conn) Close() { _ = syscall.Close(c.fd) }
 
-// request sends one message that wants an acknowledgement, and returns the kernel's answer to it.
-func (c *Conn) request(kind, flags uint16, body []byte) error {
+// Refused is what the kernel answered to a request.
+type Refused struct {
+	Errno  syscall.Errno
+	Reason string
+}
+
+func (r Refused) Error() string {
+	if r.Reason == "" {
+		return r.Errno.Error()
+	}
+	return r.Errno.Error() + ": " + r.Reason
+}
+
+func (r Refused) Unwrap() error { return r.Errno }
+
+// request sends one message that wants an acknowledgement, and returns what the kernel sent before that. The kernel has done all of it when
+// the send returns, so that there is nothing to wait for.
+func (c *Conn) request(kind, flags uint16, body []byte) ([]syscall.NetlinkMessage, error) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	c.seq++
@@ -43,31 +71,57 @@ func (c *Conn) request(kind, flags uint16, body []byte) error {
 	binary.LittleEndian.PutUint32(message[8:], c.seq)
 	message = append(message, body...)
 	if err := syscall.Sendto(c.fd, message, 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
-		return err
+		return nil, err
 	}
-	buffer := make([]byte, 16<<10)
+	var before []syscall.NetlinkMessage
 	for {
+		// Each read has a buffer of its own, since the messages point into it.
+		buffer := make([]byte, 16<<10)
 		count, _, err := syscall.Recvfrom(c.fd, buffer, 0)
 		if err == syscall.EINTR {
 			continue
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		answers, err := syscall.ParseNetlinkMessage(buffer[:count])
+		messages, err := syscall.ParseNetlinkMessage(buffer[:count])
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, answer := range answers {
-			if answer.Header.Seq != c.seq || answer.Header.Type != syscall.NLMSG_ERROR || len(answer.Data) < 4 {
+		for _, answer := range messages {
+			if answer.Header.Seq != c.seq {
 				continue
 			}
-			if number := int32(binary.LittleEndian.Uint32(answer.Data)); number != 0 {
-				return syscall.Errno(-number)
+			if answer.Header.Type == syscall.NLMSG_ERROR {
+				return before, verdict(answer)
 			}
-			return nil
+			before = append(before, answer)
 		}
 	}
+}
+
+// order sends a message of which only the outcome matters.
+func (c *Conn) order(kind, flags uint16, body []byte) error {
+	_, err := c.request(kind, flags, body)
+	return err
+}
+
+func verdict(answer syscall.NetlinkMessage) error {
+	if len(answer.Data) < 4 {
+		return syscall.EBADMSG
+	}
+	number := int32(binary.LittleEndian.Uint32(answer.Data))
+	if number == 0 {
+		return nil
+	}
+	refused := Refused{Errno: syscall.Errno(-number)}
+	if answer.Header.Flags&flagAckTLVs != 0 && len(answer.Data) > ackHeaderSize {
+		reason := find(answer.Data[ackHeaderSize:], attrAckText)
+		if len(reason) > 0 {
+			refused.Reason = string(reason[:len(reason)-1])
+		}
+	}
+	return refused
 }
 
 // attribute encodes one attribute: length, type, value, padding to four bytes.
@@ -80,6 +134,25 @@ func attribute(kind uint16, value []byte) []byte {
 		out = append(out, 0)
 	}
 	return out
+}
+
+// find returns the value of the first attribute of a kind, or nil.
+func find(attributes []byte, kind uint16) []byte {
+	for len(attributes) >= 4 {
+		length := int(binary.LittleEndian.Uint16(attributes))
+		if length < 4 || length > len(attributes) {
+			return nil
+		}
+		if binary.LittleEndian.Uint16(attributes[2:]) == kind {
+			return attributes[4:length]
+		}
+		padded := (length + 3) &^ 3
+		if padded > len(attributes) {
+			return nil
+		}
+		attributes = attributes[padded:]
+	}
+	return nil
 }
 
 func text(value string) []byte { return append([]byte(value), 0) }

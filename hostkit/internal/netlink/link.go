@@ -2,9 +2,11 @@ package netlink
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"syscall"
+	"unsafe"
 )
 
 // Attribute numbers of linux/if_link.h and linux/veth.h that package syscall lacks.
@@ -43,7 +45,7 @@ func (c *Conn) AddVeth(v Veth) error {
 		mtu)
 	info := join(attribute(infoKind, text("veth")), attribute(infoData, attribute(vethInfoPeer, peer)))
 	body := join(linkHeader(0, 0, 0), attribute(syscall.IFLA_IFNAME, text(v.Name)), mtu, attribute(iflaLinkInfo, info))
-	if err := c.request(syscall.RTM_NEWLINK, syscall.NLM_F_CREATE|syscall.NLM_F_EXCL, body); err != nil {
+	if err := c.order(syscall.RTM_NEWLINK, syscall.NLM_F_CREATE|syscall.NLM_F_EXCL, body); err != nil {
 		return fmt.Errorf("make link %s: %w", v.Name, err)
 	}
 	return nil
@@ -51,24 +53,40 @@ func (c *Conn) AddVeth(v Veth) error {
 
 // SetUp brings a link up.
 func (c *Conn) SetUp(index int) error {
-	return c.request(syscall.RTM_NEWLINK, 0, linkHeader(int32(index), syscall.IFF_UP, syscall.IFF_UP))
+	if err := c.order(syscall.RTM_NEWLINK, 0, linkHeader(int32(index), syscall.IFF_UP, syscall.IFF_UP)); err != nil {
+		return fmt.Errorf("bring up link %d: %w", index, err)
+	}
+	return nil
 }
 
 // DeleteLink removes a link by name; its peer goes with it. Fine when it is gone.
 func (c *Conn) DeleteLink(name string) error {
-	err := c.request(syscall.RTM_DELLINK, 0, join(linkHeader(0, 0, 0), attribute(syscall.IFLA_IFNAME, text(name))))
-	if err != nil && err != syscall.ENODEV {
+	err := c.order(syscall.RTM_DELLINK, 0, join(linkHeader(0, 0, 0), attribute(syscall.IFLA_IFNAME, text(name))))
+	if err != nil && !errors.Is(err, syscall.ENODEV) {
 		return fmt.Errorf("remove link %s: %w", name, err)
 	}
 	return nil
 }
 
-// Index is the number of a link in the namespace of the calling thread.
+// Index is the number of a link in the namespace of the calling thread. ENODEV when there is none.
 func Index(name string) (int, error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, err
 	}
 	defer syscall.Close(fd)
-	return indexBy(fd, name)
+	// ifreq of netdevice(7), as far as SIOCGIFINDEX uses it. This asks for one link without the lock that changes of links hold.
+	var request struct {
+		name  [syscall.IFNAMSIZ]byte
+		value [24]byte
+	}
+	if len(name) >= len(request.name) {
+		return 0, fmt.Errorf("link name %q: %w", name, syscall.EINVAL)
+	}
+	copy(request.name[:], name)
+	_, _, failed := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.SIOCGIFINDEX, uintptr(unsafe.Pointer(&request)))
+	if failed != 0 {
+		return 0, fmt.Errorf("link %s: %w", name, failed)
+	}
+	return int(binary.LittleEndian.Uint32(request.value[:4])), nil
 }

@@ -2,6 +2,7 @@ package netlink
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"syscall"
@@ -16,7 +17,8 @@ func (c *Conn) AddAddress(index int, address net.IP) error {
 	binary.LittleEndian.PutUint32(header[4:], uint32(index))
 	ip := address.To4()
 	body := join(header, attribute(syscall.IFA_LOCAL, ip), attribute(syscall.IFA_ADDRESS, ip))
-	if err := c.request(syscall.RTM_NEWADDR, syscall.NLM_F_CREATE|syscall.NLM_F_REPLACE, body); err != nil && err != syscall.EEXIST {
+	err := c.order(syscall.RTM_NEWADDR, syscall.NLM_F_CREATE|syscall.NLM_F_REPLACE, body)
+	if err != nil && !errors.Is(err, syscall.EEXIST) {
 		return fmt.Errorf("add address %s: %w", address, err)
 	}
 	return nil
@@ -35,10 +37,29 @@ func (c *Conn) AddDefaultRoute(index int, gateway net.IP) error {
 }
 
 func (c *Conn) addRoute(body []byte, name string) error {
-	if err := c.request(syscall.RTM_NEWROUTE, syscall.NLM_F_CREATE|syscall.NLM_F_REPLACE, body); err != nil {
+	if err := c.order(syscall.RTM_NEWROUTE, syscall.NLM_F_CREATE|syscall.NLM_F_REPLACE, body); err != nil {
 		return fmt.Errorf("add route %s: %w", name, err)
 	}
 	return nil
+}
+
+// LinkTo is the number of the link by which the kernel would send to an address.
+func (c *Conn) LinkTo(address net.IP) (int, error) {
+	header := make([]byte, syscall.SizeofRtMsg)
+	header[0], header[1] = syscall.AF_INET, 32
+	answers, err := c.request(syscall.RTM_GETROUTE, 0, join(header, attribute(syscall.RTA_DST, address.To4())))
+	if err != nil {
+		return 0, fmt.Errorf("look up the route to %s: %w", address, err)
+	}
+	for _, answer := range answers {
+		if answer.Header.Type != syscall.RTM_NEWROUTE || len(answer.Data) < syscall.SizeofRtMsg {
+			continue
+		}
+		if link := find(answer.Data[syscall.SizeofRtMsg:], syscall.RTA_OIF); len(link) == 4 {
+			return int(binary.LittleEndian.Uint32(link)), nil
+		}
+	}
+	return 0, fmt.Errorf("look up the route to %s: %w", address, syscall.ENETUNREACH)
 }
 
 func routeHeader(prefix, scope byte, flags uint32) []byte {

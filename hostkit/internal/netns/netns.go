@@ -2,19 +2,18 @@
 package netns
 
 import (
-	"fmt"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"syscall"
+	"time"
 
 	"gibil.dev/hostkit/internal/errno"
+	"gibil.dev/hostkit/internal/keyed"
 	"gibil.dev/hostkit/internal/netlink"
 )
-
-// dir is where iproute2 looks for named namespaces.
-const dir = "/run/netns"
 
 // Network is what to make. Addresses are IPv4.
 type Network struct {
@@ -46,8 +45,8 @@ func (n Network) parse() (parsed, error) {
 		return p, err
 	}
 	for _, link := range []string{n.Host, n.Guest} {
-		if link == "" || len(link) >= syscall.IFNAMSIZ {
-			return p, errno.Invalidf("a link name has 1 to 15 characters, not %q", link)
+		if err := checkLink(link); err != nil {
+			return p, err
 		}
 	}
 	if n.MTU < 68 || n.MTU > 65535 {
@@ -56,51 +55,73 @@ func (n Network) parse() (parsed, error) {
 	return p, nil
 }
 
-func checkName(name string) error {
-	if name == "" || name == "." || name == ".." || name != filepath.Base(name) {
-		return errno.Invalidf("a namespace name is one path element, not %q", name)
+// checkLink is dev_valid_name of the kernel.
+func checkLink(name string) error {
+	if name == "" || name == "." || name == ".." || len(name) >= syscall.IFNAMSIZ || strings.ContainsAny(name, "/: \t\n\v\f\r\x00") {
+		return errno.Invalidf("%q is not a name of a link: 1 to 15 characters without blanks, \"/\" and \":\"", name)
 	}
 	return nil
 }
 
-// Create makes the whole network anew: what an earlier try left is removed first, so that a half-made one never counts.
+// busy keeps calls about one namespace apart.
+var busy keyed.Lock
+
+// Create makes the whole network; what an earlier try left is removed first, so that a half-made one never counts.
 func Create(n Network) error {
 	p, err := n.parse()
 	if err != nil {
 		return err
 	}
-	if complete(p) {
-		return nil
-	}
-	if err := Destroy(n.Netns, n.Host); err != nil {
+	return busy.Do(n.Netns, func() error {
+		named, linked, err := remains(p)
+		if err != nil {
+			return err
+		}
+		if named && linked && complete(p) {
+			return nil
+		}
+		if named || linked {
+			if err := destroy(n.Netns, n.Host); err != nil {
+				return err
+			}
+		}
+		if err = create(p); err != nil {
+			_ = destroy(n.Netns, n.Host)
+		}
 		return err
-	}
-	if err = create(p); err != nil {
-		_ = Destroy(n.Netns, n.Host)
-	}
-	return err
+	})
 }
 
-// complete: the host's link is set last of all, so an address route by it means that nothing is missing.
+// remains tells what of the network is there, in whatever state.
+func remains(p parsed) (named, linked bool, err error) {
+	if _, err := os.Lstat(filepath.Join(dir, p.Netns)); err == nil {
+		named = true
+	} else if !os.IsNotExist(err) {
+		return false, false, err
+	}
+	_, err = netlink.Index(p.Host)
+	if err != nil && !errors.Is(err, syscall.ENODEV) {
+		return false, false, err
+	}
+	return named, err == nil, nil
+}
+
+// complete: the route to the guest is set last of all, so when it leads to the host's link nothing is missing.
 func complete(p parsed) bool {
-	mounted, err := isNamespace(filepath.Join(dir, p.Netns))
-	if err != nil || !mounted {
+	if there, err := isNamespace(p.Netns); err != nil || !there {
 		return false
 	}
-	link, err := net.InterfaceByName(p.Host)
-	if err != nil || link.Flags&net.FlagUp == 0 {
-		return false
-	}
-	addresses, err := link.Addrs()
+	link, err := netlink.Index(p.Host)
 	if err != nil {
 		return false
 	}
-	for _, address := range addresses {
-		if ip, _, err := net.ParseCIDR(address.String()); err == nil && ip.Equal(p.gateway) {
-			return true
-		}
+	host, err := netlink.Open()
+	if err != nil {
+		return false
 	}
-	return false
+	defer host.Close()
+	to, err := host.LinkTo(p.address)
+	return err == nil && to == link
 }
 
 func create(p parsed) error {
@@ -110,6 +131,7 @@ func create(p parsed) error {
 	}
 	defer host.Close()
 	if err := inNewNamespace(p.Netns, func(namespace *os.File) error {
+		// The peer is made directly in the namespace: moving a link makes the kernel wait for all of its users.
 		veth := netlink.Veth{Name: p.Host, Peer: p.Guest, PeerNS: int(namespace.Fd()), PeerMAC: p.mac, MTU: p.MTU}
 		if err := host.AddVeth(veth); err != nil {
 			return err
@@ -119,39 +141,6 @@ func create(p parsed) error {
 		return err
 	}
 	return setUpHost(host, p)
-}
-
-// inNewNamespace does its work on a thread in a new network namespace that is kept under the name. The thread ends with it, so no
-// other work of this process can land there.
-func inNewNamespace(name string, work func(namespace *os.File) error) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	result := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		result <- func() error {
-			if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
-				return fmt.Errorf("new network namespace: %w", err)
-			}
-			path := filepath.Join(dir, name)
-			point, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o444)
-			if err != nil {
-				return err
-			}
-			point.Close()
-			if err := syscall.Mount("/proc/thread-self/ns/net", path, "", syscall.MS_BIND, ""); err != nil {
-				return fmt.Errorf("keep network namespace %s: %w", name, err)
-			}
-			namespace, err := os.Open("/proc/thread-self/ns/net")
-			if err != nil {
-				return err
-			}
-			defer namespace.Close()
-			return work(namespace)
-		}()
-	}()
-	return <-result
 }
 
 func setUpGuest(p parsed) error {
@@ -212,10 +201,10 @@ func setUpHost(host *netlink.Conn, p parsed) error {
 	if err := host.SetUp(link); err != nil {
 		return err
 	}
-	if err := host.AddHostRoute(link, p.address); err != nil {
+	if err := host.AddAddress(link, p.gateway); err != nil {
 		return err
 	}
-	return host.AddAddress(link, p.gateway)
+	return host.AddHostRoute(link, p.address)
 }
 
 // writeSysctl sets a value in the network namespace of the calling thread. A kernel without IPv6 has no such files, which is as good.
@@ -229,40 +218,66 @@ func writeSysctl(name, value string) error {
 
 // Destroy removes a named namespace and a link of this side; either may be empty or gone.
 func Destroy(name, host string) error {
-	if host != "" {
-		connection, err := netlink.Open()
-		if err != nil {
+	if name != "" {
+		if err := checkName(name); err != nil {
 			return err
 		}
-		defer connection.Close()
-		if err := connection.DeleteLink(host); err != nil {
+	}
+	if host != "" {
+		if err := checkLink(host); err != nil {
+			return err
+		}
+	}
+	return busy.Do(name, func() error { return destroy(name, host) })
+}
+
+func destroy(name, host string) error {
+	if host != "" {
+		if err := removeLink(host); err != nil {
 			return err
 		}
 	}
 	if name == "" {
 		return nil
 	}
-	if err := checkName(name); err != nil {
-		return err
-	}
-	path := filepath.Join(dir, name)
-	if err := syscall.Unmount(path, syscall.MNT_DETACH); err != nil && err != syscall.EINVAL && err != syscall.ENOENT {
-		return &os.PathError{Op: "unmount", Path: path, Err: err}
-	}
-	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	return nil
+	return forget(name)
 }
 
-// isNamespace: a namespace file lies on nsfs (magic 0x6e736673), an empty mount point does not.
-func isNamespace(path string) (bool, error) {
-	var stat syscall.Statfs_t
-	if err := syscall.Statfs(path, &stat); err != nil {
-		if err == syscall.ENOENT {
-			return false, nil
-		}
-		return false, err
+// removeLink returns as soon as the link is gone for everybody who looks. The kernel goes on for some 15 ms, in which it waits for its own readers
+// (netdev_run_todo); that takes the thread which asked, and nobody else needs to wait for it.
+func removeLink(name string) error {
+	if _, err := netlink.Index(name); errors.Is(err, syscall.ENODEV) {
+		return nil
 	}
-	return stat.Type == 0x6e736673, nil
+	connection, err := netlink.Open()
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer connection.Close()
+		done <- connection.DeleteLink(name)
+	}()
+	for wait := 200 * time.Microsecond; ; {
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(wait):
+		}
+		if gone(name) {
+			return nil
+		}
+		if wait < 5*time.Millisecond {
+			wait *= 2
+		}
+	}
+}
+
+// gone: neither the name nor its directory in sysfs is there.
+func gone(name string) bool {
+	if _, err := netlink.Index(name); !errors.Is(err, syscall.ENODEV) {
+		return false
+	}
+	_, err := os.Lstat("/sys/class/net/" + name)
+	return os.IsNotExist(err)
 }

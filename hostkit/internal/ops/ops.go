@@ -3,11 +3,14 @@ package ops
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
+	"path/filepath"
 
 	"gibil.dev/hostkit/internal/disk"
 	"gibil.dev/hostkit/internal/errno"
+	"gibil.dev/hostkit/internal/keyed"
 	"gibil.dev/hostkit/internal/mount"
 	"gibil.dev/hostkit/internal/netns"
 	"gibil.dev/hostkit/internal/procs"
@@ -19,23 +22,29 @@ import (
 // Version of the protocol and this program.
 const Version = "1"
 
+const (
+	// worksAtOnce bounds the calls that hold a thread of the operating system, of which a Go program has no endless number.
+	worksAtOnce = 64
+	runsAtOnce  = 64
+)
+
 // op decodes the arguments, refusing names that it does not know: a caller's mistake must not pass as a default.
-func op[A any](work func(A) (any, error)) rpc.Handler {
-	return func(raw json.RawMessage) (any, error) {
+func op[A any](lane rpc.Lane, work func(context.Context, A) (any, error)) rpc.Operation {
+	return rpc.Operation{Lane: lane, Do: func(ctx context.Context, raw json.RawMessage) (any, error) {
 		var args A
-		decoder := json.NewDecoder(bytes.NewReader(raw))
-		decoder.DisallowUnknownFields()
 		if len(raw) > 0 {
+			decoder := json.NewDecoder(bytes.NewReader(raw))
+			decoder.DisallowUnknownFields()
 			if err := decoder.Decode(&args); err != nil {
 				return nil, errno.Invalidf("arguments: %v", err)
 			}
 		}
-		return work(args)
-	}
+		return work(ctx, args)
+	}}
 }
 
-func done[A any](work func(A) error) rpc.Handler {
-	return op(func(args A) (any, error) { return nil, work(args) })
+func done[A any](lane rpc.Lane, work func(A) error) rpc.Operation {
+	return op(lane, func(_ context.Context, args A) (any, error) { return nil, work(args) })
 }
 
 type diskCreate struct {
@@ -48,6 +57,10 @@ type diskMount struct {
 	Image   string `json:"image"`
 	Target  string `json:"target"`
 	Options string `json:"options"`
+}
+
+type diskAbandon struct {
+	Target string `json:"target"`
 }
 
 type bind struct {
@@ -71,22 +84,42 @@ type procWatch struct {
 	Key string `json:"key"`
 }
 
-// Handlers by name.
-func Handlers() map[string]rpc.Handler {
-	return map[string]rpc.Handler{
-		"disk.create":   done(func(a diskCreate) error { return disk.Create(a.Image, a.SizeMib, a.From) }),
-		"disk.mount":    done(func(a diskMount) error { return disk.Mount(a.Image, a.Target, a.Options) }),
-		"mount.overlay": done(mount.Overlay.Mount),
-		"mount.bind":    done(func(a bind) error { return mount.Bind(a.Source, a.Target, a.Readonly) }),
-		"unmount":       done(func(a unmount) error { return mount.Unmount(a.Target, a.Recursive) }),
-		"net.create":    done(netns.Create),
-		"net.destroy":   done(func(a netDestroy) error { return netns.Destroy(a.Netns, a.Host) }),
-		"run.start":     op(func(a run.Command) (any, error) { return run.Start(a) }),
-		"proc.watch": op(func(a procWatch) (any, error) {
-			return map[string]string{"key": a.Key}, procs.Wait(a.Pid)
+// Operations by name.
+func Operations() map[string]rpc.Operation {
+	works, runs := rpc.NewLane(worksAtOnce), rpc.NewLane(runsAtOnce)
+	// Two calls at once for one place must not both find nothing there.
+	var places keyed.Lock
+	at := func(path string, work func() error) error { return places.Do(filepath.Clean(path), work) }
+	return map[string]rpc.Operation{
+		"disk.create": done(works, func(a diskCreate) error { return disk.Create(a.Image, a.SizeMib, a.From) }),
+		"disk.mount": done(works, func(a diskMount) error {
+			return at(a.Target, func() error { return disk.Mount(a.Image, a.Target, a.Options) })
 		}),
-		"sweep.list": op(func(a sweep.Query) (any, error) { return sweep.List(a) }),
-		"ping": op(func(struct{}) (any, error) {
+		"disk.abandon": done(works, func(a diskAbandon) error {
+			return at(a.Target, func() error { return disk.Abandon(a.Target) })
+		}),
+		"mount.overlay": done(works, func(a mount.Overlay) error { return at(a.Target, a.Mount) }),
+		"mount.bind": done(works, func(a bind) error {
+			return at(a.Target, func() error { return mount.Bind(a.Source, a.Target, a.Readonly) })
+		}),
+		"unmount": op(works, func(_ context.Context, a unmount) (any, error) {
+			result := struct {
+				Lazy bool `json:"lazy"`
+			}{}
+			err := at(a.Target, func() (err error) {
+				result.Lazy, err = mount.Unmount(a.Target, a.Recursive)
+				return err
+			})
+			return result, err
+		}),
+		"net.create":  done(works, netns.Create),
+		"net.destroy": done(works, func(a netDestroy) error { return netns.Destroy(a.Netns, a.Host) }),
+		"run.start":   op(runs, func(ctx context.Context, a run.Command) (any, error) { return run.Start(ctx, a) }),
+		"proc.watch": op(nil, func(ctx context.Context, a procWatch) (any, error) {
+			return map[string]string{"key": a.Key}, procs.Wait(ctx, a.Pid)
+		}),
+		"sweep.list": op(works, func(_ context.Context, a sweep.Query) (any, error) { return sweep.List(a) }),
+		"ping": op(nil, func(context.Context, struct{}) (any, error) {
 			return map[string]any{"version": Version, "pid": os.Getpid()}, nil
 		}),
 	}

@@ -2,57 +2,77 @@
 package procs
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"syscall"
+
+	"gibil.dev/hostkit/internal/errno"
+	"gibil.dev/hostkit/internal/sys"
 )
 
-const sysPidfdOpen = 434
-
+// watcher waits for all processes in one place.
 var watcher struct {
 	sync.Mutex
 	epoll   int
 	started bool
-	waiting map[int32]chan struct{}
+	last    uint64
+	waiting map[uint64]*wait
+}
+
+type wait struct {
+	fd    int
+	ended chan struct{}
 }
 
 // Wait returns when the process has ended; at once when there is none with this id.
-func Wait(pid int) error {
-	fd, _, number := syscall.Syscall(sysPidfdOpen, uintptr(pid), 0, 0)
-	if number == syscall.ESRCH {
+func Wait(ctx context.Context, pid int) error {
+	if pid < 1 {
+		return errno.Invalidf("%d is no process id", pid)
+	}
+	fd, err := sys.PidfdOpen(pid)
+	if err == syscall.ESRCH {
 		return nil
 	}
-	if number != 0 {
-		return fmt.Errorf("pidfd_open %d: %w", pid, number)
-	}
-	defer syscall.Close(int(fd))
-	ended, err := register(int32(fd))
 	if err != nil {
-		return err
+		return fmt.Errorf("pidfd_open %d: %w", pid, err)
 	}
-	<-ended
-	return nil
+	token, ended, err := register(fd)
+	if err != nil {
+		_ = syscall.Close(fd)
+		return fmt.Errorf("watch process %d: %w", pid, err)
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		finish(token)
+		return ctx.Err()
+	}
 }
 
-func register(fd int32) (chan struct{}, error) {
+func register(fd int) (token uint64, ended chan struct{}, err error) {
 	watcher.Lock()
 	defer watcher.Unlock()
 	if !watcher.started {
 		epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 		if err != nil {
-			return nil, err
+			return 0, nil, err
 		}
-		watcher.epoll, watcher.started, watcher.waiting = epoll, true, map[int32]chan struct{}{}
+		watcher.epoll, watcher.started, watcher.waiting = epoll, true, map[uint64]*wait{}
 		go loop(epoll)
 	}
-	ended := make(chan struct{})
-	watcher.waiting[fd] = ended
-	event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: fd}
-	if err := syscall.EpollCtl(watcher.epoll, syscall.EPOLL_CTL_ADD, int(fd), &event); err != nil {
-		delete(watcher.waiting, fd)
-		return nil, err
+	// Known by a number that is never used again: an event that was read before its process was given up must not count for another
+	// process that has the same descriptor since.
+	watcher.last++
+	token = watcher.last
+	event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(token), Pad: int32(token >> 32)}
+	if err := syscall.EpollCtl(watcher.epoll, syscall.EPOLL_CTL_ADD, fd, &event); err != nil {
+		return 0, nil, err
 	}
-	return ended, nil
+	ended = make(chan struct{})
+	watcher.waiting[token] = &wait{fd, ended}
+	return token, ended, nil
 }
 
 func loop(epoll int) {
@@ -63,21 +83,24 @@ func loop(epoll int) {
 			continue
 		}
 		if err != nil {
-			return
+			panic(fmt.Sprintf("epoll_wait: %v", err)) // nobody would learn of an end any more
 		}
 		for _, event := range events[:count] {
-			finish(epoll, event.Fd)
+			finish(uint64(uint32(event.Fd)) | uint64(uint32(event.Pad))<<32)
 		}
 	}
 }
 
-func finish(epoll int, fd int32) {
+// finish stops watching and releases the waiter, once.
+func finish(token uint64) {
 	watcher.Lock()
 	defer watcher.Unlock()
-	// Taken out before the waiter closes it: a closed number may come back for another process.
-	_ = syscall.EpollCtl(epoll, syscall.EPOLL_CTL_DEL, int(fd), nil)
-	if ended, found := watcher.waiting[fd]; found {
-		delete(watcher.waiting, fd)
-		close(ended)
+	one, found := watcher.waiting[token]
+	if !found {
+		return
 	}
+	delete(watcher.waiting, token)
+	_ = syscall.EpollCtl(watcher.epoll, syscall.EPOLL_CTL_DEL, one.fd, nil)
+	_ = syscall.Close(one.fd)
+	close(one.ended)
 }

@@ -3,6 +3,7 @@ package rpc
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,11 +15,43 @@ import (
 	"gibil.dev/hostkit/internal/errno"
 )
 
-// maxLine bounds a request, so that a caller gone wrong cannot fill the memory.
-const maxLine = 1 << 20
+const (
+	// maxLine bounds a request, so that a caller gone wrong cannot fill the memory.
+	maxLine = 1 << 20
+	// maxPending bounds the requests that are not answered yet; most of them watch a process and cost next to nothing.
+	maxPending = 16384
+)
 
-// Handler does one operation.
-type Handler func(args json.RawMessage) (any, error)
+// Operation is one thing that can be asked for.
+type Operation struct {
+	Do func(ctx context.Context, args json.RawMessage) (any, error)
+	// Lane bounds how many of the operations that share it run at once; nil for one that only waits.
+	Lane Lane
+}
+
+// Lane has a place for each operation that may run at once.
+type Lane chan struct{}
+
+// NewLane makes a lane with so many places.
+func NewLane(places int) Lane { return make(Lane, places) }
+
+func (l Lane) enter(ctx context.Context) error {
+	if l == nil {
+		return nil
+	}
+	select {
+	case l <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l Lane) leave() {
+	if l != nil {
+		<-l
+	}
+}
 
 type request struct {
 	ID   int64           `json:"id"`
@@ -39,36 +72,123 @@ type response struct {
 	Micros int64    `json:"us"`
 }
 
-// Serve answers requests until the input ends. Requests run side by side.
-func Serve(in io.Reader, out io.Writer, handlers map[string]Handler) error {
-	var writing sync.Mutex
-	encoder := json.NewEncoder(out)
-	answer := func(r response) {
-		writing.Lock()
-		defer writing.Unlock()
-		// A caller that is gone shows as end of input; there is nobody to tell.
-		_ = encoder.Encode(r)
-	}
+type server struct {
+	operations map[string]Operation
+	writing    sync.Mutex
+	encoder    *json.Encoder
+	lock       sync.Mutex
+	pending    map[int64]context.CancelFunc
+}
+
+// Serve answers requests until the input ends. Requests run side by side. What still runs then is left to the end of the process.
+func Serve(in io.Reader, out io.Writer, operations map[string]Operation) error {
+	s := &server{operations: operations, encoder: json.NewEncoder(out), pending: map[int64]context.CancelFunc{}}
 	reader := bufio.NewReaderSize(in, 64<<10)
 	for {
 		line, err := readLine(reader)
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		if err != nil {
-			answer(response{Error: &failure{"invalid", err.Error()}})
-			if errors.Is(err, errTooLong) {
-				continue
-			}
+		case errors.Is(err, errTooLong):
+			s.answer(response{Error: &failure{"invalid", err.Error()}})
+			continue
+		case err != nil:
 			return err
 		}
 		var r request
 		if err := json.Unmarshal(line, &r); err != nil {
-			answer(response{Error: &failure{"invalid", "not a JSON object: " + err.Error()}})
+			s.answer(response{Error: &failure{"invalid", "not a request: " + err.Error()}})
 			continue
 		}
-		go func() { answer(handle(r, handlers)) }()
+		s.begin(r)
 	}
+}
+
+func (s *server) answer(r response) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	// A caller that is gone shows as end of input; there is nobody to tell.
+	_ = s.encoder.Encode(r)
+}
+
+func (s *server) begin(r request) {
+	if r.Op == "cancel" {
+		s.answer(s.cancel(r))
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := s.register(r.ID, cancel); err != nil {
+		cancel()
+		s.answer(response{ID: r.ID, Error: &failure{errno.Code(err), err.Error()}})
+		return
+	}
+	go func() {
+		answer := s.handle(ctx, r)
+		s.lock.Lock()
+		delete(s.pending, r.ID)
+		s.lock.Unlock()
+		cancel()
+		s.answer(answer)
+	}()
+}
+
+func (s *server) register(id int64, cancel context.CancelFunc) error {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if _, taken := s.pending[id]; taken {
+		return errno.Invalidf("request %d is not answered yet", id)
+	}
+	if len(s.pending) >= maxPending {
+		return errno.TooMuch(fmt.Sprintf("%d requests are not answered yet", maxPending))
+	}
+	s.pending[id] = cancel
+	return nil
+}
+
+// cancel ends the request that is named, where that request can be ended: it answers with ECANCELED.
+func (s *server) cancel(r request) response {
+	var args struct {
+		ID int64 `json:"id"`
+	}
+	if err := json.Unmarshal(r.Args, &args); err != nil {
+		return response{ID: r.ID, Error: &failure{"invalid", "arguments: " + err.Error()}}
+	}
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if cancel, found := s.pending[args.ID]; found {
+		cancel()
+	}
+	return response{ID: r.ID, OK: true}
+}
+
+func (s *server) handle(ctx context.Context, r request) (answer response) {
+	begin := time.Now()
+	answer.ID = r.ID
+	defer func() {
+		if trouble := recover(); trouble != nil {
+			answer.OK, answer.Result = false, nil
+			answer.Error = &failure{"failed", fmt.Sprintf("panic in %s: %v\n%s", r.Op, trouble, debug.Stack())}
+		}
+		answer.Micros = time.Since(begin).Microseconds()
+	}()
+	operation, known := s.operations[r.Op]
+	if !known {
+		answer.Error = &failure{"invalid", fmt.Sprintf("there is no operation %q", r.Op)}
+		return answer
+	}
+	result, err := func() (any, error) {
+		if err := operation.Lane.enter(ctx); err != nil {
+			return nil, err
+		}
+		defer operation.Lane.leave()
+		return operation.Do(ctx, r.Args)
+	}()
+	if err != nil {
+		answer.Error = &failure{errno.Code(err), err.Error()}
+		return answer
+	}
+	answer.OK, answer.Result = true, result
+	return answer
 }
 
 var errTooLong = errors.New("the line is longer than 1 MiB")
@@ -81,7 +201,7 @@ func readLine(reader *bufio.Reader) ([]byte, error) {
 		part, err := reader.ReadSlice('\n')
 		if len(line)+len(part) > maxLine {
 			tooLong = true
-			line = line[:0]
+			line = nil
 		}
 		if !tooLong {
 			line = append(line, part...)
@@ -97,28 +217,4 @@ func readLine(reader *bufio.Reader) ([]byte, error) {
 		}
 		return line, nil
 	}
-}
-
-func handle(r request, handlers map[string]Handler) (answer response) {
-	begin := time.Now()
-	answer.ID = r.ID
-	defer func() {
-		if trouble := recover(); trouble != nil {
-			answer.OK, answer.Result = false, nil
-			answer.Error = &failure{"failed", fmt.Sprintf("panic in %s: %v\n%s", r.Op, trouble, debug.Stack())}
-		}
-		answer.Micros = time.Since(begin).Microseconds()
-	}()
-	handler, known := handlers[r.Op]
-	if !known {
-		answer.Error = &failure{"invalid", fmt.Sprintf("there is no operation %q", r.Op)}
-		return answer
-	}
-	result, err := handler(r.Args)
-	if err != nil {
-		answer.Error = &failure{errno.Code(err), err.Error()}
-		return answer
-	}
-	answer.OK, answer.Result = true, result
-	return answer
 }
