@@ -3,7 +3,7 @@ import type { Health, Version } from '@gibil/contract'
 import type { ControlPlane } from '@gibil/core'
 import type { ImageStore } from '@gibil/images'
 import type { Logger } from 'pino'
-import type { OpenApiDocument } from './documents/openapi.ts'
+import type { OpenApiDocument } from './documents/document.ts'
 import type { DaemonMetrics } from './metrics.ts'
 
 /** What the routes need of the images of this machine. */
@@ -20,7 +20,7 @@ export interface Api {
   readonly daemon: DaemonState
 }
 
-export interface DaemonState {
+interface DaemonState {
   readonly token: string
   readonly status: () => Health['status']
   readonly version: () => Version

@@ -6,13 +6,13 @@ import { createHostKit } from '@gibil/hostkit-client'
 import { openImageStore } from '@gibil/images'
 import { openStore } from '@gibil/store'
 import { boxdOf } from './boxd-access.ts'
+import type { Compose } from './engine.ts'
 import { withImageEvents } from './image-events.ts'
 import { systemClock } from './process/clock.ts'
 import { createFailpoint } from './process/failpoint.ts'
 import { hostFacts } from './process/host-facts.ts'
 import { createSetupLog } from './process/setup-log.ts'
 import { sourceTree } from './process/source-tree.ts'
-import type { Compose } from './start-daemon.ts'
 
 /** Puts the real parts together: the one place that knows them all. */
 export const compose: Compose = async (home, log, { failpoint }) => {

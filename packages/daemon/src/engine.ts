@@ -1,6 +1,8 @@
 import { GibilError, type Version } from '@gibil/contract'
 import type { ControlPlane } from '@gibil/core'
+import type { Logger } from 'pino'
 import type { Api, ImageService } from './api.ts'
+import type { Home } from './process/home.ts'
 
 /** The parts that serve boxes; `compose` makes the real ones. */
 export interface Parts {
@@ -10,6 +12,8 @@ export interface Parts {
   /** Lets go of everything; boxes keep running. */
   close(): Promise<void>
 }
+
+export type Compose = (home: Home, log: Logger, options: { readonly failpoint: string | undefined }) => Promise<Parts>
 
 /** The parts from the first thought of them to their end. */
 export interface Engine {

@@ -3,7 +3,7 @@ import { enableCompileCache } from 'node:module'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { LogLevel } from './process/log.ts'
+import { isLogLevel } from './process/log-level.ts'
 
 const usage = `gibild: the daemon of Gibil
 
@@ -12,8 +12,6 @@ const usage = `gibild: the daemon of Gibil
   --foreground      log to standard error instead of gibild.log in the home
   --log-level NAME  fatal, error, warn, info, debug, trace or silent (default info)
 `
-const levels: readonly string[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] satisfies LogLevel[]
-const isLevel = (text: string): text is LogLevel => levels.includes(text)
 
 function defaultHome(): string {
   return process.env['GIBIL_HOME'] || (process.getuid?.() === 0 ? '/var/lib/gibil' : join(homedir(), '.gibil'))
@@ -46,7 +44,7 @@ async function main(): Promise<void> {
     process.stdout.write(usage)
     return
   }
-  if (!isLevel(logLevel)) return fail(`"${logLevel}" is no log level`)
+  if (!isLogLevel(logLevel)) return fail(`"${logLevel}" is no log level`)
   if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) return fail(`"${port}" is no port`)
 
   // Not in the temporary directory, where Node would put it: others could write there what root then runs.

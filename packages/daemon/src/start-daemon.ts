@@ -2,20 +2,19 @@ import { rm } from 'node:fs/promises'
 import { apiVersion, GibilError, type Health } from '@gibil/contract'
 import type { Logger } from 'pino'
 import type { Api } from './api.ts'
-import type { OpenApiDocument } from './documents/openapi.ts'
-import { type Parts, startEngine } from './engine.ts'
+import type { OpenApiDocument } from './documents/document.ts'
+import { type Compose, startEngine } from './engine.ts'
 import { createApplication } from './http/application.ts'
 import { openListeners } from './listeners.ts'
 import { createMetrics } from './metrics.ts'
 import { type Home, openHome, readDaemonFile, readOrMakeToken, socketPath, writeDaemonFile } from './process/home.ts'
 import { takeInstanceLock } from './process/instance-lock.ts'
-import { createLog, type LogLevel } from './process/log.ts'
+import { createLog } from './process/log.ts'
+import type { LogLevel } from './process/log-level.ts'
 import { routes } from './routes/index.ts'
 import { version } from './version.ts'
 import { webSocketHandlers } from './websocket/index.ts'
 import { createWebSockets } from './websocket/upgrade.ts'
-
-export type Compose = (home: Home, log: Logger, options: { readonly failpoint: string | undefined }) => Promise<Parts>
 
 export interface DaemonOptions {
   readonly home: string

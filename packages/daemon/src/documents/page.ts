@@ -1,4 +1,4 @@
-import type { OpenApiDocument, Operation } from './openapi.ts'
+import type { OpenApiDocument, Operation } from './document.ts'
 import { describeSchema } from './schema-text.ts'
 
 /** The API as one page for people: no script from elsewhere, no fonts, no pictures. */

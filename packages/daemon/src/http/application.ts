@@ -7,9 +7,10 @@ import type { Api } from '../api.ts'
 import { asGibilError, errorAnswer } from './errors.ts'
 import { openEventStream, wantsEvents } from './event-stream.ts'
 import { checkPlace, checkToken } from './guard.ts'
+import { apiPrefix } from './prefix.ts'
 import { type Route, written } from './route.ts'
 
-export interface Bindings {
+interface Bindings {
   readonly incoming: IncomingMessage
   readonly outgoing: ServerResponse
   /** The peer came by the unix socket, which only the owner of the home directory can open. */
@@ -17,8 +18,6 @@ export interface Bindings {
 }
 type Ctx = Context<{ Bindings: Bindings }>
 export type Application = Hono<{ Bindings: Bindings }>
-
-export const apiPrefix = '/v1'
 
 /** The HTTP application over a table of routes. */
 export function createApplication(routes: readonly Route[], api: Api): Application {

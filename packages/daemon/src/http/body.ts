@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { formatBytes, GibilError } from '@gibil/contract'
 
 /** The largest JSON body that any call takes. */
-export const maxJsonBytes = 1024 * 1024
+const maxJsonBytes = 1024 * 1024
 const jsonDeadlineMs = 30_000
 const uploadIdleMs = 300_000
 

@@ -10,7 +10,7 @@ type ParamName<Path extends string> = Path extends `${string}{${infer Name}}${in
   : never
 
 /** What a handler gets of one request. */
-export interface Call<Path extends string, Query, Body> {
+interface Call<Path extends string, Query, Body> {
   readonly param: (name: ParamName<Path>) => string
   readonly query: Query
   readonly body: Body
@@ -46,8 +46,8 @@ export const websocket = (describe: string): Answer<void> => ({ kind: 'websocket
 /** What a handler returns that has written the response itself. */
 export const written = Symbol('written')
 
-export type Tag = 'boxes' | 'commands' | 'files' | 'images' | 'daemon'
-export type Method = 'get' | 'post' | 'put' | 'delete'
+type Tag = 'boxes' | 'commands' | 'files' | 'images' | 'daemon'
+type Method = 'get' | 'post' | 'put' | 'delete'
 
 /** What every route says of itself; routing, the OpenAPI document and the readable page come from it. */
 interface RouteFacts {
@@ -77,7 +77,7 @@ interface RouteDefinition<Path extends string, Query, Body, Result> extends Rout
   readonly handle: (call: Call<Path, Query, Body>, api: Api) => Promise<Result | typeof written>
 }
 
-export interface RawCall {
+interface RawCall {
   readonly params: Readonly<Record<string, string>>
   readonly search: URLSearchParams
   readonly request: IncomingMessage

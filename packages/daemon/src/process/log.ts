@@ -1,10 +1,8 @@
 import { type Logger, pino } from 'pino'
+import type { LogLevel } from './log-level.ts'
 import { openRotatingFile } from './rotating-file.ts'
 
 const maxLogBytes = 20 * 1024 * 1024
-
-export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
-export type LogLevel = (typeof logLevels)[number]
 
 /** JSON lines with a time in UTC; to a file that is bounded at 20 MB, or to standard error when no file is given. */
 export function createLog(options: { readonly level: LogLevel; readonly file?: string | undefined }): Logger {

@@ -4,15 +4,15 @@ import type { Duplex } from 'node:stream'
 import { GibilError, maxFrameBytes } from '@gibil/contract'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Api } from '../api.ts'
-import { apiPrefix } from '../http/application.ts'
 import { asGibilError, errorAnswer } from '../http/errors.ts'
 import { checkPlace, checkToken } from '../http/guard.ts'
+import { apiPrefix } from '../http/prefix.ts'
 import { rawResponse } from '../http/server.ts'
 
 /** What a WebSocket route does once the request is known to be allowed. It calls `accept` when it can serve. */
 export type WebSocketHandler = (call: WebSocketCall, api: Api) => Promise<void>
 
-export interface WebSocketCall {
+interface WebSocketCall {
   readonly box: string
   readonly search: URLSearchParams
   /** Aborts when the client goes away. */

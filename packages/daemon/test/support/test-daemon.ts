@@ -18,7 +18,7 @@ export interface TestDaemon extends AsyncDisposable {
   dropRequests(): void
 }
 
-export interface CallOptions {
+interface CallOptions {
   readonly body?: unknown
   readonly raw?: string | Buffer | Readable
   readonly headers?: Record<string, string>
@@ -26,7 +26,7 @@ export interface CallOptions {
   readonly tcp?: boolean
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly headers: IncomingMessage['headers']
   readonly text: string
@@ -45,7 +45,7 @@ const image: Image = {
   user: null,
 }
 
-export const fakeImages: Parts['images'] = {
+const fakeImages: Parts['images'] = {
   list: async () => [image],
   pull: async () => image,
   build: async (input) => ({ ...image, name: input.name }),
