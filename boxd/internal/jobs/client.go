@@ -30,9 +30,13 @@ func (j *Job) Attach(offset int64) (*Client, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if offset > j.ring.next {
-		return nil, fault.New(fault.InvalidRequest, "Offset %d is beyond the %d bytes that the command has printed.", offset, j.ring.next)
+		return nil, beyond(offset, j.ring.next)
 	}
 	return j.join(offset), nil
+}
+
+func beyond(offset, printed int64) error {
+	return fault.New(fault.InvalidRequest, "Offset %d is beyond the %d bytes that the command has printed.", offset, printed)
 }
 
 func (j *Job) join(offset int64) *Client {

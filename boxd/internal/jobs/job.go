@@ -28,8 +28,9 @@ type Exit struct {
 
 // Info is a command as others see it.
 type Info struct {
-	ID          string   `json:"id"`
-	Pid         int      `json:"pid"`
+	ID  string `json:"id"`
+	Pid int    `json:"pid"`
+	// Argv is cut after 8 KiB.
 	Argv        []string `json:"argv"`
 	Cwd         string   `json:"cwd"`
 	User        string   `json:"user"`
@@ -280,6 +281,16 @@ func (j *Job) finish() {
 	j.ring.shrink()
 	j.notify()
 	go j.table.jobEnded(j)
+}
+
+// keepWithin forgets the output of an ended command that is larger than allowed, and says how much memory stays in use.
+func (j *Job) keepWithin(allowed int) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ring.bytes() > allowed && len(j.clients) == 0 {
+		j.ring.drop()
+	}
+	return j.ring.bytes()
 }
 
 // closeStdin lets go of the pipe, and of a writer that waits for an ended command to read.

@@ -27,6 +27,10 @@ func (j *Job) Output(ctx context.Context, offset int64, limit int, wait time.Dur
 	defer timer.Stop()
 	for {
 		j.mu.Lock()
+		if printed := j.ring.next; offset > printed {
+			j.mu.Unlock()
+			return Output{}, beyond(offset, printed)
+		}
 		if offset < j.ring.next || j.ended || wait <= 0 {
 			output := j.output(offset, limit)
 			j.mu.Unlock()

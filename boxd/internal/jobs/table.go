@@ -13,10 +13,9 @@ import (
 )
 
 const (
-	keptEnded = 256
-	// keptEndedBytes bounds the output kept of all ended commands together.
-	keptEndedBytes = 64 << 20
-	maxRunning     = 1024
+	keptEnded        = 256
+	defaultKeptBytes = 64 << 20
+	maxRunning       = 1024
 	// TimeFormat is RFC 3339 with milliseconds.
 	TimeFormat = "2006-01-02T15:04:05.000Z07:00"
 )
@@ -40,16 +39,19 @@ type Table struct {
 	defaults Defaults
 	byID     map[string]*Job
 	byPid    map[int]*Job
-	order    []*Job
+	order    []*Job // as they started
+	ended    []*Job // as they ended
 	running  int
-	closed   bool
+	// keptBytes bounds the output kept of all ended commands together.
+	keptBytes int
+	closed    bool
 }
 
 // NewTable makes an empty table. With reapAll it also waits for children that others left to this process.
 func NewTable(db *users.DB, defaultUser string, reapAll bool) *Table {
 	return &Table{
 		users: db, reapAll: reapAll, defaults: Defaults{User: defaultUser},
-		byID: map[string]*Job{}, byPid: map[int]*Job{},
+		byID: map[string]*Job{}, byPid: map[int]*Job{}, keptBytes: defaultKeptBytes,
 	}
 }
 
@@ -124,12 +126,17 @@ func (t *Table) Delete(id string) error {
 
 func (t *Table) forget(job *Job) {
 	delete(t.byID, job.info.ID)
-	for i, other := range t.order {
+	t.order = without(t.order, job)
+	t.ended = without(t.ended, job)
+}
+
+func without(jobs []*Job, job *Job) []*Job {
+	for i, other := range jobs {
 		if other == job {
-			t.order = append(t.order[:i:i], t.order[i+1:]...)
-			return
+			return append(jobs[:i:i], jobs[i+1:]...)
 		}
 	}
+	return jobs
 }
 
 // admit counts a command that is about to start.
@@ -160,36 +167,25 @@ func (t *Table) register(job *Job) {
 	t.order = append(t.order, job)
 }
 
-// jobEnded keeps the table within its bounds.
-func (t *Table) jobEnded(*Job) {
+// jobEnded keeps the table within its bounds: those that ended first go first.
+func (t *Table) jobEnded(job *Job) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.running--
-	var ended []*Job
-	for _, job := range t.order {
-		job.mu.Lock()
-		if job.ended {
-			ended = append(ended, job)
-		}
-		job.mu.Unlock()
+	if t.byID[job.info.ID] == nil {
+		return // deleted already
 	}
-	for len(ended) > keptEnded {
-		t.forget(ended[0])
-		ended = ended[1:]
+	t.ended = append(t.ended, job)
+	for len(t.ended) > keptEnded {
+		t.forget(t.ended[0])
 	}
 	total := 0
-	for i := len(ended) - 1; i >= 0; i-- {
-		job := ended[i]
-		job.mu.Lock()
-		if total += job.ring.bytes(); total > keptEndedBytes && len(job.clients) == 0 {
-			total -= job.ring.bytes()
-			job.ring.drop()
-		}
-		job.mu.Unlock()
+	for i := len(t.ended) - 1; i >= 0; i-- {
+		total += t.ended[i].keepWithin(t.keptBytes - total)
 	}
 }
 
-// forEach calls back for every job whose process was not waited for yet.
+// alive gives every job whose process was not waited for yet.
 func (t *Table) alive() map[int]*Job {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -215,7 +211,11 @@ func (t *Table) Reap() {
 		}
 		return
 	}
-	for pid := range t.alive() {
+	// A command that is just being started may have ended already: wait until it is known.
+	t.reaping.Lock()
+	alive := t.alive()
+	t.reaping.Unlock()
+	for pid := range alive {
 		t.reapOne(pid)
 	}
 }
