@@ -40,9 +40,9 @@ export function createProgress(cli: Pick<Cli, 'stderr' | 'colors'>, title: strin
 
   return {
     onProgress({ phase, message, ms }) {
-      current = clean(message ?? phase)
+      const text = clean(message === undefined ? phase : `${phase}: ${message}`)
+      current = text
       if (live && ms === undefined) return draw()
-      const text = message === undefined ? phase : `${phase}: ${clean(message)}`
       if (live) stderr.write('\r\u001b[2K')
       stderr.write(ms === undefined ? `  ${text}\n` : `  ${colors.green('✓')} ${text} ${colors.dim(formatMs(ms))}\n`)
     },

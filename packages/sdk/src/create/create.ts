@@ -52,15 +52,24 @@ async function makeBox(
   upload: string | undefined,
   { onProgress, signal }: LongCallOptions,
 ): Promise<Box> {
-  const create = (body: CreateBox): Promise<Box> =>
-    callWithProgress(transport, Box, 'POST', '/boxes', { body: { ...body }, onProgress })
-  if (upload === undefined) return create(input)
+  const create = (tell: LongCallOptions['onProgress']): Promise<Box> =>
+    callWithProgress(transport, Box, 'POST', '/boxes', { body: input, onProgress: tell })
+  if (upload === undefined) return create(onProgress)
 
-  const created = await create({ ...input, wait: 'created' })
-  const handle = createBoxHandle(transport, created.id, created)
-  await uploadRepo(transport, handle, upload, { onProgress, signal })
-  const wait = input.wait ?? 'ready'
-  return wait === 'created' ? handle.refresh() : handle.wait(wait, { onProgress })
+  // The create stays open while the tree is sent, so that all of its progress is heard. The box waits for the tree from the
+  // moment that it is told to be created.
+  const announced = Promise.withResolvers<void>()
+  const created = create((progress) => {
+    if (progress.phase === 'created') announced.resolve()
+    onProgress?.(progress)
+  })
+  await Promise.race([announced.promise, created])
+  const sent = uploadRepo(transport, createBoxHandle(transport, input.name), upload, { onProgress, signal })
+  // When the tree cannot be sent the create fails too, as the box is destroyed: what broke the sending is what to tell.
+  created.catch(() => undefined)
+  const afterUpload = await sent
+  const box = await created
+  return input.wait === 'created' ? afterUpload : box
 }
 
 function owned(transport: Transport, box: Box): OwnedBox {
