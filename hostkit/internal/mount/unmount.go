@@ -38,6 +38,9 @@ func Unmount(target string, recursive bool) (lazy bool, err error) {
 	if err == nil {
 		return clearPoint(point, deadline)
 	}
+	if err == syscall.ENOENT {
+		return false, nil
+	}
 	if err != syscall.EBUSY && err != syscall.EINVAL {
 		return false, &os.PathError{Op: "unmount", Path: point, Err: err}
 	}
