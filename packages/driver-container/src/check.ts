@@ -8,7 +8,7 @@ import { roomNeeded } from './host-disk.ts'
 import { publicResolver } from './host-network.ts'
 import { homeNames } from './names.ts'
 import { currentUpstream } from './network.ts'
-import { locate } from './runtime.ts'
+import { knownRuntimes, locate } from './runtime.ts'
 import { runTool } from './tool.ts'
 
 /** One thing that this driver needs of the host, for `gibil doctor`. */
@@ -32,7 +32,7 @@ export async function checkHost(options: { readonly home: string; readonly runti
     checkSeccomp(),
     checkFileSystems(),
     checkLoop(),
-    checkProgram('oci-runtime', options.runtime === undefined ? ['runc', 'crun'] : [options.runtime], 'runc'),
+    checkProgram('oci-runtime', options.runtime === undefined ? knownRuntimes : [options.runtime], 'runc'),
     checkProgram('nftables', ['nft'], 'nftables'),
     checkProgram('mkfs.ext4', ['mkfs.ext4'], 'e2fsprogs'),
     checkRoom(options.home),

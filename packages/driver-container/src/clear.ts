@@ -10,6 +10,12 @@ import { endStrayRuntimes } from './stray-runtimes.ts'
 
 export type ClearStep = 'kill' | 'cgroup' | 'unmount' | 'net' | 'run-dir'
 
+export interface ClearOptions {
+  readonly step?: (name: ClearStep) => void | Promise<void>
+  /** The disk will be deleted: what is not yet written to it need not be. */
+  readonly forGood?: boolean
+}
+
 /**
  * Takes away all of a box that does not outlive the host's uptime: processes, runtime state, cgroups, mounts, network, run directory.
  * Works from any remainder, with no help of the runtime; each part that is gone already is fine. `box` is undefined when its file is
@@ -19,8 +25,9 @@ export async function clear(
   context: Context,
   id: string,
   box: BoxFile | undefined,
-  step: (name: ClearStep) => void | Promise<void> = () => undefined,
+  options: ClearOptions = {},
 ): Promise<void> {
+  const step = options.step ?? (() => undefined)
   const { cgroups, hostkit, names } = context
   const paths = boxPaths(names, id)
 
@@ -39,6 +46,7 @@ export async function clear(
   })
 
   await step('unmount')
+  if (options.forGood) await onHost("let go of the box's disk", () => hostkit.diskAbandon({ target: paths.disk }))
   // The root file system lies over the disk, so it goes first.
   await onHost("unmounted the box's root file system", () => hostkit.unmount({ target: paths.rootfs, recursive: true }))
   await onHost("unmounted the box's disk", () => hostkit.unmount({ target: paths.disk, recursive: true }))

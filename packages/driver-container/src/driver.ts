@@ -14,7 +14,7 @@ import { isUp, readPid } from './liveness.ts'
 import type { Log } from './log.ts'
 import { assertBoxId, boxPaths, type HomeNames, homeNames, slotOfLink } from './names.ts'
 import { openNetwork, ownLinks } from './network.ts'
-import { chooseRuntime } from './runtime.ts'
+import { chooseRuntime, knownRuntimes } from './runtime.ts'
 import { createSlots } from './slots.ts'
 import type { Step } from './steps.ts'
 import { allIds, inspectBox } from './survey.ts'
@@ -135,10 +135,9 @@ async function openContext(names: HomeNames, options: ContainerDriverOptions): P
   await markHome(names)
   const cgroups = createCgroups(layout, names.prefix)
   const openFiles = await ownFileLimit()
-  const [network, runtime] = await Promise.all([
-    openNetwork({ names, run, log, resolver: options.resolver }),
-    chooseRuntime({ names, layout, cgroups, run, log, boxdBinary, openFiles, wanted: options.runtime }),
-  ])
+  const candidates = options.runtime === undefined ? knownRuntimes : [options.runtime]
+  const runtime = await chooseRuntime({ names, layout, cgroups, run, log, boxdBinary, openFiles, candidates })
+  const network = await openNetwork({ names, run, log, resolver: options.resolver })
   return {
     names,
     hostkit,

@@ -55,8 +55,12 @@ export async function openNetwork(deps: NetworkDeps): Promise<HomeNetwork> {
   const claims = createClaims('/run/gibil/claims', names.home)
   const routes = parseRoutes((await readIfThere('/proc/net/route')) ?? '')
   const { subnet, uidBlock } = await choose(names, claims, routes)
-  await enableForwarding(log)
-
+  const dismantle = async (): Promise<void> => {
+    await withdrawFromHostFirewall(names, run)
+    await run('nft', ['delete', 'table', 'inet', names.prefix])
+    await claims.release(subnetClaim(subnet))
+    await claims.release(uidClaim(uidBlock))
+  }
   let applied: string | undefined
   const refreshResolver = async (): Promise<void> => {
     const upstream = await currentUpstream(deps.resolver)
@@ -65,6 +69,7 @@ export async function openNetwork(deps: NetworkDeps): Promise<HomeNetwork> {
     applied = upstream.address
     log('info', 'firewall applied', { table: names.prefix, subnet: formatNet(subnet), resolver: upstream.address })
   }
+  await enableForwarding(log)
   await refreshResolver()
   for (const chain of await admitThroughHostFirewall(names, run)) {
     log('warn', 'another firewall drops forwarded packets, boxes may have no network', { ...chain })
@@ -75,12 +80,7 @@ export async function openNetwork(deps: NetworkDeps): Promise<HomeNetwork> {
     uidBlock,
     mtu: await uplinkMtu(routes),
     refreshResolver,
-    async dismantle() {
-      await withdrawFromHostFirewall(names, run)
-      await run('nft', ['delete', 'table', 'inet', names.prefix])
-      await claims.release(subnetClaim(subnet))
-      await claims.release(uidClaim(uidBlock))
-    },
+    dismantle,
   }
 }
 

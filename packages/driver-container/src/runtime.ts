@@ -21,11 +21,13 @@ export interface RuntimeDeps {
   readonly log: Log
   readonly boxdBinary: string
   readonly openFiles: number
-  /** A name or path that the user insists on. */
-  readonly wanted?: string | undefined
+  /** Names or paths of runtimes, best first. */
+  readonly candidates: readonly string[]
 }
 
-const candidates = ['runc', 'crun']
+/** runc first: crun 1.8 refuses hosts with cgroups of both versions, and what runc takes longer is a few milliseconds. */
+export const knownRuntimes = ['runc', 'crun'] as const
+
 const remembered = z.object({ key: z.string(), path: z.string() })
 
 /**
@@ -34,15 +36,11 @@ const remembered = z.object({ key: z.string(), path: z.string() })
  * Throws `missing_tool` when there is none, `host_unfit` when none works.
  */
 export async function chooseRuntime(deps: RuntimeDeps): Promise<string> {
-  const paths = (deps.wanted === undefined ? candidates : [deps.wanted]).flatMap((name) => locate(name) ?? [])
+  const paths = deps.candidates.flatMap((name) => locate(name) ?? [])
   if (paths.length === 0) {
-    throw new GibilError(
-      'missing_tool',
-      `No OCI runtime is installed (looked for ${deps.wanted ?? candidates.join(', ')}).`,
-      {
-        hint: 'Install runc: `apt-get install runc`, or run `./gibil up`.',
-      },
-    )
+    throw new GibilError('missing_tool', `No OCI runtime is installed (looked for ${deps.candidates.join(', ')}).`, {
+      hint: 'Install runc: `apt-get install runc`, or run `./gibil up`.',
+    })
   }
   const cacheFile = join(deps.names.cacheDir, 'runtime.json')
   const key = await probeKey(deps.layout, paths)

@@ -139,7 +139,9 @@ export async function stop(context: Context, watch: ExitWatch, id: string, grace
     if (await context.cgroups.isFrozen(id)) await context.cgroups.thaw(id)
     await endGently(pid, graceMs)
   }
-  await clear(context, id, read.kind === 'box' ? read.box : undefined, (name) => context.step(`stop.${name}`))
+  await clear(context, id, read.kind === 'box' ? read.box : undefined, {
+    step: (name) => context.step(`stop.${name}`),
+  })
   await context.step('stop.end')
 }
 
@@ -164,7 +166,7 @@ export async function destroy(
   const read = await readBoxFile(paths)
   const box = read.kind === 'box' ? read.box : undefined
   watch.forget(id)
-  await clear(context, id, box, (name) => step(`destroy.${name}`))
+  await clear(context, id, box, { step: (name) => step(`destroy.${name}`), forGood: true })
   await step('destroy.disk')
   await onHost("removed the box's disk", () => rm(paths.diskImage, { force: true }))
   await step('destroy.box-file')

@@ -3,8 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { boxPaths, homeNames } from '../src/names.ts'
 import { call, run } from './boxd-call.ts'
-import { leftovers, sh } from './rig.ts'
-import { eventually, openWorld, type World } from './world.ts'
+import { leftovers, newHome, sh } from './rig.ts'
+import { eventually, openWorld, openWorldAt, type World } from './world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -215,4 +215,30 @@ it('has no answer for boxes that it never made', async () => {
   await driver.stop('nobody', 100)
   await expect(driver.dial('../etc')).rejects.toMatchObject({ code: 'invalid_request' })
   expect(existsSync(pathsOf('nobody').kept)).toBe(false)
+})
+
+it('makes no box where the host has hardly any room left', async () => {
+  const mount = await newHome()
+  await sh(`mount -t tmpfs -o size=64m tmpfs ${mount}`)
+  try {
+    const small = await openWorldAt(`${mount}/home`)
+    await expect(small.driver.create(small.spec('box'))).rejects.toMatchObject({
+      code: 'disk_full',
+      message: expect.stringContaining('1 GiB'),
+    })
+    expect(await small.end()).toEqual([])
+  } finally {
+    await sh(`umount ${mount} && rmdir ${mount}`)
+  }
+})
+
+it('works in a home that only root may enter, at the end of a very long path', async () => {
+  const top = await newHome()
+  const long = `${top}/${'deep-directory-name/'.repeat(12)}home`
+  await sh(`chmod 700 ${top} && mkdir -p ${long}`)
+  const far = await openWorldAt(long)
+  await far.driver.create(far.spec('box'))
+  expect((await run(far.driver, 'box', 'echo ok')).output).toBe('ok\n')
+  expect(await far.end()).toEqual([])
+  await sh(`rm -r ${top}`)
 })

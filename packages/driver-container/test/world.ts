@@ -17,10 +17,10 @@ export interface World {
 }
 
 export async function openWorld(given: Partial<ContainerDriverOptions> = {}): Promise<World> {
-  return openAt(await newHome(), given)
+  return openWorldAt(await newHome(), given)
 }
 
-async function openAt(home: string, given: Partial<ContainerDriverOptions>): Promise<World> {
+export async function openWorldAt(home: string, given: Partial<ContainerDriverOptions> = {}): Promise<World> {
   const binaries = await buildBinaries()
   const rootfs = await testRootfs()
   const hostkit = createHostKit({ binary: binaries.hostkit })
@@ -39,7 +39,7 @@ async function openAt(home: string, given: Partial<ContainerDriverOptions>): Pro
     spec: (id, changes) => boxSpec(rootfs, id, changes),
     async reopen(changes = {}) {
       await close()
-      return openAt(home, changes)
+      return openWorldAt(home, changes)
     },
     async end() {
       for (const box of await driver.list()) await driver.destroy(box.id)
