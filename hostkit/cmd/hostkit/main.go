@@ -14,6 +14,7 @@ import (
 	"gibil.dev/hostkit/internal/ops"
 	"gibil.dev/hostkit/internal/rpc"
 	"gibil.dev/hostkit/internal/selftest"
+	"gibil.dev/hostkit/internal/sys"
 )
 
 // Work that changes its thread's namespace ends that thread with itself, but the main thread cannot end: were such work to land on it, it
@@ -41,6 +42,9 @@ func run(args []string) error {
 	switch verb {
 	case "serve":
 		outliveSignals()
+		if err := sys.KeepInherited(); err != nil {
+			return err
+		}
 		return rpc.Serve(os.Stdin, os.Stdout, ops.Operations())
 	case "hold":
 		// Keeps a user namespace alive while the parent opens it; not for people.

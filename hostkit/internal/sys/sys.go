@@ -12,6 +12,7 @@ const (
 	sysOpenTree     = 428 // Linux 5.2
 	sysMoveMount    = 429 // Linux 5.2
 	sysPidfdOpen    = 434 // Linux 5.3
+	sysCloseRange   = 436 // Linux 5.9, with the flag below 5.11
 	sysMountSetattr = 442 // Linux 5.12
 
 	atFDCWD     = -100
@@ -102,6 +103,16 @@ func PidfdOpen(pid int) (int, error) {
 		return -1, number
 	}
 	return int(fd), nil
+}
+
+// KeepInherited makes every descriptor but the three standard ones end with this program, so that no command gets one that this
+// process was given by accident: a box must not find a descriptor of the host among its own.
+func KeepInherited() error {
+	const cloexec = 4
+	if _, _, number := syscall.Syscall(sysCloseRange, 3, ^uintptr(0)>>32, cloexec); number != 0 {
+		return os.NewSyscallError("close_range", number)
+	}
+	return nil
 }
 
 // Ioctl calls ioctl(2) with an argument that is a number.

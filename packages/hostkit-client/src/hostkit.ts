@@ -12,58 +12,93 @@ import type {
   SweepQuery,
   SweepResult,
   Unmount,
+  Unmounted,
 } from './operations.ts'
-import { type HostkitProcess, startHostkit } from './process.ts'
+import { type CallOptions, type HostkitLog, type HostkitProcess, parseResult, startHostkit } from './process.ts'
 
 const Pong = z.object({ version: z.string(), pid: z.int() })
-const Ran = z.object({ exitCode: z.int(), stderr: z.string() })
-const Swept = z.object({ mounts: z.array(z.string()), links: z.array(z.string()), netns: z.array(z.string()) })
+const Ran = z.object({ exitCode: z.int(), stderr: z.string() }) satisfies z.ZodType<RunResult>
+const Taken = z.object({ lazy: z.boolean() }) satisfies z.ZodType<Unmounted>
+const Watched = z.object({ key: z.string() })
+const Swept = z.object({
+  mounts: z.array(z.string()),
+  links: z.array(z.string()),
+  netns: z.array(z.string()),
+}) satisfies z.ZodType<SweepResult>
 
 /**
- * System calls for the daemon, made by hostkit. Every call may be repeated. All throw GibilError: `disk_full`, `needs_root`,
- * `missing_tool`, else `driver_failed` with the errno in `details.errno`.
+ * System calls for the daemon, made by hostkit. Every call may be repeated, and one that fails leaves nothing. All throw GibilError: `disk_full`,
+ * `needs_root`, `missing_tool`, `timeout`, `cancelled`, `busy`, else `driver_failed`, with the errno in `details.errno`. When hostkit dies,
+ * the calls under way throw `driver_failed`, and the next call starts it anew.
  */
 export interface HostKit {
   diskCreate(args: DiskCreate): Promise<void>
   diskMount(args: DiskMount): Promise<void>
+  /** Drops what is not yet written to a mounted disk, so that unmounting is quick. Only for a disk that is deleted next. */
+  diskAbandon(args: { readonly target: string }): Promise<void>
   mountOverlay(args: MountOverlay): Promise<void>
   mountBind(args: MountBind): Promise<void>
-  unmount(args: Unmount): Promise<void>
+  unmount(args: Unmount): Promise<Unmounted>
   netCreate(args: NetCreate): Promise<void>
   netDestroy(args: NetDestroy): Promise<void>
-  runStart(args: RunStart): Promise<RunResult>
+  /** When the signal aborts, the command is killed, and this throws once it is gone. */
+  runStart(args: RunStart, options?: { readonly signal?: AbortSignal | undefined }): Promise<RunResult>
   /** Settles when the process has ended. */
-  procWatch(args: { pid: number; key: string }): Promise<void>
+  procWatch(
+    args: { readonly pid: number; readonly key: string },
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<void>
   sweepList(query: SweepQuery): Promise<SweepResult>
   ping(): Promise<{ version: string; pid: number }>
-  /** Ends hostkit; what it made stays. */
+  /** Lets calls under way come to their end (watches apart) and ends hostkit; what it made stays. Later calls throw `interrupted`. */
   close(): Promise<void>
 }
 
+export interface HostKitOptions {
+  /** Path of the hostkit binary. */
+  readonly binary: string
+  /** Called when hostkit ended without being asked to. Watches are gone then. */
+  readonly onExit?: ((error: GibilError) => void) | undefined
+  readonly log?: HostkitLog | undefined
+}
+
 /** Starts hostkit at the first call, and again at the next one when it has died. */
-export function createHostKit(options: { readonly binary: string }): HostKit {
+export function createHostKit(options: HostKitOptions): HostKit {
+  const { binary, onExit, log = () => undefined } = options
   let current: HostkitProcess | undefined
   let closed = false
-  const call = (op: string, args: object): Promise<unknown> => {
-    if (closed) return Promise.reject(new GibilError('interrupted', `${op} came after the daemon let go of hostkit.`))
-    if (!current?.alive) current = startHostkit(options.binary)
-    return current.call(op, args)
+
+  const process = (): HostkitProcess => {
+    if (current?.alive) return current
+    current = startHostkit(binary, log, (error) => {
+      log('warn', 'hostkit ended', { error: error.message, ...error.details })
+      onExit?.(error)
+    })
+    log('debug', 'hostkit started', { binary })
+    return current
+  }
+  const call = async <T>(op: string, schema: z.ZodType<T>, args: object, given?: CallOptions): Promise<T> => {
+    if (closed) throw new GibilError('interrupted', `${op} came after the daemon let go of hostkit.`)
+    return parseResult(op, schema, await process().call(op, args, given))
   }
   const order = async (op: string, args: object): Promise<void> => {
-    await call(op, args)
+    await call(op, z.unknown(), args)
   }
   return {
     diskCreate: (args) => order('disk.create', args),
     diskMount: (args) => order('disk.mount', args),
+    diskAbandon: (args) => order('disk.abandon', args),
     mountOverlay: (args) => order('mount.overlay', args),
     mountBind: (args) => order('mount.bind', args),
-    unmount: (args) => order('unmount', args),
+    unmount: (args) => call('unmount', Taken, args),
     netCreate: (args) => order('net.create', args),
     netDestroy: (args) => order('net.destroy', args),
-    runStart: async (args) => Ran.parse(await call('run.start', args)),
-    procWatch: (args) => order('proc.watch', args),
-    sweepList: async (query) => Swept.parse(await call('sweep.list', query)),
-    ping: async () => Pong.parse(await call('ping', {})),
+    runStart: (args, { signal } = {}) => call('run.start', Ran, args, { signal }),
+    async procWatch(args, { signal } = {}) {
+      await call('proc.watch', Watched, args, { signal, waits: true })
+    },
+    sweepList: (query) => call('sweep.list', Swept, query),
+    ping: () => call('ping', Pong, {}),
     async close() {
       closed = true
       await current?.close()

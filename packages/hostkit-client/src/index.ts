@@ -1,3 +1,4 @@
 /** @module Speaks hostkit/PROTOCOL.md to the process that makes system calls for the daemon. */
-export { createHostKit, type HostKit } from './hostkit.ts'
+export { createHostKit, type HostKit, type HostKitOptions } from './hostkit.ts'
 export type * from './operations.ts'
+export type { HostkitLog } from './process.ts'

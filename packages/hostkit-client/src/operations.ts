@@ -2,6 +2,7 @@
 
 export interface DiskCreate {
   readonly image: string
+  /** 16 or more. */
   readonly sizeMib: number
   /** A prepared disk of the same size to copy. */
   readonly from?: string
@@ -10,6 +11,7 @@ export interface DiskCreate {
 export interface DiskMount {
   readonly image: string
   readonly target: string
+  /** Further mount options of ext4, as after `mount -o`. */
   readonly options?: string
 }
 
@@ -31,6 +33,11 @@ export interface MountBind {
 export interface Unmount {
   readonly target: string
   readonly recursive?: boolean
+}
+
+export interface Unmounted {
+  /** Something was still in use after two seconds: it is gone from the tree, and ends with its last user. */
+  readonly lazy: boolean
 }
 
 export interface NetCreate {
@@ -56,13 +63,14 @@ export interface RunStart {
   readonly log: string
   /** Where to make a listening unix socket that the command gets as file descriptor 3. */
   readonly socket?: string
+  /** 1 to a day. The command and what is left of its process group are killed then, and the call throws `timeout`. */
   readonly timeoutMs: number
 }
 
 export interface RunResult {
-  /** -1 when a signal ended it. */
+  /** 128 and the signal's number when a signal ended it. */
   readonly exitCode: number
-  /** The end of what it printed, 8 KiB at most. */
+  /** The end of what was added to the log, 8 KiB at most. */
   readonly stderr: string
 }
 
