@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -85,6 +85,31 @@ describe('a project in a box, by the CLI', () => {
     } finally {
       await home.gibil(['destroy', 'dirty'])
     }
+  })
+
+  it('makes the box as the .gibil.yml of the tree says: over the defaults of the config, under the flags', async () => {
+    await using wishful = await makeProject('size: medium\ncpu: 1\nttl: 3h\n')
+    await writeFile(join(home.path, 'config.yml'), 'defaults:\n  size: large\n  ttl: 5h\n  idle: 2h\n')
+    try {
+      const created = await home.gibil(['create', '--name', 'wish', '--repo', wishful.path, '--disk', '1G', '--json'])
+      expect(created.exitCode, created.stderr).toBe(0)
+      expect(parsed(created.stdout)).toMatchObject({
+        size: { cpu: 1, memoryMib: 8192, diskMib: 1024 },
+        lease: { ttlSeconds: 3 * 3600, idleSeconds: 2 * 3600 },
+        readiness: 'ready',
+      })
+    } finally {
+      await rm(join(home.path, 'config.yml'))
+      await home.gibil(['destroy', 'wish'])
+    }
+  })
+
+  it('refuses a .gibil.yml that is wrong with its line, before anything is made', async () => {
+    await using wrong = await makeProject('tasks:\n  - npm ci\nsize: enormous\n')
+    const created = await home.gibil(['create', '--name', 'wrong', '--repo', wrong.path])
+    expect(created.stderr).toMatch(/\.gibil\.yml:3:7/)
+    expect(created.exitCode).toBe(2)
+    expect((await home.gibil(['show', 'wrong'])).exitCode).toBe(3)
   })
 
   it('passes the status, the streams and stdin of a command through', async () => {

@@ -186,8 +186,8 @@ describe('config', () => {
     await gibil(['create', '--name', 'a'], { env })
     await gibil(['create', '--name', 'b', '--ttl', '5m'], { env })
     expect(asked).toEqual([
-      { name: 'a', ttl: '2h', size: 'large' },
-      { name: 'b', ttl: '5m', size: 'large' },
+      { name: 'a', ttl: '2h', size: 'large', defaulted: ['size', 'ttl'] },
+      { name: 'b', ttl: '5m', size: 'large', defaulted: ['size'] },
     ])
     const shown = JSON.parse((await gibil(['config', '--json'], { env })).stdout)
     expect(shown).toMatchObject({ home: daemon.home, defaults: { ttl: '2h', size: 'large' } })

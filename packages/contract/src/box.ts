@@ -105,6 +105,11 @@ export const RepoInput = z.object({
   branch: z.string().optional(),
   token: z.string().optional().describe('for a private repository; used for the clone only and never stored'),
   source: z.string().optional().describe('what to show as the source of an upload'),
+  config: z
+    .string()
+    .max(256 * 1024)
+    .optional()
+    .describe('the text of its .gibil.yml, when the caller has it: an upload is sent to a box that is made already'),
 })
 export type RepoInput = z.infer<typeof RepoInput>
 
@@ -124,6 +129,12 @@ const createFields = {
   network: NetworkPolicy.optional(),
   labels: z.record(z.string(), z.string()).optional(),
   repo: RepoInput.optional(),
+  defaulted: z
+    .array(z.enum(['shape', 'image', 'size', 'cpu', 'memoryMib', 'diskMib', 'ttl', 'idle', 'onExpire']))
+    .optional()
+    .describe(
+      "fields of this request that are the caller's defaults and no wish for this box: a .gibil.yml wins over them",
+    ),
 }
 
 export const CreateBox = z.strictObject({

@@ -96,7 +96,17 @@ export async function createOptions(
     labels: Object.keys(labels).length > 0 ? labels : undefined,
     repo,
   }
-  return withoutUndefined(options)
+  return { ...withoutUndefined(options), ...defaultedOf(flags, defaults) }
+}
+
+/** Which options come from the config alone: the `.gibil.yml` of a repository wins over those. */
+function defaultedOf(flags: CreateFlags, defaults: Defaults): Pick<CreateOptions, 'defaulted'> {
+  const names = { memory: 'memoryMib', disk: 'diskMib' } as const
+  const fields = ['shape', 'image', 'size', 'cpu', 'memory', 'disk', 'ttl', 'idle', 'onExpire'] as const
+  const defaulted = fields
+    .filter((field) => flags[field] === undefined && defaults[field] !== undefined)
+    .map((field) => (field === 'memory' || field === 'disk' ? names[field] : field))
+  return defaulted.length === 0 ? {} : { defaulted }
 }
 
 function repoOptions(flags: CreateFlags, cli: Pick<Session, 'env' | 'cwd'>): RepoOptions | undefined {

@@ -7,7 +7,9 @@ import {
   withoutCredentials,
 } from '@gibil/contract'
 import { checkFits, chooseSize } from '../box/sizes.ts'
+import { wantedBy } from '../box/wanted.ts'
 import type { BoxRecord, ExplicitField, RepoRecord } from '../box-record.ts'
+import { parseGibilYml } from '../gibil-yml/parse.ts'
 import { parseIdle, parseTtl } from '../lease/terms.ts'
 import type { Driver } from '../ports/driver.ts'
 import { repoPath } from '../setup/clone.ts'
@@ -34,9 +36,16 @@ export async function settle(
   fleet: string | null,
 ): Promise<Settled> {
   const { deps, drivers, policy } = context
-  const shape = input.shape ?? 'container'
+  const explicit = explicitFields(input)
+  const asked = {
+    shape: input.shape ?? 'container',
+    image: input.image ?? policy.defaultImage,
+    size: chooseSize(input),
+  }
+  // What the file says of lease, ports and set-up is read from the tree itself, once it is in the box.
+  const config = input.repo?.config
+  const { shape, image: name, size } = config === undefined ? asked : wantedBy(parseGibilYml(config), asked, explicit)
   const provider = input.provider ?? 'local'
-  const size = chooseSize(input)
   const ttlMs = parseTtl(input.ttl, shape)
   const idleMs = parseIdle(input.idle)
   const onExpire = input.onExpire ?? 'destroy'
@@ -50,7 +59,6 @@ export async function settle(
   const driver = drivers.for({ shape, provider })
   checkCanPause(driver, onExpire)
   await checkFits(size, { shape, provider }, deps.host)
-  const name = input.image ?? policy.defaultImage
   const image = await deps.images.resolve(name)
   return {
     token,
@@ -72,7 +80,7 @@ export async function settle(
       address: null,
       ports: [],
       repo,
-      explicit: explicitFields(input),
+      explicit,
       config: null,
       remake: null,
       remakes: 0,
@@ -90,11 +98,12 @@ export async function settle(
 }
 
 function explicitFields(input: Omit<CreateBox, 'name' | 'wait'>): ExplicitField[] {
+  const named = (field: ExplicitField | 'size'): boolean =>
+    input[field] !== undefined && !input.defaulted?.includes(field)
   const sizes = ['cpu', 'memoryMib', 'diskMib'] as const
-  // A named preset is all three.
-  const sized = input.size === undefined ? sizes.filter((field) => input[field] !== undefined) : sizes
   const others = ['shape', 'image', 'ttl', 'idle', 'onExpire'] as const
-  return [...sized, ...others.filter((field) => input[field] !== undefined)]
+  // A named preset is all three.
+  return [...sizes.filter((field) => named('size') || named(field)), ...others.filter(named)]
 }
 
 function settleRepo(input: RepoInput | undefined): { repo: RepoRecord | null; token: RepoToken | null } {

@@ -1,5 +1,6 @@
 import type { Size } from '@gibil/contract'
-import { checkFits, chooseSize } from '../box/sizes.ts'
+import { checkFits } from '../box/sizes.ts'
+import { wantedBy } from '../box/wanted.ts'
 import type { BoxRecord, Making } from '../box-record.ts'
 import type { GibilConfig } from '../gibil-yml/config.ts'
 import { parseIdle, parseTtl } from '../lease/terms.ts'
@@ -20,22 +21,8 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
   const { deps, drivers } = context
   const open = (field: BoxRecord['explicit'][number]): boolean => !record.explicit.includes(field)
 
-  const shape = open('shape') && config.shape !== null ? config.shape : record.shape
-  const image = open('image') && config.image !== null ? config.image : record.image
+  const { shape, image, size } = wantedBy(config, record, record.explicit)
   const imageDigest = image === record.image ? record.imageDigest : (await deps.images.resolve(image)).digest
-  const wish = {
-    size: config.size ?? undefined,
-    cpu: config.cpu ?? undefined,
-    memoryMib: config.memoryMib ?? undefined,
-    diskMib: config.diskMib ?? undefined,
-  }
-  const named = Object.values(wish).some((value) => value !== undefined)
-  const wanted = named ? chooseSize(wish) : record.size
-  const size = {
-    cpu: open('cpu') ? wanted.cpu : record.size.cpu,
-    memoryMib: open('memoryMib') ? wanted.memoryMib : record.size.memoryMib,
-    diskMib: open('diskMib') ? wanted.diskMib : record.size.diskMib,
-  }
   const making: Making = { shape, provider: record.provider, image, imageDigest, size }
   const other = shape !== record.shape || imageDigest !== record.imageDigest || !sameSize(size, record.size)
   if (other) {

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type CreateBox, GibilError, parseRepo, type RepoInput, withoutCredentials } from '@gibil/contract'
@@ -76,11 +76,14 @@ async function localDirectory(given: string, cwd: string): Promise<string> {
 
 const nothingToRemove = { [Symbol.asyncDispose]: async () => {} }
 
-function uploadOf(
+async function uploadOf(
   path: string,
   source: string,
   extra: { readonly branch?: string },
   remove: () => Promise<void> = async () => {},
-): PreparedRepo {
-  return { input: { upload: true, source, ...extra }, upload: path, [Symbol.asyncDispose]: remove }
+): Promise<PreparedRepo> {
+  // The box is made before the tree is sent, so what the file says of its making goes ahead.
+  const config = await readFile(join(path, '.gibil.yml'), 'utf8').catch(() => undefined)
+  const input = { upload: true, source, ...extra, ...(config === undefined ? {} : { config }) }
+  return { input, upload: path, [Symbol.asyncDispose]: remove }
 }
