@@ -297,7 +297,7 @@ func TestOutputWaitsForTheFirstByteOrTheExit(t *testing.T) {
 	}
 	results := make(chan Output)
 	go func() {
-		out, _ := job.Output(ctx, 0, 100, patience)
+		out, _ := job.Output(ctx, -1, 100, patience)
 		results <- out
 	}()
 	_ = job.WriteStdin([]byte("one\n"))

@@ -20,13 +20,16 @@ type Output struct {
 	Exit       *Exit   `json:"exit"`
 }
 
-// Output reads from an offset on, at most limit bytes. It waits so long for the first byte, or for the exit. The exit is told
+// Output reads from an offset on, a negative one meaning the oldest byte that is kept, at most limit bytes. It waits so long for the first byte, or for the exit. The exit is told
 // only together with the last byte.
 func (j *Job) Output(ctx context.Context, offset int64, limit int, wait time.Duration) (Output, error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
 		j.mu.Lock()
+		if offset < 0 {
+			offset = j.ring.first
+		}
 		if printed := j.ring.next; offset > printed {
 			j.mu.Unlock()
 			return Output{}, beyond(offset, printed)
@@ -51,9 +54,7 @@ func (j *Job) Output(ctx context.Context, offset int64, limit int, wait time.Dur
 // output copies from the ring. The caller holds mu.
 func (j *Job) output(offset int64, limit int) Output {
 	output := Output{Chunks: []Chunk{}, NextOffset: offset}
-	if offset < 0 {
-		output.NextOffset = j.ring.first
-	} else if offset < j.ring.first {
+	if offset < j.ring.first {
 		output.Lost = j.ring.first - offset
 		output.NextOffset = j.ring.first
 	}

@@ -7,7 +7,7 @@ import type { CommandChannel, Frame } from './types.ts'
 
 const headerBytes = 5
 
-export const Started = z.object({ job: Job, offset: z.int().min(0) })
+const Started = z.object({ job: Job, offset: z.int().min(0) })
 const Gap = z.object({ from: z.int().min(0), to: z.int().min(0) })
 
 /** What boxd may send, and how a payload that is JSON must look. */

@@ -162,6 +162,7 @@ function connectionOver(stream: Duplex, signal: AbortSignal | undefined): Connec
     close() {
       if (closed) return
       closed = true
+      rest = empty
       cleanUp()
       stream.destroy()
       const reason = unreachable('The connection to the box was closed.')

@@ -2,7 +2,7 @@ import type { Connection } from './connection.ts'
 import { unreachable, violation } from './failures.ts'
 
 /** The head of an answer, at most so long. */
-export const maxHeadBytes = 16 * 1024
+const maxHeadBytes = 16 * 1024
 const maxHeaders = 64
 
 export interface Head {
