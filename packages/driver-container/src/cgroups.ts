@@ -65,16 +65,8 @@ export function createCgroups(layout: CgroupLayout, prefix: string): Cgroups {
   const everywhere = (id: string): string[] => layout.mounts.map((mount) => join(mount, prefix, id))
   const freezer = (id: string): string => pathOf('freezer', id)
 
-  async function pids(id: string): Promise<number[]> {
-    const found = new Set<number>()
-    for (const top of everywhere(id)) {
-      for (const directory of await tree(top)) {
-        const text = (await readIfThere(join(directory, 'cgroup.procs'))) ?? ''
-        for (const line of text.split('\n')) if (line !== '' && line !== '0') found.add(Number(line))
-      }
-    }
-    return [...found]
-  }
+  /** The cgroup that is asked who is in a box: a process that runs is in that of every controller. */
+  const roll = (id: string): string => pathOf('pids', id)
 
   const isFrozen = async (id: string): Promise<boolean> => {
     if (layout.version === 1) return (await readIfThere(join(freezer(id), 'freezer.state')))?.trim() === 'FROZEN'
@@ -115,22 +107,19 @@ export function createCgroups(layout: CgroupLayout, prefix: string): Cgroups {
       return text?.split('\n').some((line) => line.endsWith(`:/${prefix}/${id}`)) ?? false
     },
     async kill(id) {
-      let killed: number[] = []
+      let left: readonly number[] = []
       await until(
         async () => {
-          killed = await pids(id)
-          for (const pid of killed) killPid(pid)
+          left = await killIn(roll(id))
           // On version 1 a frozen process dies only when it thaws.
-          if (killed.length > 0 && layout.version === 1) await setFrozen(id, false).catch(ignoreGone)
-          return killed.length === 0
+          if (left.length > 0 && layout.version === 1) await setFrozen(id, false).catch(ignoreGone)
+          return left.length === 0
         },
-        () => `Processes of the box did not end: ${killed.join(', ')}.`,
+        () => `Processes of the box did not end: ${left.join(', ')}.`,
       )
     },
     async remove(id) {
-      for (const top of everywhere(id)) {
-        for (const directory of (await tree(top)).reverse()) await removeDirectory(directory)
-      }
+      await Promise.all(everywhere(id).map(removeTree))
     },
     async removeParent() {
       for (const mount of layout.mounts) {
@@ -178,21 +167,40 @@ async function tree(top: string): Promise<string[]> {
   return found
 }
 
-async function removeDirectory(path: string): Promise<void> {
+/** Kills what is in a cgroup and below it. Returns whom it found. */
+async function killIn(top: string): Promise<number[]> {
+  const found: number[] = []
+  for (const directory of await tree(top)) {
+    const text = (await readIfThere(join(directory, 'cgroup.procs'))) ?? ''
+    for (const line of text.split('\n')) if (line !== '' && line !== '0') found.push(Number(line))
+  }
+  for (const pid of found) killPid(pid)
+  return found
+}
+
+async function removeTree(top: string): Promise<void> {
   await until(
     async () => {
-      try {
-        await rmdir(path)
-        return true
-      } catch (error) {
-        if (errnoOf(error) === 'ENOENT') return true
-        // The kernel lets go of the last process a moment after it is gone from the list.
-        if (errnoOf(error) === 'EBUSY') return false
-        throw error
-      }
+      if (await removed(top)) return true
+      // Something is left in it or below it: a runtime that was killed had moved its child into some cgroups only; or the kernel
+      // has not yet let go of the last process, which takes it a moment.
+      await killIn(top)
+      for (const directory of (await tree(top)).reverse()) await removed(directory)
+      return removed(top)
     },
-    () => `The cgroup ${path} stays busy.`,
+    () => `The cgroup ${top} stays busy.`,
   )
+}
+
+async function removed(path: string): Promise<boolean> {
+  try {
+    await rmdir(path)
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return true
+    if (errnoOf(error) === 'EBUSY') return false
+    throw error
+  }
 }
 
 function killPid(pid: number): void {
@@ -209,7 +217,7 @@ function ignoreGone(error: unknown): void {
 
 async function until(done: () => Promise<boolean>, message: () => string): Promise<void> {
   const deadline = performance.now() + settleMs
-  for (let wait = 1; !(await done()); wait = Math.min(wait * 2, 50)) {
+  for (let wait = 1; !(await done()); wait = Math.min(wait * 1.5, 50)) {
     if (performance.now() > deadline) throw new GibilError('driver_failed', message())
     await sleep(wait)
   }

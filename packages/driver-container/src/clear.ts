@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readlink, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BoxFile, routedPolicy } from './box-file.ts'
@@ -8,7 +9,7 @@ import { isUp, readPid } from './liveness.ts'
 import { boxPaths, linkName } from './names.ts'
 import { endStrayRuntimes } from './stray-runtimes.ts'
 
-export type ClearStep = 'kill' | 'cgroup' | 'unmount' | 'net' | 'run-dir'
+type ClearStep = 'kill' | 'cgroup' | 'unmount' | 'net' | 'run-dir'
 
 export interface ClearOptions {
   readonly step?: (name: ClearStep) => void | Promise<void>
@@ -35,7 +36,8 @@ export async function clear(
   await onHost("ended the box's processes", async () => {
     const pid = await readPid(paths.pidFile)
     const started = pid !== undefined && (await cgroups.holds(id, pid)) && (await isUp(pid))
-    if (!started) await endStrayRuntimes(names.runtimeRoot, id)
+    // A runtime that still starts the box has been given its run directory.
+    if (!started && existsSync(paths.run)) await endStrayRuntimes(names.runtimeRoot, id)
     await cgroups.kill(id)
   })
 

@@ -114,11 +114,12 @@ async function dismantle(context: Context): Promise<void> {
   if ((await allIds(context)).length > 0) return
   await context.network.dismantle()
   await context.cgroups.removeParent()
-  for (const directory of [join(names.runDir, 'boxes'), names.runtimeRoot]) await removeEmpty(directory)
+  for (const directory of [runBoxesDir(names), names.runtimeRoot]) await removeEmpty(directory)
   await rm(homeMark(names), { force: true })
   await removeEmpty(names.runDir)
 }
 
+const runBoxesDir = (names: HomeNames): string => join(names.runDir, 'boxes')
 const homeMark = (names: HomeNames): string => join(names.runDir, 'home')
 
 async function openContext(names: HomeNames, options: ContainerDriverOptions): Promise<Context> {
@@ -130,8 +131,10 @@ async function openContext(names: HomeNames, options: ContainerDriverOptions): P
   const run: RunTool = runTool
   const { hostkit, log, boxdBinary } = options
   await mkdir(names.boxesDir, { recursive: true, mode: 0o700 })
-  await mkdir(names.runDir, { recursive: true, mode: 0o711 })
-  await chmod(names.runDir, 0o711)
+  for (const directory of [names.runDir, runBoxesDir(names)]) {
+    await mkdir(directory, { recursive: true, mode: 0o711 })
+    await chmod(directory, 0o711)
+  }
   await markHome(names)
   const cgroups = createCgroups(layout, names.prefix)
   const openFiles = await ownFileLimit()
@@ -201,6 +204,6 @@ async function removeEmpty(path: string): Promise<void> {
   try {
     await rmdir(path)
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error
+    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTEMPTY') throw error
   }
 }

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { chmod, chown, mkdir, rm, symlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import type { DriverOptions } from '@gibil/core'
 import { type BoxFile, cgroupPath, routedPolicy } from './box-file.ts'
@@ -40,12 +39,14 @@ export async function forge(
 
   await context.step(`${verb}.run-dir`)
   await onHost('made the run directory', async () => {
-    await mkdir(dirname(paths.run), { recursive: true, mode: 0o711 })
-    await mkdir(paths.bundle, { recursive: true, mode: 0o700 })
-    await mkdir(paths.rootfs, { recursive: true, mode: 0o755 })
-    // The box's root must be able to pass through to its root file system, and nobody else on the host.
-    await chown(paths.run, 0, uidBase)
-    await chmod(paths.run, 0o710)
+    await mkdir(paths.run, { mode: 0o710 })
+    await Promise.all([
+      // The box's root must be able to pass through to its root file system, and nobody else on the host.
+      chown(paths.run, 0, uidBase),
+      chmod(paths.run, 0o710),
+      mkdir(paths.bundle, { mode: 0o700 }),
+      mkdir(paths.rootfs, { mode: 0o755 }),
+    ])
   })
 
   await allSettled([

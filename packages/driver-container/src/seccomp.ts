@@ -7,14 +7,14 @@
  * skipped by it.
  */
 
-export interface SeccompArg {
+interface SeccompArg {
   readonly index: number
   readonly value: number
   readonly valueTwo?: number
   readonly op: 'SCMP_CMP_EQ' | 'SCMP_CMP_MASKED_EQ'
 }
 
-export interface SeccompRule {
+interface SeccompRule {
   readonly names: readonly string[]
   readonly action: 'SCMP_ACT_ALLOW' | 'SCMP_ACT_ERRNO'
   readonly errnoRet?: number

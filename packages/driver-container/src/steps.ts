@@ -38,7 +38,7 @@ export const steps = {
   ],
 } as const
 
-export type Verb = keyof typeof steps
+type Verb = keyof typeof steps
 export type StepName = (typeof steps)[Verb][number]
 
 /** Called before each step; a test may throw or kill the process there. */

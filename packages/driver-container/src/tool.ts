@@ -1,7 +1,7 @@
 import { GibilError } from '@gibil/contract'
 import { execa } from 'execa'
 
-export interface ToolResult {
+interface ToolResult {
   /** Undefined when a signal ended it. */
   readonly exitCode: number | undefined
   readonly stdout: string

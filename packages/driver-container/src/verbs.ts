@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GibilError } from '@gibil/contract'
@@ -28,8 +29,8 @@ export async function create(
   const paths = boxPaths(names, spec.id)
   assertSpec(spec)
   throwIfAborted(options.signal)
-  const before = await readBoxFile(paths)
-  if (before.kind !== 'missing') {
+  const [before, links] = await Promise.all([readBoxFile(paths), ownLinks(names), assertHostRoom(names.home)])
+  if (before.kind !== 'missing' || existsSync(paths.run)) {
     // Called again after a crash: what is whole is kept, what is not is made anew.
     const found = await inspectBox(context, spec.id)
     if (found.status === 'running' || found.status === 'paused' || found.status === 'stopped') {
@@ -37,12 +38,10 @@ export async function create(
     }
     await destroy(context, watch, spec.id, async () => undefined)
   }
-  await assertHostRoom(names.home)
 
-  const links = new Set(await ownLinks(names))
   const slot = slots.take(
     spec.id,
-    (free) => !links.has(linkName(names, 'internet', free)) && !links.has(linkName(names, 'lan', free)),
+    (free) => !links.includes(linkName(names, 'internet', free)) && !links.includes(linkName(names, 'lan', free)),
   )
   const box: BoxFile = {
     version: 1,
