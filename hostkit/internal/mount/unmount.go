@@ -1,7 +1,6 @@
 package mount
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"sort"
@@ -38,36 +37,56 @@ func Unmount(target string, recursive bool) (lazy bool, err error) {
 	if err == nil {
 		return clearPoint(point, deadline)
 	}
-	if err == syscall.ENOENT {
-		return false, nil
-	}
-	if err != syscall.EBUSY && err != syscall.EINVAL {
+	if !nothingThere(err) && err != syscall.EBUSY {
 		return false, &os.PathError{Op: "unmount", Path: point, Err: err}
 	}
-	below, err := tree(point)
-	if err != nil {
-		return false, err
-	}
-	for _, place := range append(below, point) {
-		detached, err := clearPoint(place, deadline)
-		if err != nil {
-			return lazy, err
-		}
-		lazy = lazy || detached
-	}
-	return lazy, nil
+	return clearTree(point, deadline)
 }
 
-// tree lists the mount points below a path, deepest first.
+// clearTree goes over the table again and again, since a mount may cover others that can only be reached when it is gone.
+func clearTree(point string, deadline time.Time) (lazy bool, err error) {
+	for wait := firstWait; ; {
+		points, err := tree(point)
+		if err != nil || len(points) == 0 {
+			return lazy, err
+		}
+		late := time.Now().After(deadline)
+		progress, busy := false, false
+		for _, place := range points {
+			err := syscall.Unmount(place, unmountFlags(late))
+			switch {
+			case err == nil:
+				progress, lazy = true, lazy || late
+			case err == syscall.EBUSY:
+				busy = true
+			case !nothingThere(err):
+				return lazy, &os.PathError{Op: "unmount", Path: place, Err: err}
+			}
+		}
+		if progress {
+			continue
+		}
+		if !busy || late {
+			return lazy, nil // what is left lies under a mount above the target
+		}
+		wait = pause(wait)
+	}
+}
+
+// tree lists the mount points at and below a path, deepest first.
 func tree(path string) ([]string, error) {
-	points, err := Table(strings.TrimSuffix(path, "/") + "/")
+	points, err := Table(path)
 	if err != nil {
 		return nil, err
 	}
-	sort.SliceStable(points, func(i, j int) bool {
-		return strings.Count(points[i], "/") > strings.Count(points[j], "/")
-	})
-	return points, nil
+	inside := points[:0]
+	for _, point := range points {
+		if point == path || strings.HasPrefix(point, path+"/") {
+			inside = append(inside, point)
+		}
+	}
+	sort.SliceStable(inside, func(i, j int) bool { return strings.Count(inside[i], "/") > strings.Count(inside[j], "/") })
+	return inside, nil
 }
 
 // canonical is the path as the kernel's table has it: without symbolic links, except that a last one is not followed.
@@ -85,27 +104,41 @@ func canonical(path string) (string, error) {
 
 // clearPoint takes away every mount at one path: several may lie over each other.
 func clearPoint(point string, deadline time.Time) (lazy bool, err error) {
-	wait := time.Millisecond
-	for {
-		flags := sys.UmountNoFollow
+	for wait := firstWait; ; {
 		late := time.Now().After(deadline)
-		if late {
-			flags |= syscall.MNT_DETACH
-		}
-		err := syscall.Unmount(point, flags)
+		err := syscall.Unmount(point, unmountFlags(late))
 		switch {
 		case err == nil:
 			lazy = lazy || late
-			wait = time.Millisecond
-		case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOENT):
-			return lazy, nil // nothing is mounted there any more
-		case errors.Is(err, syscall.EBUSY) && !late:
-			time.Sleep(wait)
-			if wait < 50*time.Millisecond {
-				wait *= 2
-			}
+		case nothingThere(err):
+			return lazy, nil
+		case err == syscall.EBUSY && !late:
+			wait = pause(wait)
 		default:
 			return lazy, &os.PathError{Op: "unmount", Path: point, Err: err}
 		}
 	}
+}
+
+func unmountFlags(late bool) int {
+	if late {
+		return sys.UmountNoFollow | syscall.MNT_DETACH
+	}
+	return sys.UmountNoFollow
+}
+
+// nothingThere: the path is no mount point, or none at all.
+func nothingThere(err error) bool {
+	return err == syscall.EINVAL || err == syscall.ENOENT || err == syscall.ENOTDIR
+}
+
+const firstWait = time.Millisecond
+
+// pause sleeps, and returns how long to sleep the next time.
+func pause(wait time.Duration) time.Duration {
+	time.Sleep(wait)
+	if wait < 50*time.Millisecond {
+		wait *= 2
+	}
+	return wait
 }

@@ -58,9 +58,9 @@ func (r Refused) Error() string {
 
 func (r Refused) Unwrap() error { return r.Errno }
 
-// request sends one message that wants an acknowledgement, and returns what the kernel sent before that. The kernel has done all of it when
-// the send returns, so that there is nothing to wait for.
-func (c *Conn) request(kind, flags uint16, body []byte) ([]syscall.NetlinkMessage, error) {
+// order sends one message and returns what the kernel acknowledges it with. The kernel has done all of it when the send returns, so that there
+// is nothing to wait for.
+func (c *Conn) order(kind, flags uint16, body []byte) error {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	c.seq++
@@ -71,39 +71,27 @@ func (c *Conn) request(kind, flags uint16, body []byte) ([]syscall.NetlinkMessag
 	binary.LittleEndian.PutUint32(message[8:], c.seq)
 	message = append(message, body...)
 	if err := syscall.Sendto(c.fd, message, 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
-		return nil, err
+		return err
 	}
-	var before []syscall.NetlinkMessage
+	buffer := make([]byte, 16<<10)
 	for {
-		// Each read has a buffer of its own, since the messages point into it.
-		buffer := make([]byte, 16<<10)
 		count, _, err := syscall.Recvfrom(c.fd, buffer, 0)
 		if err == syscall.EINTR {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		messages, err := syscall.ParseNetlinkMessage(buffer[:count])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, answer := range messages {
-			if answer.Header.Seq != c.seq {
-				continue
+			if answer.Header.Seq == c.seq && answer.Header.Type == syscall.NLMSG_ERROR {
+				return verdict(answer)
 			}
-			if answer.Header.Type == syscall.NLMSG_ERROR {
-				return before, verdict(answer)
-			}
-			before = append(before, answer)
 		}
 	}
-}
-
-// order sends a message of which only the outcome matters.
-func (c *Conn) order(kind, flags uint16, body []byte) error {
-	_, err := c.request(kind, flags, body)
-	return err
 }
 
 func verdict(answer syscall.NetlinkMessage) error {

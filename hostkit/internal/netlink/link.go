@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"syscall"
-	"unsafe"
 )
 
 // Attribute numbers of linux/if_link.h and linux/veth.h that package syscall lacks.
@@ -66,27 +65,4 @@ func (c *Conn) DeleteLink(name string) error {
 		return fmt.Errorf("remove link %s: %w", name, err)
 	}
 	return nil
-}
-
-// Index is the number of a link in the namespace of the calling thread. ENODEV when there is none.
-func Index(name string) (int, error) {
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer syscall.Close(fd)
-	// ifreq of netdevice(7), as far as SIOCGIFINDEX uses it. This asks for one link without the lock that changes of links hold.
-	var request struct {
-		name  [syscall.IFNAMSIZ]byte
-		value [24]byte
-	}
-	if len(name) >= len(request.name) {
-		return 0, fmt.Errorf("link name %q: %w", name, syscall.EINVAL)
-	}
-	copy(request.name[:], name)
-	_, _, failed := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.SIOCGIFINDEX, uintptr(unsafe.Pointer(&request)))
-	if failed != 0 {
-		return 0, fmt.Errorf("link %s: %w", name, failed)
-	}
-	return int(binary.LittleEndian.Uint32(request.value[:4])), nil
 }

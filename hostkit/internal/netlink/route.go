@@ -43,25 +43,6 @@ func (c *Conn) addRoute(body []byte, name string) error {
 	return nil
 }
 
-// LinkTo is the number of the link by which the kernel would send to an address.
-func (c *Conn) LinkTo(address net.IP) (int, error) {
-	header := make([]byte, syscall.SizeofRtMsg)
-	header[0], header[1] = syscall.AF_INET, 32
-	answers, err := c.request(syscall.RTM_GETROUTE, 0, join(header, attribute(syscall.RTA_DST, address.To4())))
-	if err != nil {
-		return 0, fmt.Errorf("look up the route to %s: %w", address, err)
-	}
-	for _, answer := range answers {
-		if answer.Header.Type != syscall.RTM_NEWROUTE || len(answer.Data) < syscall.SizeofRtMsg {
-			continue
-		}
-		if link := find(answer.Data[syscall.SizeofRtMsg:], syscall.RTA_OIF); len(link) == 4 {
-			return int(binary.LittleEndian.Uint32(link)), nil
-		}
-	}
-	return 0, fmt.Errorf("look up the route to %s: %w", address, syscall.ENETUNREACH)
-}
-
 func routeHeader(prefix, scope byte, flags uint32) []byte {
 	header := make([]byte, syscall.SizeofRtMsg)
 	header[0], header[1] = syscall.AF_INET, prefix

@@ -106,22 +106,13 @@ func remains(p parsed) (named, linked bool, err error) {
 	return named, err == nil, nil
 }
 
-// complete: the route to the guest is set last of all, so when it leads to the host's link nothing is missing.
+// complete: the gateway's address is set last of all, so when the host's link has it nothing is missing.
 func complete(p parsed) bool {
 	if there, err := isNamespace(p.Netns); err != nil || !there {
 		return false
 	}
-	link, err := netlink.Index(p.Host)
-	if err != nil {
-		return false
-	}
-	host, err := netlink.Open()
-	if err != nil {
-		return false
-	}
-	defer host.Close()
-	to, err := host.LinkTo(p.address)
-	return err == nil && to == link
+	address, err := netlink.Address(p.Host)
+	return err == nil && address.Equal(p.gateway)
 }
 
 func create(p parsed) error {
@@ -201,10 +192,10 @@ func setUpHost(host *netlink.Conn, p parsed) error {
 	if err := host.SetUp(link); err != nil {
 		return err
 	}
-	if err := host.AddAddress(link, p.gateway); err != nil {
+	if err := host.AddHostRoute(link, p.address); err != nil {
 		return err
 	}
-	return host.AddHostRoute(link, p.address)
+	return host.AddAddress(link, p.gateway)
 }
 
 // writeSysctl sets a value in the network namespace of the calling thread. A kernel without IPv6 has no such files, which is as good.
