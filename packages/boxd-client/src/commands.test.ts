@@ -1,4 +1,5 @@
-import { type Exit, FrameType, GibilError, type Job } from '@gibil/contract'
+import { Readable } from 'node:stream'
+import { type Exit, FrameType, GibilError, type Job, type JobOutput } from '@gibil/contract'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createBoxdClient } from './client.ts'
 import { connectBoxd } from './connect-boxd.ts'
@@ -148,12 +149,18 @@ describe('jobs', () => {
   })
 
   test('take signals, sizes and input from outside', async () => {
-    const { Readable } = await import('node:stream')
     const cat = await client.startJob({ argv: ['cat'], cwd: '/', stdin: true })
     expect(await codeOf(client.forgetJob(cat.id))).toBe('file_conflict')
     await client.writeStdin(cat.id, Readable.from(['one ', 'two']), { end: true })
-    const output = await client.jobOutput(cat.id, { waitMs: 20_000 })
-    expect(output.chunks.map(({ text }) => text).join('')).toBe('one two')
+    let text = ''
+    let output: JobOutput
+    let offset = 0
+    do {
+      output = await client.jobOutput(cat.id, { offset, waitMs: 20_000 })
+      text += output.chunks.map((chunk) => chunk.text).join('')
+      offset = output.nextOffset
+    } while (!output.exit)
+    expect(text).toBe('one two')
     const tty = await client.startJob({ ...sh('sleep 1000'), tty: { cols: 80, rows: 24 } })
     await client.resizeJob(tty.id, { cols: 100, rows: 40 })
     await client.signalJob(tty.id, { signal: 'SIGKILL' })
