@@ -36,6 +36,11 @@ const (
 
 var namespaces userns.Cache
 
+// Prepare makes the user namespace for a map before an overlay needs it.
+func Prepare(m userns.Map) error {
+	return namespaces.With(m, func(*os.File) error { return nil })
+}
+
 // Mount makes the overlay; fine when one is mounted there already.
 func (o Overlay) Mount() error {
 	for _, path := range append([]string{o.Target, o.Upper, o.Work}, o.Lower...) {

@@ -98,6 +98,7 @@ func Operations() map[string]rpc.Operation {
 		"disk.abandon": done(works, func(a diskAbandon) error {
 			return at(a.Target, func() error { return disk.Abandon(a.Target) })
 		}),
+		"mount.prepare": done(works, mount.Prepare),
 		"mount.overlay": done(works, func(a mount.Overlay) error { return at(a.Target, a.Mount) }),
 		"mount.bind": done(works, func(a bind) error {
 			return at(a.Target, func() error { return mount.Bind(a.Source, a.Target, a.Readonly) })

@@ -93,6 +93,7 @@ describe('the process', () => {
       hostkit.diskCreate({ image: 'relative.img', sizeMib: 16 }),
       hostkit.diskCreate({ image: join(dir, 'x.img'), sizeMib: 1 }),
       hostkit.unmount({ target: '/' }),
+      hostkit.mountPrepare({ base: 0, count: 65_536 }),
       hostkit.netDestroy({ netns: '../../etc/passwd' }),
       hostkit.runStart(command([])),
     ]) {
@@ -237,6 +238,7 @@ forRoot('overlays', () => {
     await writeFile(join(high, 'both'), 'high')
     await writeFile(join(low, 'owned'), 'by 1000')
     await chown(join(low, 'owned'), 1000, 1000)
+    await hostkit.mountPrepare(idmap)
     await hostkit.mountOverlay({ target, lower: [high, low], upper, work, idmap })
     expect(await readFile(join(target, 'both'), 'utf8')).toBe('high')
     expect((await stat(join(target, 'owned'))).uid).toBe(idmap.base + 1000)

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import type {
   DiskCreate,
   DiskMount,
+  IdMap,
   MountBind,
   MountOverlay,
   NetCreate,
@@ -36,6 +37,8 @@ export interface HostKit {
   diskMount(args: DiskMount): Promise<void>
   /** Drops what is not yet written to a mounted disk, so that unmounting is quick. Only for a disk that is deleted next. */
   diskAbandon(args: { readonly target: string }): Promise<void>
+  /** Makes ahead what a `mountOverlay` with this idmap needs: saves it 2 ms when other things are waited for anyway. */
+  mountPrepare(idmap: IdMap): Promise<void>
   mountOverlay(args: MountOverlay): Promise<void>
   mountBind(args: MountBind): Promise<void>
   unmount(args: Unmount): Promise<Unmounted>
@@ -88,6 +91,7 @@ export function createHostKit(options: HostKitOptions): HostKit {
     diskCreate: (args) => order('disk.create', args),
     diskMount: (args) => order('disk.mount', args),
     diskAbandon: (args) => order('disk.abandon', args),
+    mountPrepare: (idmap) => order('mount.prepare', idmap),
     mountOverlay: (args) => order('mount.overlay', args),
     mountBind: (args) => order('mount.bind', args),
     unmount: (args) => call('unmount', Taken, args),

@@ -15,13 +15,19 @@ export interface DiskMount {
   readonly options?: string
 }
 
+/** Shifts the ids 0 to `count` to `base` and above. */
+export interface IdMap {
+  readonly base: number
+  readonly count: number
+}
+
 export interface MountOverlay {
   readonly target: string
   /** Layers, top first. */
   readonly lower: readonly string[]
   readonly upper: string
   readonly work: string
-  readonly idmap?: { readonly base: number; readonly count: number }
+  readonly idmap?: IdMap
 }
 
 export interface MountBind {
