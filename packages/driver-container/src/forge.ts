@@ -49,7 +49,9 @@ export async function forge(
     ])
   })
 
+  const idmap = { base: uidBase, count: idsPerBox }
   await allSettled([
+    hostkit.mountPrepare(idmap),
     phase('disk', "made the box's disk", async () => {
       if (verb === 'create') {
         await context.step('create.disk')
@@ -111,7 +113,7 @@ export async function forge(
       lower: spec.image.layers,
       upper: paths.upper,
       work: paths.work,
-      idmap: { base: uidBase, count: idsPerBox },
+      idmap,
     }),
   )
 
