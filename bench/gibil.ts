@@ -1,0 +1,105 @@
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Gibil, type OwnedBox } from '@gibil/sdk'
+import { descendants, isAlive, mustRun, pssBytes, run } from './process.ts'
+import type { Running, Subject } from './subject.ts'
+
+const root = join(import.meta.dirname, '..')
+const cache = join(root, '.cache')
+/** Where tests and the bench build the base image once. */
+const imageHome = join(cache, 'image-home')
+
+export interface GibilSubject extends Subject, AsyncDisposable {
+  readonly home: string
+  readonly sdk: Gibil
+  createBox(): Promise<OwnedBox>
+  pid(): Promise<number>
+  stopDaemon(): Promise<void>
+  startDaemon(): Promise<void>
+  /** The base image's layers, top first. */
+  layers(): Promise<readonly string[]>
+}
+
+const cli = (home: string, ...args: string[]): Promise<string> =>
+  mustRun([join(root, 'gibil'), ...args], { env: { ...process.env, GIBIL_HOME: home, NO_COLOR: '1' }, cwd: root })
+
+async function provideBaseImage(): Promise<void> {
+  await mkdir(imageHome, { recursive: true })
+  const build = './gibil up --daemon-only && ./gibil image build base; status=$?; ./gibil down; exit $status'
+  await mustRun(['flock', `${imageHome}.lock`, 'sh', '-c', build], {
+    env: { ...process.env, GIBIL_HOME: imageHome },
+    cwd: root,
+  })
+}
+
+/** A daemon with a home of its own, with the base image in it by hard links: layers are never written to. */
+export async function startGibil(): Promise<GibilSubject> {
+  await provideBaseImage()
+  await mkdir(join(cache, 'homes'), { recursive: true })
+  const home = await mkdtemp(join(cache, 'homes', 'bench-'))
+  await mustRun(['cp', '-al', join(imageHome, 'images'), home])
+  await cli(home, 'up', '--daemon-only')
+  const sdk = Gibil.connect({ home })
+  const pid = async (): Promise<number> => (await sdk.version()).pid
+  const createBox = (): Promise<OwnedBox> => sdk.create({ ttl: '2h' })
+  return {
+    name: 'gibil',
+    home,
+    sdk,
+    createBox,
+    pid,
+    async create() {
+      return asRunning(await createBox(), home)
+    },
+    async daemonBytes() {
+      const daemon = await pid()
+      const own = [daemon, ...(await descendants(daemon))]
+      return pssBytes(own)
+    },
+    async stopDaemon() {
+      const old = await pid()
+      sdk.close()
+      await cli(home, 'down')
+      if (isAlive(old)) throw new Error(`The daemon ${old} did not end.`)
+    },
+    async startDaemon() {
+      await cli(home, 'up', '--daemon-only')
+    },
+    async layers() {
+      const text = await readFile(join(home, 'images/manifests/base.json'), 'utf8')
+      const { layers } = JSON.parse(text)
+      if (!Array.isArray(layers)) throw new Error('The manifest of the base image names no layers.')
+      return layers.map((id) => join(home, 'images/layers', String(id)))
+    },
+    async [Symbol.asyncDispose]() {
+      sdk.close()
+      await run([join(root, 'gibil'), 'up', '--daemon-only'], { env: { ...process.env, GIBIL_HOME: home } })
+      await cli(home, 'destroy', '--all', '--yes')
+      await cli(home, 'down')
+      await rm(home, { recursive: true, force: true })
+    },
+  }
+}
+
+function asRunning(box: OwnedBox, home: string): Running {
+  return {
+    run: async (line) => (await box.run(line, { check: true })).stdout,
+    destroy: async () => void (await box.destroy()),
+    async pids() {
+      const { id } = await box.info()
+      return pidsOfBox(home, id)
+    },
+  }
+}
+
+/** boxd and what runs below it: everything in the box's cgroup. */
+async function pidsOfBox(home: string, id: string): Promise<number[]> {
+  const found = await mustRun([
+    'sh',
+    '-c',
+    `cat /sys/fs/cgroup/pids/*/${id}/cgroup.procs /sys/fs/cgroup/*/${id}/cgroup.procs 2>/dev/null || true`,
+  ])
+  const pids = found.split('\n').filter(Boolean).map(Number)
+  if (pids.length === 0) throw new Error(`The box ${id} of ${home} has no process.`)
+  return [...new Set(pids)]
+}

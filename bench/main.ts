@@ -1,0 +1,76 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { startDockerSubject } from './docker/subject.ts'
+import { startFloor } from './floor.ts'
+import { startGibil } from './gibil.ts'
+import { describeMachine, load } from './machine.ts'
+import { parseOptions, type RowName, usage } from './options.ts'
+import { mustRun } from './process.ts'
+import { fileTransfer } from './rows/files.ts'
+import { firstOutput } from './rows/first-output.ts'
+import { heldBoxes } from './rows/held.ts'
+import type { Bench, Measured, Row } from './rows/row.ts'
+import { runLatency } from './rows/run.ts'
+import { timeToInteractive } from './rows/tti.ts'
+import { renderTable } from './table.ts'
+
+const root = join(import.meta.dirname, '..')
+const cache = join(root, '.cache')
+/** What `gibil create` gives without a size. */
+const limits = { cpu: 2, memoryMib: 4096 }
+
+const parts: Readonly<Record<RowName, (bench: Bench) => Promise<Measured>>> = {
+  'first-output': firstOutput,
+  tti: timeToInteractive,
+  run: runLatency,
+  files: fileTransfer,
+  held: heldBoxes,
+}
+
+const say = (text: string): void => void process.stderr.write(`bench: ${text}\n`)
+
+async function main(argv: readonly string[]): Promise<void> {
+  if (argv.includes('--help')) return void process.stdout.write(usage)
+  const options = parseOptions(argv)
+  if (process.getuid?.() !== 0) throw new Error('The bench needs root: it mounts, and starts containers by three ways.')
+  const commit = (
+    await mustRun(['git', 'describe', '--always', '--dirty'], { cwd: root }).catch(() => 'unknown')
+  ).trim()
+  const date = new Date().toISOString()
+  const before = load()
+  await mkdir(cache, { recursive: true })
+
+  say('starting gibil')
+  await using gibil = await startGibil()
+  await using floor = await startFloor({ layers: await gibil.layers(), limits })
+  if (options.docker) say('starting docker and importing the same root file system')
+  await using docker = options.docker ? await startDockerSubject(cache, floor.rootfs, limits) : undefined
+
+  const rows: Row[] = []
+  const details: Record<string, unknown> = {}
+  for (const name of options.rows) {
+    const begin = load()
+    const measured = await parts[name]({ gibil, docker, floor, sizes: options.sizes, say })
+    rows.push(...measured.rows)
+    details[name] = { load: { before: begin, after: load() }, ...(measured.details as object) }
+  }
+
+  const machine = await describeMachine(commit)
+  const versions = { ...machine.versions, ...(docker ? { docker: docker.version } : {}) }
+  const result = {
+    date,
+    full: options.full,
+    sizes: options.sizes,
+    load: { before, after: load() },
+    machine: { ...machine, versions },
+    rows,
+    details,
+  }
+  const path = join(root, 'bench/results', `${date.replace(/[:.]/g, '-')}.json`)
+  await mkdir(join(root, 'bench/results'), { recursive: true })
+  await writeFile(path, `${JSON.stringify(result, null, 1)}\n`)
+  process.stdout.write(`${renderTable(rows)}\n`)
+  say(`load ${before} before, ${load()} after; all samples are in ${path}`)
+}
+
+await main(process.argv.slice(2))
