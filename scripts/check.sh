@@ -28,7 +28,7 @@ go_clean() {
   (cd "$1" && go vet ./...)
 }
 
-check 'format and lint' biome ci --error-on-warnings .
+check 'format and lint' biome ci --colors=off --error-on-warnings --max-diagnostics=30 .
 check 'types' tsc --noEmit -p tsconfig.json
 check 'dead code' knip --no-progress
 check 'direction of imports' depcruise packages

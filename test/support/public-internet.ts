@@ -8,6 +8,8 @@ import { execa } from 'execa'
  */
 export interface PublicInternet extends AsyncDisposable {
   readonly address: string
+  /** This host's own address on the link to it. */
+  readonly hostAddress: string
   /** Starts a program there; it ends with the namespace. */
   start(argv: readonly [string, ...string[]]): ChildProcess
 }
@@ -15,9 +17,9 @@ export interface PublicInternet extends AsyncDisposable {
 export async function makePublicInternet(number = process.pid % 200): Promise<PublicInternet> {
   const netns = `internet-${process.pid}`
   const [near, far] = [`inet${process.pid}`.slice(0, 14), `pub${process.pid}`.slice(0, 14)]
-  const subnet = `203.0.113.${(number % 62) * 4}`
+  const subnet = `198.51.100.${(number % 62) * 4}`
   const base = Number(subnet.split('.').at(-1))
-  const [hostAddress, address] = [`203.0.113.${base + 1}`, `203.0.113.${base + 2}`]
+  const [hostAddress, address] = [`198.51.100.${base + 1}`, `198.51.100.${base + 2}`]
   const children: ChildProcess[] = []
   const ip = (...args: string[]): Promise<unknown> => execa('ip', args)
   const inside = (...args: string[]): Promise<unknown> => execa('ip', ['-n', netns, ...args])
@@ -48,6 +50,7 @@ export async function makePublicInternet(number = process.pid % 200): Promise<Pu
 
   return {
     address,
+    hostAddress,
     start(argv) {
       const child = spawn('ip', ['netns', 'exec', netns, ...argv], { stdio: ['ignore', 'pipe', 'inherit'] })
       children.push(child)

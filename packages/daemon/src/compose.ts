@@ -23,6 +23,13 @@ export const compose: Compose = async (home, log, { failpoint }) => {
     await store.close()
   }
   try {
+    const driver = createContainerDriver({
+      home: home.dir,
+      boxdBinary: sourceTree.boxd,
+      hostkit,
+      log: (level, message, facts) => log[level](facts, message),
+      step: createFailpoint(failpoint),
+    })
     const images = await openImageStore({
       home: home.dir,
       recipesDir: sourceTree.recipes,
@@ -31,8 +38,7 @@ export const compose: Compose = async (home, log, { failpoint }) => {
       clock: systemClock,
       log,
       hostkit,
-      // There are no networks for build steps yet; without any, hardly a Dockerfile could be built.
-      allowHostNetwork: true,
+      networks: driver.buildNetworks,
       // Asked also while it opens, when there is no control plane yet.
       digestsInUse: async () =>
         new Set(
@@ -41,13 +47,6 @@ export const compose: Compose = async (home, log, { failpoint }) => {
             remake?.imageDigest ?? imageDigest,
           ]),
         ),
-    })
-    const driver = createContainerDriver({
-      home: home.dir,
-      boxdBinary: sourceTree.boxd,
-      hostkit,
-      log: (level, message, facts) => log[level](facts, message),
-      step: createFailpoint(failpoint),
     })
     const plane = createControlPlane({
       store,

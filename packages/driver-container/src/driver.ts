@@ -4,6 +4,7 @@ import { GibilError } from '@gibil/contract'
 import type { Driver, OptionalVerb } from '@gibil/core'
 import type { HostKit } from '@gibil/hostkit-client'
 import { readBoxFile } from './box-file.ts'
+import { type BuildNetworks, createBuildNetworks, sweepBuildNetworks } from './build-network.ts'
 import { createCgroups, parseCgroupLayout } from './cgroups.ts'
 import type { Context } from './context.ts'
 import { dialSocket } from './dial.ts'
@@ -43,8 +44,14 @@ interface Opened {
   readonly watch: ExitWatch
 }
 
+/** The driver, and networks for image builds under its firewall. */
+export interface ContainerDriver extends Driver {
+  /** Usable while the driver is open. */
+  readonly buildNetworks: BuildNetworks
+}
+
 /** Boxes of the shape `container` on this machine. */
-export function createContainerDriver(options: ContainerDriverOptions): Driver {
+export function createContainerDriver(options: ContainerDriverOptions): ContainerDriver {
   const names = homeNames(options.home)
   const locks = createKeyedLock()
   const capabilities: ReadonlySet<OptionalVerb> = new Set(['pause'])
@@ -64,6 +71,7 @@ export function createContainerDriver(options: ContainerDriverOptions): Driver {
     provider: 'local',
     shape: 'container',
     capabilities,
+    buildNetworks: createBuildNetworks(() => use().context),
     async open() {
       const context = await openContext(names, options)
       const watch = createExitWatch(options.hostkit, options.log)
@@ -172,6 +180,7 @@ async function markHome(names: HomeNames): Promise<void> {
 /** Picks up the boxes of an earlier daemon: their slots, their ends, and links that belong to none. */
 async function takeOver(context: Context, watch: ExitWatch): Promise<void> {
   const { names, slots } = context
+  await sweepBuildNetworks(context)
   const ids = await allIds(context)
   let known = true
   for (const id of ids) {

@@ -33,14 +33,15 @@ const layerOf = async (
 /** Runs the recipe's own check as its user, without network, in a copy that is thrown away. */
 const checkTools = async (operation: Operation, recipe: Recipe, layers: readonly string[]): Promise<void> => {
   const folder = join(operation.folder, 'check')
+  const home = `/home/${recipe.user}`
   await makeFolder(folder, 0o700)
   const { exitCode, tail } = await operation.runner.run({
     layers: layers.map(operation.layers.pathOf).reverse(),
     folder,
     argv: ['/check-tools'],
-    env: { ...recipe.env, HOME: recipe.workdir, USER: recipe.user },
-    cwd: recipe.workdir,
-    user: { uid: 1000, gid: 1000, groups: [], home: recipe.workdir },
+    env: { ...recipe.env, HOME: home, USER: recipe.user },
+    cwd: home,
+    user: { uid: 1000, gid: 1000, groups: [], home },
     network: { kind: 'none' },
     files: [{ source: recipe.checkPath, target: '/check-tools', executable: true }],
     onLine: (message) => operation.onProgress?.({ phase: 'check tools', message }),
@@ -90,7 +91,8 @@ export const buildRecipe = async (
     name: options.name,
     source: `recipe ${recipe.name}`,
     layers,
-    config: { ...emptyConfig, env: recipe.env, workdir: recipe.workdir, user: recipe.user, cmd: ['/bin/bash'] },
+    // No user: a Dockerfile that is built on it begins as root. Boxes take `agent` because the image has it.
+    config: { ...emptyConfig, env: recipe.env, cmd: ['/bin/bash'] },
     recipeHash: recipe.hash,
   })
 }

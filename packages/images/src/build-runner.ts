@@ -40,6 +40,7 @@ export interface BuildRunner {
 
 /** Gives networks to build steps; `create` may be called again for the same id. */
 export interface BuildNetworks {
+  /** `resolvConf` is the text of the file. */
   create(id: string): Promise<{ netnsPath: string; resolvConf: string }>
   destroy(id: string): Promise<void>
 }

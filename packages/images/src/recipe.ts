@@ -16,8 +16,8 @@ const RecipeFile = z.strictObject({
   setup: z.string(),
   /** A script run as the user in the finished image, without network. */
   check: z.string(),
+  /** The user with id 1000 that the set-up script makes. */
   user: z.string(),
-  workdir: z.string(),
   env: z.record(z.string(), z.string()),
 })
 
