@@ -1,5 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { HostKit } from '@gibil/hostkit-client'
 import type { Log } from './log.ts'
+
+const retryMs = 200
 
 /** Tells when boxes end that nobody asked to end. */
 export interface ExitWatch {
@@ -10,19 +13,27 @@ export interface ExitWatch {
   close(): void
 }
 
-export function createExitWatch(hostkit: HostKit, log: Log): ExitWatch {
+export function createExitWatch(hostkit: Pick<HostKit, 'procWatch'>, log: Log): ExitWatch {
   const watched = new Map<string, symbol>()
   const listeners = new Set<(id: string) => void>()
   let closed = false
 
-  async function wait(id: string, pid: number, token: symbol): Promise<void> {
-    try {
-      await hostkit.procWatch({ pid, key: id })
-    } catch (error) {
-      if (!closed) log('warn', 'a box is no longer watched', { id, error: String(error) })
-      return
+  /** False when there is nothing to wait for any more. When hostkit dies, its successor is asked to watch on. */
+  async function ended(id: string, pid: number, token: symbol): Promise<boolean> {
+    for (;;) {
+      try {
+        await hostkit.procWatch({ pid, key: id })
+        return !closed && watched.get(id) === token
+      } catch (error) {
+        if (closed || watched.get(id) !== token) return false
+        log('warn', 'a box is watched anew', { id, error: String(error) })
+        await sleep(retryMs, undefined, { ref: false })
+      }
     }
-    if (closed || watched.get(id) !== token) return
+  }
+
+  async function wait(id: string, pid: number, token: symbol): Promise<void> {
+    if (!(await ended(id, pid, token))) return
     watched.delete(id)
     log('info', 'a box ended by itself', { id, pid })
     for (const listener of listeners) listener(id)

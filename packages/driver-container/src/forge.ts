@@ -128,14 +128,17 @@ export async function forge(
   await context.step(`${verb}.run`)
   return phase('runtime', 'started the box', async () => {
     await rm(paths.pidFile, { force: true })
-    const { exitCode, stderr } = await hostkit.runStart({
-      argv: startCommand(context, spec.id, paths.bundle, paths.pidFile),
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
-      cwd: '/',
-      log: paths.log,
-      socket: paths.socket,
-      timeoutMs: startTimeoutMs,
-    })
+    const { exitCode, stderr } = await hostkit.runStart(
+      {
+        argv: startCommand(context, spec.id, paths.bundle, paths.pidFile),
+        env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+        cwd: '/',
+        log: paths.log,
+        socket: paths.socket,
+        timeoutMs: startTimeoutMs,
+      },
+      { signal: options.signal },
+    )
     if (exitCode !== 0) throw runtimeError(spec.id, exitCode, stderr)
     const pid = await readPid(paths.pidFile)
     if (pid === undefined)
