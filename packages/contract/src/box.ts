@@ -25,10 +25,13 @@ export type NetworkPolicy = z.infer<typeof NetworkPolicy>
 /** A DNS label (RFC 1123) that starts with a letter. */
 export const BoxName = z.string().regex(/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/)
 
+/** 16 TiB: the largest ext4 file system of 4 KiB blocks with 32-bit block numbers, and more memory than any host has. */
+const largestMib = 16 * 1024 * 1024
+
 export const Size = z.object({
   cpu: z.number().min(0.1).max(256).describe('vCPUs; fractions are allowed for a container'),
-  memoryMib: z.int().min(16).describe('memory limit in MiB'),
-  diskMib: z.int().min(64).describe('disk limit in MiB'),
+  memoryMib: z.int().min(16).max(largestMib).describe('memory limit in MiB'),
+  diskMib: z.int().min(64).max(largestMib).describe('disk limit in MiB'),
 })
 export type Size = z.infer<typeof Size>
 

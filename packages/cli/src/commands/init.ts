@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { configPaths, readConfig, writeConfig } from '../config/config.ts'
 import { Config, type Defaults } from '../config/schema.ts'
 import type { Cli } from '../context.ts'
-import { duration, mebibytes, positiveNumber } from '../options/parse.ts'
+import { cpus, duration, mebibytes } from '../options/parse.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 
 interface Flags
@@ -75,7 +75,7 @@ function check(defaults: unknown): Config {
   const { ttl, idle, cpu, memory, disk } = parsed.data.defaults ?? {}
   if (ttl !== undefined) duration(String(ttl), { none: true })
   if (idle !== undefined) duration(String(idle))
-  if (cpu !== undefined) positiveNumber(String(cpu), 'a number of cpus')
+  if (cpu !== undefined) cpus(String(cpu))
   if (memory !== undefined) mebibytes(String(memory))
   if (disk !== undefined) mebibytes(String(disk))
   return parsed.data

@@ -22,9 +22,15 @@ export async function readDefaults(where: Where): Promise<Defaults> {
   return { ...user?.defaults, ...home?.defaults }
 }
 
-/** One config file; undefined when there is none. */
+/** One config file; undefined when there is none. Throws `invalid_config`. */
 export async function readConfig(path: string): Promise<ConfigType | undefined> {
-  const text = await readFile(path, 'utf8').catch(() => undefined)
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    throw new GibilError('invalid_config', `${path} cannot be read: ${error.message}.`, {
+      hint: 'Make it a file that you may read, or remove it.',
+      cause: error,
+    })
+  })
   if (text === undefined) return undefined
   const { LineCounter, parseDocument } = await import('yaml')
   const lines = new LineCounter()

@@ -78,7 +78,7 @@ export async function createOptions(
     user: flags.user ?? defaults.user,
     ttl: ttl === undefined ? undefined : parse.duration(String(ttl), { none: true }),
     idle: idle === undefined ? undefined : parse.duration(String(idle)),
-    cpu: cpu === undefined ? undefined : parse.positiveNumber(String(cpu), 'a number of cpus'),
+    cpu: cpu === undefined ? undefined : parse.cpus(String(cpu)),
     memoryMib: memory === undefined ? undefined : parse.mebibytes(String(memory)),
     diskMib: disk === undefined ? undefined : parse.mebibytes(String(disk)),
     onExpire:
@@ -86,7 +86,7 @@ export async function createOptions(
         ? undefined
         : parse.oneOf(onExpire, ['destroy', 'stop', 'pause'], 'something that can happen at expiry'),
     shape: shape === undefined ? undefined : parse.oneOf(shape, ['container', 'microvm', 'vm'], 'a shape'),
-    size: size === undefined ? undefined : parse.oneOf(size, ['small', 'medium', 'large'], 'a size'),
+    size: size === undefined ? undefined : parse.oneOf(size, ['small', 'medium', 'large'], 'a size', 'invalid_size'),
     network: network === undefined ? undefined : parse.oneOf(network, ['internet', 'lan', 'none'], 'a network policy'),
     wait:
       flags.wait === undefined

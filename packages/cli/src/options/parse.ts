@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { GibilError, parseDuration, parseMib } from '@gibil/sdk'
+import { type ErrorCode, GibilError, parseDuration, parseMib } from '@gibil/sdk'
 
 /** Checks a duration early and passes it on as it was written; `none` where that is allowed. */
 export function duration(text: string, options: { readonly none?: boolean } = {}): string {
@@ -11,10 +11,10 @@ export function duration(text: string, options: { readonly none?: boolean } = {}
 export const milliseconds = (text: string): number => parseDuration(text)
 export const mebibytes = (text: string): number => parseMib(text)
 
-export function positiveNumber(text: string, what: string): number {
+export function cpus(text: string): number {
   const value = Number(text)
   if (Number.isFinite(value) && value > 0) return value
-  throw new GibilError('invalid_request', `"${text}" is not ${what}.`)
+  throw new GibilError('invalid_size', `"${text}" is not a number of cpus.`)
 }
 
 export function wholeNumber(text: string, what: string, least = 0): number {
@@ -23,10 +23,15 @@ export function wholeNumber(text: string, what: string, least = 0): number {
   throw new GibilError('invalid_request', `"${text}" is not ${what}.`)
 }
 
-export function oneOf<T extends string>(text: string, choices: readonly T[], what: string): T {
+export function oneOf<T extends string>(
+  text: string,
+  choices: readonly T[],
+  what: string,
+  code: ErrorCode = 'invalid_request',
+): T {
   const found = choices.find((choice) => choice === text)
   if (found !== undefined) return found
-  throw new GibilError('invalid_request', `"${text}" is not ${what}.`, { hint: `Choose one of ${choices.join(', ')}.` })
+  throw new GibilError(code, `"${text}" is not ${what}.`, { hint: `Choose one of ${choices.join(', ')}.` })
 }
 
 /** For options that may be given several times. */
