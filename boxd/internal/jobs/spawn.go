@@ -96,6 +96,12 @@ func openDescriptors(spec *Spec, user users.User) (*descriptors, error) {
 	return d, nil
 }
 
+// noSetGroups: a user namespace that was made without privileges forbids setgroups(2), see user_namespaces(7).
+var noSetGroups = func() bool {
+	text, err := os.ReadFile("/proc/self/setgroups")
+	return err == nil && strings.TrimSpace(string(text)) == "deny"
+}()
+
 // Start runs a command. With a client it is attached before the first byte is read.
 func (t *Table) Start(spec Spec, attach bool) (*Job, *Client, error) {
 	if err := spec.check(); err != nil {
@@ -120,7 +126,7 @@ func (t *Table) Start(spec Spec, attach bool) (*Job, *Client, error) {
 	}
 	sys := &syscall.SysProcAttr{Setsid: true, Setctty: spec.Tty != nil}
 	if os.Geteuid() == 0 {
-		sys.Credential = &syscall.Credential{Uid: user.UID, Gid: user.GID, Groups: user.Groups}
+		sys.Credential = &syscall.Credential{Uid: user.UID, Gid: user.GID, Groups: user.Groups, NoSetGroups: noSetGroups}
 	} else if user.UID != uint32(os.Geteuid()) {
 		return nil, nil, fault.New(fault.PermissionDenied, "boxd does not run as root and cannot run a command as %s.", user.Name)
 	}
