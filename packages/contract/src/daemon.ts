@@ -25,6 +25,16 @@ export const Version = z.object({
 })
 export type Version = z.infer<typeof Version>
 
+/** One thing that a driver needs of its host. */
+export const HostCheck = z.object({
+  name: z.string(),
+  ok: z.boolean(),
+  required: z.boolean().describe('without it no box can be made; else something works less well'),
+  detail: z.string(),
+  mend: z.string().describe('what to do when it is not ok'),
+})
+export type HostCheck = z.infer<typeof HostCheck>
+
 /** `$GIBIL_HOME/gibild.json` while a daemon runs: where it is reached. The token is in `$GIBIL_HOME/token`. */
 export const DaemonFile = z.object({
   version: z.string(),

@@ -1,5 +1,5 @@
 import type { BoxdClient } from '@gibil/boxd-client'
-import type { Health, Version } from '@gibil/contract'
+import type { Health, HostCheck, Version } from '@gibil/contract'
 import type { ControlPlane } from '@gibil/core'
 import type { ImageStore } from '@gibil/images'
 import type { Logger } from 'pino'
@@ -15,6 +15,8 @@ export interface Api {
   readonly images: ImageService
   /** boxd in a box, reached anew for each call. `quiet`: without counting as activity of the box. */
   readonly boxd: (ref: string, signal?: AbortSignal, options?: { readonly quiet?: boolean }) => BoxdClient
+  /** What the drivers need of this host, looked at now. */
+  readonly hostChecks: () => Promise<HostCheck[]>
   readonly metrics: DaemonMetrics
   readonly log: Logger
   readonly daemon: DaemonState

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { connectBoxd } from '@gibil/boxd-client'
 import { createControlPlane } from '@gibil/core'
-import { createContainerDriver } from '@gibil/driver-container'
+import { checkHost, createContainerDriver } from '@gibil/driver-container'
 import { createHostKit } from '@gibil/hostkit-client'
 import { openImageStore } from '@gibil/images'
 import { openStore } from '@gibil/store'
@@ -59,7 +59,8 @@ export const compose: Compose = async (home, log, { failpoint }) => {
       host: hostFacts(home.dir),
       log,
     })
-    return { plane, images: withImageEvents(images, plane), boxd: boxdOf(plane), close }
+    const hostChecks = () => checkHost({ home: home.dir })
+    return { plane, images: withImageEvents(images, plane), boxd: boxdOf(plane), hostChecks, close }
   } catch (error) {
     await close()
     throw error

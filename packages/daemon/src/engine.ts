@@ -9,6 +9,7 @@ export interface Parts {
   readonly plane: ControlPlane
   readonly images: ImageService
   readonly boxd: Api['boxd']
+  readonly hostChecks: Api['hostChecks']
   /** Lets go of everything; boxes keep running. */
   close(): Promise<void>
 }

@@ -83,6 +83,7 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
       return engine.parts().images
     },
     boxd: (...where) => engine.parts().boxd(...where),
+    hostChecks: () => engine.parts().hostChecks(),
     metrics: createMetrics(),
     log,
     daemon: {

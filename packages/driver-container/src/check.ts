@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises'
 import { release } from 'node:os'
-import { formatBytes } from '@gibil/contract'
+import { formatBytes, type HostCheck } from '@gibil/contract'
 import { parseCgroupLayout } from './cgroups.ts'
 import { namesIn, readIfThere } from './files.ts'
 import { droppingChains } from './firewall.ts'
@@ -10,17 +10,6 @@ import { homeNames } from './names.ts'
 import { currentUpstream } from './network.ts'
 import { knownRuntimes, locate } from './runtime.ts'
 import { runTool } from './tool.ts'
-
-/** One thing that this driver needs of the host, for `gibil doctor`. */
-export interface HostCheck {
-  readonly name: string
-  readonly ok: boolean
-  /** Without it no box can be made; else something works less well. */
-  readonly required: boolean
-  readonly detail: string
-  /** What to do when it is not ok. */
-  readonly mend: string
-}
 
 /** Looks at everything the driver needs, changing nothing. */
 export async function checkHost(options: { readonly home: string; readonly runtime?: string }): Promise<HostCheck[]> {

@@ -1,4 +1,4 @@
-import { Box, type Event, Fleet, Health, SweepResult, TopEntry, Version } from '@gibil/contract'
+import { Box, type Event, Fleet, Health, HostCheck, SweepResult, TopEntry, Version } from '@gibil/contract'
 import * as z from 'zod'
 import { type BoxHandle, createBoxHandle } from './box/box.ts'
 import type { ConnectOptions, Endpoint } from './connect/locate.ts'
@@ -33,6 +33,8 @@ export interface Gibil extends AsyncDisposable {
   sweep(options?: Cancel): Promise<SweepResult>
   health(options?: Cancel): Promise<Health>
   version(options?: Cancel): Promise<Version>
+  /** What boxes need of the daemon's host, and what of it is there. */
+  checks(options?: Cancel): Promise<HostCheck[]>
   /** Stops the daemon; boxes go on running. */
   shutdown(options?: Cancel): Promise<void>
   /** Lets go of the connections. */
@@ -71,6 +73,7 @@ function connect(options: ConnectOptions = {}): Gibil {
     sweep: (callOptions = {}) => transport.call(SweepResult, 'POST', '/sweep', callOptions),
     health: (callOptions = {}) => transport.call(Health, 'GET', '/health', callOptions),
     version: (callOptions = {}) => transport.call(Version, 'GET', '/version', callOptions),
+    checks: (callOptions = {}) => transport.call(z.array(HostCheck), 'GET', '/checks', callOptions),
     shutdown: (callOptions = {}) => transport.send('POST', '/shutdown', callOptions),
     close: () => transport.close(),
     async [Symbol.asyncDispose]() {

@@ -5,6 +5,7 @@ import { checkDaemon } from '../doctor/daemon.ts'
 import { checkDiskSpace, checkRoot, checkTools } from '../doctor/host.ts'
 import { checkCgroups, checkKernel, checkUserNamespaces } from '../doctor/kernel.ts'
 import { checkKvm } from '../doctor/kvm.ts'
+import { checkPorts } from '../doctor/ports.ts'
 import { checkHostkit } from '../doctor/selftest.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 
@@ -19,7 +20,7 @@ async function doctor(session: Session): Promise<number> {
     async () => [checkRoot(), checkKernel()],
     async () => [await checkCgroups(), await checkUserNamespaces()],
     checkTools,
-    async () => [await checkDiskSpace(session.home)],
+    async () => [await checkDiskSpace(session.home), await checkPorts()],
     checkHostkit,
     async () => [await checkKvm()],
     () => checkDaemon(session),
@@ -34,7 +35,7 @@ async function doctor(session: Session): Promise<number> {
   return failed === 0 ? 0 : 1
 }
 
-const nameWidth = 20
+const nameWidth = 22
 
 function line({ colors }: Session, check: Check): string {
   const marks = { ok: colors.green('✓'), warn: colors.yellow('!'), fail: colors.red('✗'), skip: colors.dim('-') }

@@ -2,13 +2,19 @@ import { GibilError } from '@gibil/sdk'
 import type { Session } from '../session.ts'
 import { type Check, fail, ok, warn } from './check.ts'
 
-/** Whether the daemon of this home answers, and where. */
+/** Whether the daemon of this home answers, and where; then what it says of the host that its boxes need. */
 export async function checkDaemon(session: Session): Promise<Check[]> {
   try {
     const version = await session.gibil.version({ signal: session.signal })
     const endpoint = await session.gibil.endpoint()
     const where = endpoint.kind === 'socket' ? endpoint.path : endpoint.url
-    return [ok('daemon', `process ${version.pid}, version ${version.version}, at ${where}`)]
+    const checks = await session.gibil.checks({ signal: session.signal })
+    return [
+      ok('daemon', `process ${version.pid}, version ${version.version}, at ${where}`),
+      ...checks.map(({ name, ok: fine, required, detail, mend }) =>
+        fine ? ok(`box: ${name}`, detail) : (required ? fail : warn)(`box: ${name}`, detail, mend),
+      ),
+    ]
   } catch (error) {
     if (!GibilError.is(error)) throw error
     return [

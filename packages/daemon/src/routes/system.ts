@@ -1,4 +1,4 @@
-import { Health, SweepResult, TopEntry, Version } from '@gibil/contract'
+import { Health, HostCheck, SweepResult, TopEntry, Version } from '@gibil/contract'
 import * as z from 'zod'
 import { empty, json, type Route, route, stream, written } from '../http/route.ts'
 import { readTop } from './top.ts'
@@ -35,6 +35,16 @@ export const systemRoutes: readonly Route[] = [
     summary: 'What each running box uses now',
     answer: json(z.array(TopEntry)),
     handle: async ({ signal }, api) => readTop(api, signal),
+  }),
+  route({
+    method: 'get',
+    path: '/checks',
+    id: 'checks',
+    tag,
+    summary: 'What boxes need of this host, and what of it is there',
+    early: true,
+    answer: json(z.array(HostCheck)),
+    handle: async (_, { hostChecks }) => hostChecks(),
   }),
   route({
     method: 'get',

@@ -68,6 +68,7 @@ export async function startTestDaemon(
     plane,
     images: fakeImages,
     boxd: options.boxd ?? unreachable,
+    hostChecks: async () => [],
     close: async () => undefined,
   }
   return drive(home, await startDaemon({ home, logLevel: 'silent', compose: async () => parts, ...options }))
