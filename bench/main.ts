@@ -48,12 +48,16 @@ async function main(argv: readonly string[]): Promise<void> {
 
   const rows: Row[] = []
   const details: Record<string, unknown> = {}
-  for (const name of options.rows) {
-    const begin = load()
-    const measured = await parts[name]({ gibil, docker, floor, sizes: options.sizes, say })
-    rows.push(...measured.rows)
-    details[name] = { load: { before: begin, after: load() }, ...(measured.details as object) }
+  const measure = async (): Promise<void> => {
+    for (const name of options.rows) {
+      const begin = load()
+      const measured = await parts[name]({ gibil, docker, floor, sizes: options.sizes, say })
+      rows.push(...measured.rows)
+      details[name] = { load: { before: begin, after: load() }, ...measured.details }
+    }
   }
+  // Whoever interrupts it gets all that was started taken away as well.
+  await Promise.race([measure(), interrupted()])
 
   const machine = await describeMachine(commit)
   const versions = { ...machine.versions, ...(docker ? { docker: docker.version } : {}) }
@@ -73,4 +77,17 @@ async function main(argv: readonly string[]): Promise<void> {
   say(`load ${before} before, ${load()} after; all samples are in ${path}`)
 }
 
-await main(process.argv.slice(2))
+function interrupted(): Promise<never> {
+  return new Promise((_, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => reject(new Error(`The bench was ended by ${signal}.`)))
+    }
+  })
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error))
+  process.exit(1)
+}

@@ -34,10 +34,8 @@ export async function startDocker(cache: string): Promise<DockerDaemon> {
   ].join(' ')
   // A containerd of the host's would be taken instead of starting one: it is covered.
   const line = `ip link set lo up && if [ -d /run/containerd ]; then mount -t tmpfs none /run/containerd; fi && exec ${dockerd}`
-  const child = spawn('unshare', ['--net', '--mount', '--propagation', 'private', 'sh', '-c', line], {
-    env,
-    stdio: ['ignore', log, log],
-  })
+  const namespaces = 'exec unshare --net --mount --propagation private sh -c "$0"'
+  const child = spawn('sh', ['-c', namespaces, line], { env, stdio: ['ignore', log, log] })
   closeSync(log)
   const api = dockerApi(socket)
 

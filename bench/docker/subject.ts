@@ -4,7 +4,7 @@ import type { Running, Subject } from '../subject.ts'
 import { field } from './api.ts'
 import { type DockerDaemon, startDocker } from './daemon.ts'
 
-export interface DockerBox extends Running {
+interface DockerBox extends Running {
   readonly id: string
 }
 

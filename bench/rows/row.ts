@@ -23,5 +23,5 @@ export interface Row {
 export interface Measured {
   readonly rows: readonly Row[]
   /** All that was seen, for the file of results. */
-  readonly details: unknown
+  readonly details: Readonly<Record<string, unknown>>
 }
