@@ -3,8 +3,7 @@
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 . "$root/scripts/toolchain.sh"
-[ -x "$node" ] || with_lock provide_node
-cmp -s "$root/package-lock.json" "$root/node_modules/.installed-dev" || with_lock install_dependencies dev
+provide dev
 PATH=$toolchain/bin:$root/node_modules/.bin:$PATH
 export PATH
 cd "$root" || exit 1

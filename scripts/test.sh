@@ -4,8 +4,7 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 . "$root/scripts/toolchain.sh"
 
-[ -x "$node" ] || with_lock provide_node
-cmp -s "$root/package-lock.json" "$root/node_modules/.installed-dev" || with_lock install_dependencies dev
+provide dev
 PATH=$toolchain/bin:$PATH
 export PATH
 "$root/gibil" up --prepare --for-tests >&2

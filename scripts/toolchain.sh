@@ -44,15 +44,12 @@ provide_node() {
   ln -sfn "$fetched" "$node"
 }
 
-# install_dependencies [dev]: when the lock file differs from what was installed. With "dev", or where that was installed before,
-# also what only tests need.
+# install_dependencies [dev]: with "dev", or where that was installed before, also what only tests need.
 install_dependencies() {
   lock=$root/package-lock.json
-  cmp -s "$lock" "$root/node_modules/.installed-dev" && return
   if [ "${1-}" = dev ] || [ -e "$root/node_modules/.installed-dev" ]; then
     set --
   else
-    cmp -s "$lock" "$root/node_modules/.installed" && return
     set -- --omit=dev
   fi
   say "installing dependencies (once for each lock file)"
@@ -66,13 +63,21 @@ install_dependencies() {
   fi
 }
 
-# Two first starts at once must not install into one folder.
-with_lock() {
+# provide [dev]: Node and the dependencies, as far as they are not there yet. Two first starts at once must not install into one folder.
+provide() {
+  if [ -x "$node" ] && installed "${1-}"; then return; fi
   mkdir -p "$toolchain"
   if command -v flock >/dev/null; then
     exec 9>"$toolchain/lock"
     flock 9
   fi
-  "$@"
+  [ -x "$node" ] || provide_node
+  installed "${1-}" || install_dependencies "${1-}"
   exec 9>&-
+}
+
+# installed [dev]: whether the dependencies are those of the lock file; those with "dev" are more than the others.
+installed() {
+  cmp -s "$root/package-lock.json" "$root/node_modules/.installed-dev" ||
+    { [ "${1-}" != dev ] && cmp -s "$root/package-lock.json" "$root/node_modules/.installed"; }
 }
