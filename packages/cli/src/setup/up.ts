@@ -48,6 +48,7 @@ export async function startedDaemon(home: string, steps: Steps): Promise<DaemonP
 /** From a running daemon to a box that has run a command. Each step does nothing when it is done already. */
 export async function bringUp(home: string, steps: Steps): Promise<{ box: string; output: string }> {
   await using gibil = Gibil.connect({ home })
+  await assertContainers(gibil)
   await steps.run('base image', async (say) => {
     const image = await gibil.images.build(
       { name: 'base', recipe: 'base' },
@@ -66,6 +67,15 @@ export async function bringUp(home: string, steps: Steps): Promise<{ box: string
     () => 'ran',
   )
   return { box: box.name, output }
+}
+
+/** Throws why this host can make no container, if it cannot: an image would be built for nothing. */
+async function assertContainers(gibil: Gibil): Promise<void> {
+  // Answered only once the daemon knows what its host can do.
+  await gibil.list()
+  const { shapes } = await gibil.version()
+  const error = shapes.find(({ shape }) => shape === 'container')?.unavailable
+  if (error) throw GibilError.fromBody({ error }, error.message)
 }
 
 /** The box that shows that all works; the one of an earlier time is used again while it runs. */
