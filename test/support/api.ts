@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import type { TestHome } from './home.ts'
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly text: string
   /** The code of the error table in the answer. */
