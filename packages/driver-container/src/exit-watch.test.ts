@@ -21,17 +21,17 @@ it('tells of a box that ended, and not of one that was forgotten before', async 
   watch.watch('b', 2)
   watch.forget('a')
   for (const call of calls) call.resolve()
-  await vi.waitFor(() => expect(ended).toEqual(['b']))
+  await expect.poll(() => ended).toEqual(['b'])
 })
 
 it('watches on when hostkit died meanwhile', async () => {
   const { watch, calls, ended } = watching()
   watch.watch('a', 1)
   calls[0]?.reject(new Error('hostkit ended'))
-  await vi.waitFor(() => expect(calls).toHaveLength(2))
+  await expect.poll(() => calls).toHaveLength(2)
   expect(ended).toEqual([])
   calls[1]?.resolve()
-  await vi.waitFor(() => expect(ended).toEqual(['a']))
+  await expect.poll(() => ended).toEqual(['a'])
 })
 
 it('says nothing and asks no more once it is closed', async () => {
