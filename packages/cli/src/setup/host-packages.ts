@@ -29,6 +29,9 @@ export const testTools: readonly HostTool[] = [
   { program: 'docker-registry', package: 'docker-registry', purpose: 'a real registry to pull from' },
   { program: 'busybox', package: 'busybox-static', purpose: 'a root filesystem of one file' },
   { program: 'ssh', package: 'openssh-client', purpose: 'clones over ssh' },
+  { program: 'getcap', package: 'libcap2-bin', purpose: 'shows the capabilities of files' },
+  { program: 'zsh', package: 'zsh', purpose: 'tries the completion of zsh' },
+  { program: 'fish', package: 'fish', purpose: 'tries the completion of fish' },
 ]
 
 /** System programs live in sbin, which the PATH of an ordinary user often lacks. */
