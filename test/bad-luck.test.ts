@@ -7,12 +7,14 @@ import { errorTable } from '@gibil/sdk'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { footprintOf, runDirOf } from './support/footprint.ts'
-import { makeHome, root, type TestHome } from './support/home.ts'
+import { type CliResult, makeHome, root, type TestHome } from './support/home.ts'
 import { tracesOf } from './support/host-traces.ts'
 
 let home: TestHome
 /** A box that runs a command all the time: no bad luck of another may touch it. */
 let bystander: string
+/** A box whose boxd is frozen, and what a command in it gets: asked at the beginning, since the answer takes its 30 s. */
+let hung: { readonly id: string; readonly refused: Promise<CliResult> }
 
 const soon = { timeout: 60_000, interval: 200 }
 const must = async (...args: string[]): Promise<string> => {
@@ -42,6 +44,9 @@ beforeAll(async () => {
     '--detach',
     'mkfifo never; exec 3<> never; i=0; while :; do i=$((i + 1)); echo $i >> ticks; read -t 0.1 <&3; done',
   )
+  const id = await create('hung')
+  process.kill(await initOf(id), 'SIGSTOP')
+  hung = { id, refused: home.gibil(['run', 'hung', '--json', 'true']) }
 })
 afterAll(() => home?.[Symbol.asyncDispose]())
 
@@ -131,9 +136,7 @@ describe('a box', () => {
   })
 
   it('whose boxd hangs is said to be unreachable, and does as the hint says', async () => {
-    const id = await create('hung')
-    process.kill(await initOf(id), 'SIGSTOP')
-    const refused = await home.gibil(['run', 'hung', '--json', 'true'])
+    const refused = await hung.refused
     expect(refused.exitCode).toBe(125)
     expect(errorIn(refused.stdout)).toMatchObject({
       code: 'boxd_unreachable',
@@ -143,7 +146,7 @@ describe('a box', () => {
     await must('start', 'hung')
     expect(await must('run', 'hung', 'echo again')).toBe('again\n')
     await must('destroy', 'hung')
-    expect(await tracesOf(id)).toEqual([])
+    expect(await tracesOf(hung.id)).toEqual([])
   })
 })
 
