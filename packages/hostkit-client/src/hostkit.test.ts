@@ -93,15 +93,15 @@ describe('the process', () => {
   it('says what is wrong with arguments', async () => {
     const unknown = Object.assign({ image: join(dir, 'x.img'), sizeMib: 16 }, { size: 1 })
     for (const wrong of [
-      hostkit.diskCreate(unknown),
-      hostkit.diskCreate({ image: 'relative.img', sizeMib: 16 }),
-      hostkit.diskCreate({ image: join(dir, 'x.img'), sizeMib: 1 }),
-      hostkit.unmount({ target: '/' }),
-      hostkit.mountPrepare({ base: 0, count: 65_536 }),
-      hostkit.netDestroy({ netns: '../../etc/passwd' }),
-      hostkit.runStart(command([])),
+      () => hostkit.diskCreate(unknown),
+      () => hostkit.diskCreate({ image: 'relative.img', sizeMib: 16 }),
+      () => hostkit.diskCreate({ image: join(dir, 'x.img'), sizeMib: 1 }),
+      () => hostkit.unmount({ target: '/' }),
+      () => hostkit.mountPrepare({ base: 0, count: 65_536 }),
+      () => hostkit.netDestroy({ netns: '../../etc/passwd' }),
+      () => hostkit.runStart(command([])),
     ]) {
-      await expect(wrong).rejects.toMatchObject({ code: 'driver_failed', details: { errno: 'invalid' } })
+      await expect(wrong()).rejects.toMatchObject({ code: 'driver_failed', details: { errno: 'invalid' } })
     }
   })
 })

@@ -27,9 +27,11 @@ export function observe(record: BoxRecord, actual: DriverBox | undefined): Obser
   if (now === 'stopped') {
     if (record.status === 'failed') return undefined
     const note = { reason: actual.reason ?? 'the box ended', byItself: true }
-    // Its memory is lost, and with it what paused meant.
-    if (record.status === 'paused' && record.desired === 'paused') {
-      return { patch: { status: 'stopped', desired: 'running', address: null }, note: { ...note, memoryLost: true } }
+    // Its memory is lost, and with it what paused meant, also when it was about to be paused. One that was paused because its lease
+    // ended does not run again without a lease.
+    if (record.desired === 'paused') {
+      const desired = record.ttlMs !== null && record.expiresAt === null ? 'stopped' : 'running'
+      return { patch: { status: 'stopped', desired, address: null }, note: { ...note, memoryLost: true } }
     }
     return { patch: { status: 'stopped', address: null }, note }
   }

@@ -55,6 +55,12 @@ describe('observe', () => {
     [{}, actual('paused'), { status: 'paused' }],
     [{}, undefined, { status: 'failed', desired: 'stopped' }],
     [{ status: 'paused', desired: 'paused' }, actual('stopped'), { status: 'stopped', desired: 'running' }],
+    [{ status: 'running', desired: 'paused' }, actual('stopped'), { status: 'stopped', desired: 'running' }],
+    [
+      { status: 'paused', desired: 'paused', ttlMs: 60_000, expiresAt: null },
+      actual('stopped'),
+      { status: 'stopped', desired: 'stopped' },
+    ],
     [{ status: 'paused', desired: 'paused' }, actual('running'), { status: 'running' }],
     [{ status: 'stopped', desired: 'stopped' }, actual('running'), { status: 'running' }],
     [{ status: 'stopped', desired: 'running' }, actual('running'), undefined],
