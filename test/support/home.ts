@@ -31,7 +31,8 @@ async function runCli(
   options: { input?: string; env?: Record<string, string>; cwd?: string } = {},
 ): Promise<CliResult> {
   const result = await execa(join(root, 'gibil'), args, {
-    env: { GIBIL_HOME: home, NO_COLOR: '1', ...options.env },
+    // Spares would be traces of boxes that the test has not made.
+    env: { GIBIL_HOME: home, GIBIL_POOL: '0', NO_COLOR: '1', ...options.env },
     cwd: options.cwd ?? root,
     input: options.input ?? '',
     reject: false,

@@ -58,6 +58,18 @@ func (c *Conn) SetUp(index int) error {
 	return nil
 }
 
+// Rename gives a link another name. It is down for a moment: its routes are gone then, its addresses stay.
+func (c *Conn) Rename(index int, name string) error {
+	down := linkHeader(int32(index), 0, syscall.IFF_UP)
+	if err := c.order(syscall.RTM_NEWLINK, 0, down); err != nil {
+		return fmt.Errorf("take down link %d: %w", index, err)
+	}
+	if err := c.order(syscall.RTM_NEWLINK, 0, join(linkHeader(int32(index), 0, 0), attribute(syscall.IFLA_IFNAME, text(name)))); err != nil {
+		return fmt.Errorf("name link %d %s: %w", index, name, err)
+	}
+	return c.SetUp(index)
+}
+
 // DeleteLink removes a link by name; its peer goes with it. Fine when it is gone.
 func (c *Conn) DeleteLink(name string) error {
 	err := c.order(syscall.RTM_DELLINK, 0, join(linkHeader(0, 0, 0), attribute(syscall.IFLA_IFNAME, text(name))))

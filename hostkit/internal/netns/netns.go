@@ -207,6 +207,49 @@ func writeSysctl(name, value string) error {
 	return err
 }
 
+// Renaming gives the host's end of a box's link another name: names carry what a box may reach.
+type Renaming struct {
+	From         string `json:"from"`
+	To           string `json:"to"`
+	GuestAddress string `json:"guestAddress"`
+}
+
+// Rename changes the name and gives the link its route again, which it loses meanwhile. Fine when it is done already; no packet passes while it is not.
+func Rename(r Renaming) error {
+	address := net.ParseIP(r.GuestAddress).To4()
+	if address == nil {
+		return errno.Invalidf("guestAddress is an IPv4 address")
+	}
+	for _, link := range []string{r.From, r.To} {
+		if err := checkLink(link); err != nil {
+			return err
+		}
+	}
+	connection, err := netlink.Open()
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	link, err := netlink.Index(r.From)
+	switch {
+	case err == nil:
+		if err := connection.Rename(link, r.To); err != nil {
+			return err
+		}
+	case errors.Is(err, syscall.ENODEV):
+		if link, err = netlink.Index(r.To); err != nil {
+			return err
+		}
+		// An earlier try may have ended between the name and the rest.
+		if err := connection.SetUp(link); err != nil {
+			return err
+		}
+	default:
+		return err
+	}
+	return connection.AddHostRoute(link, address)
+}
+
 // Destroy removes a named namespace and a link of this side; either may be empty or gone.
 func Destroy(name, host string) error {
 	if name != "" {

@@ -1,12 +1,15 @@
 package netns
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"gibil.dev/hostkit/internal/hosttest"
 )
@@ -142,5 +145,31 @@ func TestNamesThatAreNone(t *testing.T) {
 		if err := Destroy(pair[0], pair[1]); err == nil {
 			t.Errorf("%v passes", pair)
 		}
+	}
+}
+
+func TestRenamesALinkThatGoesOnRouting(t *testing.T) {
+	hosttest.Root(t)
+	n := network(60)
+	defer Destroy(n.Netns, n.Host)
+	if err := Create(n); err != nil {
+		t.Fatal(err)
+	}
+	renaming := Renaming{From: n.Host, To: n.Host + "x", GuestAddress: n.GuestAddress}
+	defer Destroy("", renaming.To)
+	for _, times := range []string{"once", "again"} {
+		if err := Rename(renaming); err != nil {
+			t.Fatal(times, err)
+		}
+		if _, err := net.InterfaceByName(n.Host); err == nil {
+			t.Error("the old name is still there")
+		}
+		// Refused by the kernel at the other end: so it was reached.
+		if _, err := net.DialTimeout("tcp", n.GuestAddress+":9", 5*time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("the box cannot be reached %s: %v", times, err)
+		}
+	}
+	if err := Rename(Renaming{From: "gibil-none", To: "gibil-none2", GuestAddress: n.GuestAddress}); !errors.Is(err, syscall.ENODEV) {
+		t.Errorf("a link that is not there: %v", err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"gibil.dev/hostkit/internal/rpc"
 	"gibil.dev/hostkit/internal/run"
 	"gibil.dev/hostkit/internal/sweep"
+	"gibil.dev/hostkit/internal/uts"
 )
 
 // Version of the protocol and this program.
@@ -84,6 +85,11 @@ type procWatch struct {
 	Key string `json:"key"`
 }
 
+type procHostname struct {
+	Pid      int    `json:"pid"`
+	Hostname string `json:"hostname"`
+}
+
 // Operations by name.
 func Operations() map[string]rpc.Operation {
 	works, runs := rpc.NewLane(worksAtOnce), rpc.NewLane(runsAtOnce)
@@ -113,9 +119,11 @@ func Operations() map[string]rpc.Operation {
 			})
 			return result, err
 		}),
-		"net.create":  done(works, netns.Create),
-		"net.destroy": done(works, func(a netDestroy) error { return netns.Destroy(a.Netns, a.Host) }),
-		"run.start":   op(runs, func(ctx context.Context, a run.Command) (any, error) { return run.Start(ctx, a) }),
+		"net.create":    done(works, netns.Create),
+		"net.rename":    done(works, netns.Rename),
+		"net.destroy":   done(works, func(a netDestroy) error { return netns.Destroy(a.Netns, a.Host) }),
+		"run.start":     op(runs, func(ctx context.Context, a run.Command) (any, error) { return run.Start(ctx, a) }),
+		"proc.hostname": done(works, func(a procHostname) error { return uts.SetHostname(a.Pid, a.Hostname) }),
 		"proc.watch": op(nil, func(ctx context.Context, a procWatch) (any, error) {
 			return map[string]string{"key": a.Key}, procs.Wait(ctx, a.Pid)
 		}),

@@ -1,4 +1,4 @@
-// Package sys holds the system calls that package syscall of Go's standard library lacks. Their numbers are the same on amd64 and arm64.
+// Package sys holds the system calls that package syscall of Go's standard library lacks. Their numbers are the same on amd64 and arm64, but for setns.
 package sys
 
 import (

@@ -1,5 +1,6 @@
 import type { Duplex, Readable } from 'node:stream'
 import type { Box, CreateBox, CreateFleet, Event, Fleet, Progress, Version, Wait } from '@gibil/contract'
+import type { PoolState } from './pool/warm-pool.ts'
 
 export interface CreateOptions {
   /** Called for each phase as it ends, and for each step of set-up as it begins. */
@@ -55,6 +56,8 @@ export interface ControlPlane {
 
   /** Keeps and tells an event of an image, for whoever changes images. */
   imageEvent(type: 'image.added' | 'image.removed', data: Readonly<Record<string, unknown>>): Promise<void>
+  /** Boxes made ahead: how many there are, and how often one was there. */
+  pool(): PoolState
   /** What boxes can be made here, and why not. */
   shapes(): Version['shapes']
 }

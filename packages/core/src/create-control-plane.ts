@@ -18,6 +18,7 @@ import { createReconciler, type Reconciler } from './plane/reconciler.ts'
 import { sweep } from './plane/sweep.ts'
 import { createVerbs } from './plane/verbs.ts'
 import { waitFor } from './plane/waiting.ts'
+import { createWarmPool } from './pool/warm-pool.ts'
 import { createSetups } from './setup/keeper.ts'
 import { createGate } from './util/gate.ts'
 import { throwingGibilErrors } from './util/gibil-errors.ts'
@@ -30,13 +31,17 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const events = createEventLog(store, clock)
   const boxes = createBoxes(store, events)
   const drivers = createDrivers(deps.drivers, log)
+  const gate = createGate(policy.maxConcurrentCreates, policy.queueLimit)
+  const boxd = createBoxdAccess({ drivers, connectBoxd: deps.connectBoxd, clock, bootMs: policy.bootMs })
+  const pool = createWarmPool({ deps, policy, drivers, boxd }, () => gate.running() > 0)
   const context: Context = {
     deps,
     policy,
     boxes,
     events,
     drivers,
-    boxd: createBoxdAccess({ drivers, connectBoxd: deps.connectBoxd, clock, bootMs: policy.bootMs }),
+    boxd,
+    pool,
     progress: createProgressHub(),
     backoff: createBackoff(clock, policy.backoff),
     activity: createActivity(clock, async (id, at) => {
@@ -48,7 +53,6 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const setups = createSetups(context, (): Reconciler => reconciler)
   const reconciler = createReconciler(context, setups)
   const leases = createLeaseKeeper(context, reconciler, setups)
-  const gate = createGate(policy.maxConcurrentCreates, policy.queueLimit)
   const creator = createCreator(context, reconciler, gate)
   const verbs = createVerbs(context, reconciler, setups)
   let cancelPass: (() => void) | undefined
@@ -78,6 +82,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       for (const driver of deps.drivers) {
         driver.onExit((id) => {
           if (stop.signal.aborted) return
+          if (pool.has(id)) return pool.lost(id)
           reconciler.look(id).then(
             () => reconciler.poke(id),
             (error) => log.warn({ box: id, err: error }, 'a box that ended could not be looked at'),
@@ -104,6 +109,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       await leases.start(await boxes.list())
       await each((id) => reconciler.converge(id))
       schedulePass()
+      pool.start()
     },
 
     async stop() {
@@ -113,6 +119,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       setups.close()
       context.backoff.close()
       await Promise.all([reconciler.idle(), setups.idle(), leases.idle()])
+      await pool.close()
       context.activity.close()
       await drivers.close()
     },
@@ -152,7 +159,11 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     },
     events: (options) => events.follow(options),
     sweep: () => sweep(context, reconciler),
-    imageEvent: (type, data) => events.append(type, null, data),
+    async imageEvent(type, data) {
+      await events.append(type, null, data)
+      pool.imagesChanged()
+    },
+    pool: () => pool.state(),
     shapes: () => drivers.state(),
   })
 }

@@ -5,6 +5,7 @@ export { createControlPlane } from './create-control-plane.ts'
 export { parseGibilYml } from './gibil-yml/parse.ts'
 export { GibilYml } from './gibil-yml/schema.ts'
 export { type ControlPlaneDeps, defaultPolicy, type Policy } from './plane/deps.ts'
+export type { PoolState } from './pool/warm-pool.ts'
 export type { BoxdPort, ConnectBoxd, ExecRequest } from './ports/boxd.ts'
 export type { Clock } from './ports/clock.ts'
 export type {

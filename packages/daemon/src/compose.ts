@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { connectBoxd } from '@gibil/boxd-client'
-import { createControlPlane } from '@gibil/core'
+import { createControlPlane, defaultPolicy } from '@gibil/core'
 import { checkHost, createContainerDriver } from '@gibil/driver-container'
 import { createHostKit } from '@gibil/hostkit-client'
 import { openImageStore } from '@gibil/images'
@@ -15,7 +15,7 @@ import { createSetupLog } from './process/setup-log.ts'
 import { sourceTree } from './process/source-tree.ts'
 
 /** Puts the real parts together: the one place that knows them all. */
-export const compose: Compose = async (home, log, { failpoint }) => {
+export const compose: Compose = async (home, log, { failpoint, pool }) => {
   const store = openStore(home.database)
   const hostkit = createHostKit({ binary: sourceTree.hostkit })
   const close = async (): Promise<void> => {
@@ -58,6 +58,7 @@ export const compose: Compose = async (home, log, { failpoint }) => {
       connectBoxd,
       host: hostFacts(home.dir),
       log,
+      policy: { pool: { ...defaultPolicy.pool, most: pool } },
     })
     const hostChecks = () => checkHost({ home: home.dir })
     return { plane, images: withImageEvents(images, plane), boxd: boxdOf(plane), hostChecks, close }

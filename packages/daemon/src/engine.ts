@@ -14,7 +14,12 @@ export interface Parts {
   close(): Promise<void>
 }
 
-export type Compose = (home: Home, log: Logger, options: { readonly failpoint: string | undefined }) => Promise<Parts>
+interface ComposeOptions {
+  readonly failpoint: string | undefined
+  /** Spare boxes made ahead, at most. */
+  readonly pool: number
+}
+export type Compose = (home: Home, log: Logger, options: ComposeOptions) => Promise<Parts>
 
 /** The parts from the first thought of them to their end. */
 export interface Engine {

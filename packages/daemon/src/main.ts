@@ -10,8 +10,12 @@ const usage = `gibild: the daemon of Gibil
   --home DIR        its state (default $GIBIL_HOME, else /var/lib/gibil as root, else ~/.gibil)
   --port N          on 127.0.0.1 (default: any that is free)
   --foreground      log to standard error instead of gibild.log in the home
+  --pool N          spare boxes made ahead, at most (default $GIBIL_POOL, else 16; 0: none)
   --log-level NAME  fatal, error, warn, info, debug, trace or silent (default info)
 `
+
+/** Spares take a slot each, of which a home has 1022. */
+const mostSpares = 256
 
 function defaultHome(): string {
   return process.env['GIBIL_HOME'] || (process.getuid?.() === 0 ? '/var/lib/gibil' : join(homedir(), '.gibil'))
@@ -28,6 +32,7 @@ function readArguments() {
       options: {
         home: { type: 'string' },
         port: { type: 'string' },
+        pool: { type: 'string' },
         foreground: { type: 'boolean', default: false },
         'log-level': { type: 'string', default: 'info' },
         help: { type: 'boolean', default: false },
@@ -39,13 +44,21 @@ function readArguments() {
 }
 
 async function main(): Promise<void> {
-  const { home = defaultHome(), port, foreground, 'log-level': logLevel, help } = readArguments()
+  const {
+    home = defaultHome(),
+    port,
+    pool = process.env['GIBIL_POOL'] || '16',
+    foreground,
+    'log-level': logLevel,
+    help,
+  } = readArguments()
   if (help) {
     process.stdout.write(usage)
     return
   }
   if (!isLogLevel(logLevel)) return fail(`"${logLevel}" is no log level`)
   if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) return fail(`"${port}" is no port`)
+  if (!(/^\d{1,3}$/.test(pool) && Number(pool) <= mostSpares)) return fail(`"${pool}" is no number up to ${mostSpares}`)
 
   // Not in the temporary directory, where Node would put it: others could write there what root then runs.
   enableCompileCache(join(resolve(home), 'cache', 'node'))
@@ -54,6 +67,7 @@ async function main(): Promise<void> {
     home,
     foreground,
     logLevel,
+    pool: Number(pool),
     ...(port === undefined ? {} : { port: Number(port) }),
     ...(process.env['GIBIL_FAILPOINT'] ? { failpoint: process.env['GIBIL_FAILPOINT'] } : {}),
   })

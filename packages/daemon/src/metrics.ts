@@ -1,4 +1,5 @@
 import type { Box } from '@gibil/contract'
+import type { PoolState } from '@gibil/core'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 export interface DaemonMetrics {
@@ -6,7 +7,7 @@ export interface DaemonMetrics {
   created(box: Box): void
   ran(seconds: number): void
   /** The text form that Prometheus reads. */
-  render(boxes: readonly Box[]): Promise<{ contentType: string; text: string }>
+  render(boxes: readonly Box[], pool: PoolState): Promise<{ contentType: string; text: string }>
 }
 
 const quick = [0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
@@ -20,6 +21,18 @@ export function createMetrics(): DaemonMetrics {
     name: 'gibil_boxes',
     help: 'Boxes by shape and status',
     labelNames: ['shape', 'status'],
+    registers,
+  })
+  const spares = new Gauge({
+    name: 'gibil_pool_spares',
+    help: 'Boxes made ahead: those that are ready, and those that are wanted',
+    labelNames: ['count'],
+    registers,
+  })
+  const handedOut = new Gauge({
+    name: 'gibil_pool_creates',
+    help: 'Creates since the start that found a spare, and those that found none',
+    labelNames: ['found'],
     registers,
   })
   const requests = new Counter({
@@ -58,7 +71,11 @@ export function createMetrics(): DaemonMetrics {
       for (const { phase, ms } of box.timings) createSeconds.observe({ shape: box.shape, phase }, ms / 1000)
     },
     ran: (seconds) => runSeconds.observe(seconds),
-    async render(list) {
+    async render(list, pool) {
+      spares.set({ count: 'ready' }, pool.ready)
+      spares.set({ count: 'wanted' }, pool.wanted)
+      handedOut.set({ found: 'spare' }, pool.hits)
+      handedOut.set({ found: 'none' }, pool.misses)
       boxes.reset()
       for (const { shape, status } of list) boxes.inc({ shape, status })
       return { contentType: registry.contentType, text: await registry.metrics() }

@@ -23,6 +23,8 @@ export interface DaemonOptions {
   /** Log to standard error instead of `gibild.log` in the home. */
   readonly foreground?: boolean
   readonly logLevel?: LogLevel
+  /** Spare boxes made ahead, at most; default 0. */
+  readonly pool?: number
   /** Where a test wants the process to be killed. */
   readonly failpoint?: string
   readonly compose?: Compose
@@ -72,7 +74,7 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
   const engine = startEngine(async () => {
     await go.promise
     const compose = options.compose ?? (await import('./compose.ts')).compose
-    return compose(home, log, { failpoint: options.failpoint })
+    return compose(home, log, { failpoint: options.failpoint, pool: options.pool ?? 0 })
   })
 
   const api: Api = {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import type { Driver, OptionalVerb } from '@gibil/core'
 import type { HostKit } from '@gibil/hostkit-client'
+import { adapt } from './adapt.ts'
 import { readBoxFile } from './box-file.ts'
 import { type BuildNetworks, createBuildNetworks, sweepBuildNetworks } from './build-network.ts'
 import { createCgroups, parseCgroupLayout } from './cgroups.ts'
@@ -89,6 +90,7 @@ export function createContainerDriver(options: ContainerDriverOptions): Containe
       await dismantle(context)
     },
     create: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.create(context, watch, spec, given)),
+    adapt: (spec, given = {}) => locked(spec.id, ({ context }) => adapt(context, spec, given)),
     start: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.start(context, watch, spec, given)),
     stop: (id, graceMs) => locked(id, ({ context, watch }) => verbs.stop(context, watch, id, graceMs)),
     pause: (id) => locked(id, ({ context }) => verbs.pause(context, id)),

@@ -13,6 +13,7 @@ export const steps = {
     'create.made',
     'create.end',
   ],
+  adapt: ['adapt.begin', 'adapt.box-file', 'adapt.end'],
   start: [
     'start.clear',
     'start.run-dir',

@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GibilError } from '@gibil/contract'
 import type { DriverBox, DriverOptions, DriverSpec } from '@gibil/core'
+import { isMadeFor } from './adapt.ts'
 import { assertSpec, type BoxFile, readBoxFile, writeBoxFile } from './box-file.ts'
 import { clear } from './clear.ts'
 import type { Context } from './context.ts'
@@ -32,10 +33,8 @@ export async function create(
   const [before, links] = await Promise.all([readBoxFile(paths), ownLinks(names), assertHostRoom(names.home)])
   if (before.kind !== 'missing' || existsSync(paths.run)) {
     // Called again after a crash: what is whole is kept, what is not is made anew.
-    const found = await inspectBox(context, spec.id)
-    if (found.status === 'running' || found.status === 'paused' || found.status === 'stopped') {
-      return start(context, watch, spec, options)
-    }
+    const known = before.kind === 'box' && isMadeFor(before.box.spec, spec)
+    if (known && (await inspectBox(context, spec.id)).status !== 'partial') return start(context, watch, spec, options)
     await destroy(context, watch, spec.id, async () => undefined)
   }
 

@@ -27,6 +27,7 @@ afterAll(async () => {
 it('calls every step that it names', async () => {
   const spec = world.spec('all')
   await world.driver.create(spec)
+  await world.driver.adapt?.(spec)
   await world.driver.stop('all', 1000)
   await world.driver.start(spec)
   await world.driver.destroy('all')
@@ -39,6 +40,18 @@ it.each(steps.create)('a create that fails at %s leaves nothing, and the next on
   failAt = ''
   expect(await leftovers(world.home)).toEqual([])
   expect(await world.driver.list()).toEqual([])
+})
+
+it.each(steps.adapt)('a box whose adapt fails at %s is made anew by create', async (name) => {
+  await world.driver.create(world.spec('box', { hostname: 'spare' }))
+  const spec = world.spec('box', { hostname: 'asked', network: 'none' })
+  failAt = name
+  await expect(world.driver.adapt?.(spec)).rejects.toMatchObject({ code: 'driver_failed' })
+  failAt = ''
+  await world.driver.create(spec)
+  expect((await run(world.driver, 'box', 'hostname; cat /etc/hostname')).output).toBe('asked\nasked\n')
+  await world.driver.destroy('box')
+  expect(await leftovers(world.home)).toEqual([])
 })
 
 it.each(steps.start)('a start that fails at %s leaves a stopped box that starts', async (name) => {
@@ -67,7 +80,11 @@ it.each([...steps.stop, ...steps.destroy])('an end that fails at %s can be repea
 })
 
 /** A daemon of its own that is killed at a step, as by SIGKILL: nothing of ours runs after that. */
-async function killedAt(home: string, verb: 'create' | 'start' | 'stop' | 'destroy', name: string): Promise<void> {
+async function killedAt(
+  home: string,
+  verb: 'create' | 'adapt' | 'start' | 'stop' | 'destroy',
+  name: string,
+): Promise<void> {
   const binaries = await buildBinaries()
   const options = { home, ...binaries, rootfs: await testRootfs(), verb, name }
   const script = join(import.meta.dirname, 'killed-daemon.ts')
@@ -105,6 +122,15 @@ describe('a daemon that is killed', () => {
       expect(await leftovers(world.home)).toEqual([])
     },
   )
+
+  it.each(steps.adapt)('at %s leaves a box that the next create makes as it was asked for', async (name) => {
+    await killedAt(world.home, 'adapt', name)
+    world = await world.reopen()
+    await world.driver.create(world.spec('box', { hostname: 'asked', network: 'lan' }))
+    expect((await run(world.driver, 'box', 'hostname; cat /etc/hostname')).output).toBe('asked\nasked\n')
+    await world.driver.destroy('box')
+    expect(await leftovers(world.home)).toEqual([])
+  })
 
   it.each([...steps.start, ...steps.stop])('at %s leaves a box that can be started', async (name) => {
     await killedAt(world.home, name.startsWith('start') ? 'start' : 'stop', name)

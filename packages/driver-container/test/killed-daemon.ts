@@ -28,6 +28,7 @@ if (given.verb !== 'create') {
 if (given.verb === 'start') await driver.stop('box', 1000)
 armed = true
 if (given.verb === 'create') await driver.create(spec)
+if (given.verb === 'adapt') await driver.adapt?.(boxSpec(given.rootfs, 'box', { hostname: 'asked', network: 'lan' }))
 if (given.verb === 'start') await driver.start(spec)
 if (given.verb === 'stop') await driver.stop('box', 1000)
 if (given.verb === 'destroy') await driver.destroy('box')

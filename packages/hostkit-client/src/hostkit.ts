@@ -8,6 +8,7 @@ import type {
   MountOverlay,
   NetCreate,
   NetDestroy,
+  NetRename,
   RunResult,
   RunStart,
   SweepQuery,
@@ -43,9 +44,13 @@ export interface HostKit {
   mountBind(args: MountBind): Promise<void>
   unmount(args: Unmount): Promise<Unmounted>
   netCreate(args: NetCreate): Promise<void>
+  /** Names the host's end of a link anew; it loses no address and no route. */
+  netRename(args: NetRename): Promise<void>
   netDestroy(args: NetDestroy): Promise<void>
   /** When the signal aborts, the command is killed, and this throws once it is gone. */
   runStart(args: RunStart, options?: { readonly signal?: AbortSignal | undefined }): Promise<RunResult>
+  /** Names the host in the UTS namespace of a process, which must have one of its own. 1 to 64 bytes. */
+  procHostname(args: { readonly pid: number; readonly hostname: string }): Promise<void>
   /** Settles when the process has ended. */
   procWatch(
     args: { readonly pid: number; readonly key: string },
@@ -96,8 +101,10 @@ export function createHostKit(options: HostKitOptions): HostKit {
     mountBind: (args) => order('mount.bind', args),
     unmount: (args) => call('unmount', Taken, args),
     netCreate: (args) => order('net.create', args),
+    netRename: (args) => order('net.rename', args),
     netDestroy: (args) => order('net.destroy', args),
     runStart: (args, { signal } = {}) => call('run.start', Ran, args, { signal }),
+    procHostname: (args) => order('proc.hostname', args),
     async procWatch(args, { signal } = {}) {
       await call('proc.watch', Watched, args, { signal, waits: true })
     },

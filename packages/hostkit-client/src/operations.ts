@@ -57,6 +57,12 @@ export interface NetCreate {
   readonly mtu: number
 }
 
+export interface NetRename {
+  readonly from: string
+  readonly to: string
+  readonly guestAddress: string
+}
+
 export interface NetDestroy {
   readonly netns?: string
   readonly host?: string

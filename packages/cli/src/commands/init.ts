@@ -42,7 +42,8 @@ export function define(command: Command, cli: Cli): void {
 async function init(session: Session, flags: Flags): Promise<void> {
   const paths = configPaths(session)
   const path = flags.global ? paths.user : paths.home
-  const before = (await readConfig(path))?.defaults ?? {}
+  const file = await readConfig(path)
+  const before = file?.defaults ?? {}
   const {
     global: _global,
     yes,
@@ -57,7 +58,7 @@ async function init(session: Session, flags: Flags): Promise<void> {
     session.stdin.isTTY === true &&
     session.stderr.isTTY === true
   const answers = interactive ? await ask(session, before) : given
-  const config = check({ ...before, ...answers })
+  const config = { ...file, ...check({ ...before, ...answers }) }
   await writeConfig(path, config)
   session.emit({ path, ...config }, `${path}\n`)
   session.note(`${session.colors.green('✓')} written\n  next: gibil create --name w\n`)

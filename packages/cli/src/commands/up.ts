@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { readDaemonSettings } from '../config/config.ts'
 import type { Cli } from '../context.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 import { createSteps, type Steps } from '../setup/steps.ts'
@@ -25,7 +26,7 @@ async function up(session: Session, flags: UpFlags): Promise<void> {
     session.emit({ prepared: true }, '')
     return
   }
-  const daemon = await startedDaemon(session.home, steps)
+  const daemon = await startedDaemon(session.home, await readDaemonSettings(session), steps)
   if (flags.daemonOnly) {
     session.emit({ home: session.home, daemon }, '')
     return

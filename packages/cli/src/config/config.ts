@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { GibilError } from '@gibil/sdk'
+import type { DaemonSettings } from '../setup/daemon-process.ts'
 import { Config, type Config as ConfigType, type Defaults } from './schema.ts'
 
 interface Where {
@@ -20,6 +21,13 @@ export async function readDefaults(where: Where): Promise<Defaults> {
   const paths = configPaths(where)
   const [user, home] = await Promise.all([readConfig(paths.user), readConfig(paths.home)])
   return { ...user?.defaults, ...home?.defaults }
+}
+
+/** How to start the daemon, from both files together. Throws `invalid_config`. */
+export async function readDaemonSettings(where: Where): Promise<DaemonSettings> {
+  const paths = configPaths(where)
+  const [user, home] = await Promise.all([readConfig(paths.user), readConfig(paths.home)])
+  return { ...user?.daemon, ...home?.daemon }
 }
 
 /** One config file; undefined when there is none. Throws `invalid_config`. */

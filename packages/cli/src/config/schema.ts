@@ -22,6 +22,9 @@ export const Defaults = z
   .partial()
 export type Defaults = z.infer<typeof Defaults>
 
+/** How `gibil up` starts the daemon. */
+const Daemon = z.strictObject({ pool: z.int().min(0).max(256) }).partial()
+
 /** `config.yml`. */
-export const Config = z.strictObject({ defaults: Defaults.optional() })
+export const Config = z.strictObject({ defaults: Defaults.optional(), daemon: Daemon.optional() })
 export type Config = z.infer<typeof Config>

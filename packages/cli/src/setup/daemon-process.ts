@@ -11,6 +11,12 @@ export interface DaemonProcess {
   readonly version: string
 }
 
+/** What `config.yml` says of it. */
+export interface DaemonSettings {
+  /** Spare boxes made ahead, at most. */
+  readonly pool?: number | undefined
+}
+
 const deadlineMs = 20_000
 
 /** The daemon of this home if it answers; `other` when it is of another version than this CLI. */
@@ -61,11 +67,12 @@ function processRuns(pid: number): boolean {
  * Starts the daemon in the background, detached from this terminal, and waits until it answers. What it says before its
  * own log is open goes to `gibild.out` in the home, whose end is in the error when it does not come up.
  */
-export async function startDaemon(home: string): Promise<DaemonProcess> {
+export async function startDaemon(home: string, { pool }: DaemonSettings = {}): Promise<DaemonProcess> {
   await mkdir(home, { recursive: true, mode: 0o700 })
+  const settings = pool === undefined ? [] : ['--pool', String(pool)]
   const outputPath = join(home, 'gibild.out')
   const output = await open(outputPath, 'w', 0o600)
-  const child = spawn(process.execPath, [daemonEntry, '--home', home], {
+  const child = spawn(process.execPath, [daemonEntry, '--home', home, ...settings], {
     cwd: '/',
     detached: true,
     stdio: ['ignore', output.fd, output.fd],

@@ -1,6 +1,6 @@
 import { type BoxHandle, Gibil, GibilError } from '@gibil/sdk'
 import { buildBinaries } from './binaries.ts'
-import { type DaemonProcess, runningDaemon, startDaemon, stopDaemon } from './daemon-process.ts'
+import { type DaemonProcess, type DaemonSettings, runningDaemon, startDaemon, stopDaemon } from './daemon-process.ts'
 import { type HostTool, hostTools, installPackages, missingTools, testTools } from './host-packages.ts'
 import type { Steps } from './steps.ts'
 
@@ -25,7 +25,7 @@ export async function prepareHost(steps: Steps, options: { forTests?: boolean } 
 }
 
 /** The daemon of this home, started when it does not run. */
-export async function startedDaemon(home: string, steps: Steps): Promise<DaemonProcess> {
+export async function startedDaemon(home: string, settings: DaemonSettings, steps: Steps): Promise<DaemonProcess> {
   const { pid, version } = await steps.run(
     'daemon',
     async (say) => {
@@ -36,7 +36,7 @@ export async function startedDaemon(home: string, steps: Steps): Promise<DaemonP
         await stopDaemon(home)
       }
       return {
-        ...(await startDaemon(home)),
+        ...(await startDaemon(home, settings)),
         how: running === 'other' ? 'started in place of another version' : 'started',
       }
     },

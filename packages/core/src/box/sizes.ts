@@ -12,6 +12,8 @@ export interface HostSize {
   readonly cpus: number
   readonly memoryMib: number
   readonly freeDiskMib: () => Promise<number>
+  /** What new programs can have without anything being swapped out. */
+  readonly freeMemoryMib: () => Promise<number>
 }
 
 /** A preset (small when none is named) with what is named beside it put over it. Throws `invalid_size`. */

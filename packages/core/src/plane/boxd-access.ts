@@ -6,11 +6,14 @@ import type { Clock } from '../ports/clock.ts'
 import { sleep } from '../util/timing.ts'
 import type { Drivers } from './drivers.ts'
 
+/** Where a box is, and when it started: null while it is being made. */
+type Reachable = Pick<BoxRecord, 'id' | 'shape' | 'provider' | 'startedAt'>
+
 export interface BoxdAccess {
   /** A byte stream to boxd; tries again for a while when the box has just started. Throws `boxd_unreachable`. */
-  dial(record: BoxRecord, signal?: AbortSignal): Promise<Duplex>
+  dial(record: Reachable, signal?: AbortSignal): Promise<Duplex>
   /** boxd of a box, for the domain itself. The signal ends its dialling. */
-  of(record: BoxRecord, signal?: AbortSignal): BoxdPort
+  of(record: Reachable, signal?: AbortSignal): BoxdPort
 }
 
 const firstPauseMs = 5
@@ -27,7 +30,7 @@ export function createBoxdAccess({
   clock: Clock
   bootMs: number
 }): BoxdAccess {
-  const dial = async (record: BoxRecord, signal?: AbortSignal): Promise<Duplex> => {
+  const dial = async (record: Reachable, signal?: AbortSignal): Promise<Duplex> => {
     const driver = drivers.for(record)
     // A record without a start is one whose box is just being made.
     const patientUntil = (record.startedAt ?? clock.now()) + bootMs

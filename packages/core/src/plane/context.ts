@@ -1,4 +1,5 @@
 import type { Activity } from '../lease/activity.ts'
+import type { WarmPool } from '../pool/warm-pool.ts'
 import type { Backoff } from './backoff.ts'
 import type { BoxdAccess } from './boxd-access.ts'
 import type { Boxes } from './boxes.ts'
@@ -18,6 +19,7 @@ export interface Context {
   readonly progress: ProgressHub
   readonly backoff: Backoff
   readonly activity: Activity
+  readonly pool: WarmPool
   /** Tokens for the clone of boxes being made, by box id: in memory only, and forgotten after the clone. */
   readonly tokens: Map<string, RepoToken>
   /** Aborts when the control plane stops: whatever is under way then ends without a trace, as in a crash. */

@@ -21,7 +21,7 @@ export interface Creator {
 const nameTries = 8
 
 export function createCreator(context: Context, reconciler: Reconciler, gate: Gate): Creator {
-  const { boxes, deps, policy, progress, stopping, tokens } = context
+  const { boxes, deps, policy, pool, progress, stopping, tokens } = context
   const { clock, random } = deps
 
   const insert = async ({ draft, token }: Settled, name: string | null): Promise<BoxRecord> => {
@@ -29,11 +29,12 @@ export function createCreator(context: Context, reconciler: Reconciler, gate: Ga
     if (kept.length >= policy.maxBoxes) {
       throw new GibilError('limit_reached', `${kept.length} boxes are kept, which is as many as this daemon takes.`)
     }
+    const spare = pool.take(draft)
     for (let count = 1; ; count += 1) {
       const createdAt = clock.now()
       const record: BoxRecord = {
         ...draft,
-        id: newBoxId(random),
+        id: spare ?? newBoxId(random),
         name: name ?? friendlyName(random),
         createdAt,
         expiresAt: draft.ttlMs === null ? null : createdAt + draft.ttlMs,
@@ -45,7 +46,10 @@ export function createCreator(context: Context, reconciler: Reconciler, gate: Ga
       } catch (error) {
         tokens.delete(record.id)
         const taken = GibilError.is(error) && error.code === 'name_in_use'
-        if (!taken || name !== null || count >= nameTries) throw error
+        if (!taken || name !== null || count >= nameTries) {
+          if (spare) pool.giveBack(spare)
+          throw error
+        }
       }
     }
   }

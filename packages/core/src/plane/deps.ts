@@ -1,4 +1,5 @@
 import type { HostSize } from '../box/sizes.ts'
+import type { DemandPolicy } from '../pool/demand.ts'
 import type { ConnectBoxd } from '../ports/boxd.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Driver } from '../ports/driver.ts'
@@ -31,6 +32,23 @@ export interface Policy {
   readonly taskTimeoutMs: number
   readonly cloneTimeoutMs: number
   readonly beforeExpireMs: number
+  readonly pool: PoolPolicy
+}
+
+/** Boxes made ahead. Times in milliseconds. */
+export interface PoolPolicy extends DemandPolicy {
+  /** Spare boxes at once; 0: none are made ahead. */
+  readonly most: number
+  /** Spares of the default image and size, also when nobody asked for any lately. */
+  readonly least: number
+  /** Spares are made when no create is under way and none came for so long. */
+  readonly quietMs: number
+  /** Between two looks at what is wanted and how much memory the host has. */
+  readonly lookEveryMs: number
+  /** While less of the host's memory than this share is free, no spare is kept. */
+  readonly freeMemoryShare: number
+  /** When one could not be made. */
+  readonly retryMs: number
 }
 
 export const defaultPolicy: Policy = {
@@ -47,6 +65,16 @@ export const defaultPolicy: Policy = {
   taskTimeoutMs: 3_600_000,
   cloneTimeoutMs: 1_800_000,
   beforeExpireMs: 30_000,
+  pool: {
+    most: 16,
+    least: 2,
+    windowMs: 600_000,
+    burstMs: 10_000,
+    quietMs: 50,
+    lookEveryMs: 30_000,
+    freeMemoryShare: 0.1,
+    retryMs: 30_000,
+  },
 }
 
 /** All that the domain is given of the outside. */

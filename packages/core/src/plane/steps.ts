@@ -2,7 +2,7 @@ import { GibilError, type PhaseTime } from '@gibil/contract'
 import type { Step } from '../box/next-step.ts'
 import type { BoxRecord } from '../box-record.ts'
 import type { BoxdPort } from '../ports/boxd.ts'
-import type { DriverSpec, ResolvedImage } from '../ports/driver.ts'
+import type { Driver, DriverBox, DriverOptions, DriverSpec, ResolvedImage } from '../ports/driver.ts'
 import { abortable, within } from '../util/timing.ts'
 import type { Context } from './context.ts'
 
@@ -36,7 +36,7 @@ export function createPerform(
   context: Context,
   whenDone: { made(id: string, kind: 'create' | 'start'): void; gone(id: string): Promise<void> },
 ): Perform {
-  const { boxes, drivers, deps, policy, progress } = context
+  const { boxes, drivers, deps, policy, pool, progress } = context
   const { clock } = deps
 
   const timed = async <T>(
@@ -53,6 +53,23 @@ export function createPerform(
     return result
   }
 
+  const make = async (
+    driver: Driver,
+    kind: 'create' | 'start',
+    spec: DriverSpec,
+    options: DriverOptions,
+  ): Promise<DriverBox> => {
+    if (kind === 'create' && pool.claim(spec.id) && driver.adapt) {
+      try {
+        return await driver.adapt(spec, options)
+      } catch (error) {
+        options.signal?.throwIfAborted()
+        deps.log.warn({ box: spec.id, err: error }, 'a spare box could not be used; another is made')
+      }
+    }
+    return driver[kind](spec, options)
+  }
+
   /** Create and start are alike: the driver brings it up, boxd is told its defaults, and then it runs. */
   const bringUp = async (record: BoxRecord, kind: 'create' | 'start', signal: AbortSignal): Promise<void> => {
     const driver = drivers.for(record)
@@ -63,7 +80,7 @@ export function createPerform(
     }
     const image = await deps.images.resolve(record.imageDigest)
     // Waited for also when the signal aborts: it ends early then, and nothing else may be done to the box before it has.
-    const box = await timed(record, kind, timings, () => driver[kind](toSpec(record, image), { signal, trace }))
+    const box = await timed(record, kind, timings, () => make(driver, kind, toSpec(record, image), { signal, trace }))
     signal.throwIfAborted()
     const fresh = { ...record, startedAt: clock.now() }
     await timed(record, 'boxd', timings, () =>

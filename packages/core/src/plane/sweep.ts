@@ -10,6 +10,8 @@ export async function sweep(context: Context, reconciler: Reconciler): Promise<s
   for (const driver of context.drivers.opened()) {
     for (const { id } of await driver.list()) {
       try {
+        // Asked before the records are: whatever leaves the pool has a record by then.
+        if (context.pool.has(id)) continue
         if (await reconciler.removeOrphan(id, () => driver.destroy(id))) removed.push(id)
       } catch (error) {
         context.deps.log.warn({ box: id, err: error }, 'remains of a box could not be removed')

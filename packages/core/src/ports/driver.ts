@@ -56,8 +56,16 @@ export interface Driver {
   /** Lets go of helpers; boxes keep running. */
   close(): Promise<void>
 
-  /** Makes and starts the box. On failure nothing of it is left. Throws `disk_full`, `size_beyond_host`, `driver_failed`. */
+  /**
+   * Makes and starts the box; one that is there with this spec is kept, one with another spec is made anew. On failure nothing of it is left.
+   * Throws `disk_full`, `size_beyond_host`, `driver_failed`.
+   */
   create(spec: DriverSpec, options?: DriverOptions): Promise<DriverBox>
+  /**
+   * Makes a running box that nobody has used yet into the one of this spec: same id, image and size, other hostname, network and labels. When it
+   * fails, `create` with the same spec makes the box anew. Absent: boxes of this shape cannot be made ahead.
+   */
+  adapt?(spec: DriverSpec, options?: DriverOptions): Promise<DriverBox>
   /** Starts a stopped box on its kept disk; fine when it runs. */
   start(spec: DriverSpec, options?: DriverOptions): Promise<DriverBox>
   /** Ends all processes, keeps the disk; fine when stopped. */

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { GibilError } from '@gibil/contract'
+import { spareHostname } from '../pool/warm-pool.ts'
 import type { Driver, DriverBox, OptionalVerb } from '../ports/driver.ts'
 import type { Host, HostBox } from './host.ts'
 
@@ -55,8 +56,10 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
     },
     create: (spec, { signal, trace } = {}) =>
       change('create', spec.id, async () => {
-        const there = host.boxes.get(spec.id)
-        if (there && JSON.stringify(there.spec) !== JSON.stringify(spec)) throw violation('create with another spec')
+        const found = host.boxes.get(spec.id)
+        const same = found && JSON.stringify(found.spec) === JSON.stringify(spec)
+        if (found && !same && found.spec.hostname !== spareHostname) throw violation('create with another spec')
+        const there = same ? found : undefined
         const box: HostBox = there ?? {
           spec,
           status: 'partial',
@@ -78,6 +81,15 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
         box.status = 'running'
         box.starts += 1
         trace?.('disk', 2)
+        return view(spec.id, box)
+      }),
+    adapt: (spec) =>
+      change('adapt', spec.id, async () => {
+        const box = need(spec.id)
+        if (box.spec.hostname !== spareHostname || box.status !== 'running') throw violation('adapt of a used box')
+        if (box.spec.image.digest !== spec.image.digest) throw violation('adapt to another image')
+        await driver.hold('adapt', spec.id)
+        host.boxes.set(spec.id, { ...box, spec })
         return view(spec.id, box)
       }),
     start: (spec) =>

@@ -8,6 +8,7 @@ import {
   type ControlPlane,
   type ControlPlaneDeps,
   createControlPlane,
+  defaultPolicy,
   type Policy,
   type ResolvedImage,
   type SetupLog,
@@ -29,6 +30,7 @@ export interface World {
   driver: FakeDriver
   plane: ControlPlane
   readonly policy: Partial<Policy>
+  freeMemoryMib: number
   deps(): ControlPlaneDeps
   /** A control plane that knows nothing but what store and host have, as after a crash of the one before. */
   restart(change?: Partial<ControlPlaneDeps>): Promise<ControlPlane>
@@ -72,7 +74,8 @@ export function createWorld(policy: Partial<Policy> = {}): World {
     store,
     images,
     logs,
-    policy,
+    policy: { pool: { ...defaultPolicy.pool, most: 0 }, ...policy },
+    freeMemoryMib: 4096,
     driver: createFakeDriver(host),
     plane: undefined as unknown as ControlPlane,
     deps: () => ({
@@ -89,9 +92,14 @@ export function createWorld(policy: Partial<Policy> = {}): World {
       clock,
       random: (length) => randomBytes(length),
       connectBoxd: createFakeBoxd(host, clock),
-      host: { cpus: 2, memoryMib: 4096, freeDiskMib: async () => 10_000 },
+      host: {
+        cpus: 2,
+        memoryMib: 4096,
+        freeDiskMib: async () => 10_000,
+        freeMemoryMib: async () => world.freeMemoryMib,
+      },
       log: silent,
-      policy,
+      policy: world.policy,
     }),
     async restart(change = {}) {
       world.driver = createFakeDriver(host)

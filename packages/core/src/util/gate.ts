@@ -4,12 +4,15 @@ import { GibilError } from '@gibil/contract'
 export interface Gate {
   /** Throws `busy` when too many wait already. */
   run<T>(work: () => Promise<T>): Promise<T>
+  /** How many it has let through that have not ended. */
+  running(): number
 }
 
 export function createGate(concurrency: number, queueLimit: number): Gate {
   let running = 0
   const waiting: (() => void)[] = []
   return {
+    running: () => running,
     async run(work) {
       if (running >= concurrency) {
         if (waiting.length >= queueLimit) {

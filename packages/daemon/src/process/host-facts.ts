@@ -12,4 +12,5 @@ export const hostFacts = (home: string): ControlPlaneDeps['host'] => ({
     const { bavail, bsize } = await statfs(home)
     return Math.floor((bavail * bsize) / mib)
   },
+  freeMemoryMib: async () => Math.floor(process.availableMemory() / mib),
 })

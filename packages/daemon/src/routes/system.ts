@@ -54,7 +54,7 @@ export const systemRoutes: readonly Route[] = [
     summary: 'Metrics of the daemon for Prometheus',
     answer: stream('text/plain', 'Metrics in the text form of Prometheus'),
     handle: async ({ response }, { metrics, plane }) => {
-      const { contentType, text } = await metrics.render(await plane.list())
+      const { contentType, text } = await metrics.render(await plane.list(), plane.pool())
       response.writeHead(200, { 'content-type': contentType }).end(text)
       return written
     },

@@ -1,0 +1,3 @@
+package sys
+
+const sysSetns = 308

@@ -1,0 +1,66 @@
+// Package uts changes the host name that a box sees.
+package uts
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"gibil.dev/hostkit/internal/errno"
+	"gibil.dev/hostkit/internal/sys"
+)
+
+// nameMax is __NEW_UTS_LEN of linux/utsname.h.
+const nameMax = 64
+
+// SetHostname names the host in the UTS namespace of a process. Refused for a process that shares hostkit's own: an id
+// that was given to another process meanwhile must not rename this machine.
+func SetHostname(pid int, name string) error {
+	if pid < 1 {
+		return errno.Invalidf("%d is no process id", pid)
+	}
+	if name == "" || len(name) > nameMax || strings.ContainsAny(name, "\x00\n") {
+		return errno.Invalidf("a host name has 1 to %d bytes and no line end", nameMax)
+	}
+	namespace, err := os.Open(fmt.Sprintf("/proc/%d/ns/uts", pid))
+	if err != nil {
+		return err
+	}
+	defer namespace.Close()
+	shared, err := isOwn(namespace)
+	if err != nil {
+		return err
+	}
+	if shared {
+		return errno.Invalidf("process %d has no host name of its own", pid)
+	}
+	result := make(chan error, 1)
+	go func() {
+		// The thread ends with the goroutine, so nothing else runs in the box's namespace.
+		runtime.LockOSThread()
+		if err := sys.Enter(namespace, syscall.CLONE_NEWUTS); err != nil {
+			result <- err
+			return
+		}
+		if err := syscall.Sethostname([]byte(name)); err != nil {
+			result <- os.NewSyscallError("sethostname", err)
+			return
+		}
+		result <- nil
+	}()
+	return <-result
+}
+
+func isOwn(namespace *os.File) (bool, error) {
+	theirs, err := namespace.Stat()
+	if err != nil {
+		return false, err
+	}
+	own, err := os.Stat("/proc/self/ns/uts")
+	if err != nil {
+		return false, err
+	}
+	return os.SameFile(theirs, own), nil
+}

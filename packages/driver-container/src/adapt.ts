@@ -1,0 +1,67 @@
+import { isDeepStrictEqual } from 'node:util'
+import { GibilError } from '@gibil/contract'
+import type { DriverBox, DriverOptions, DriverSpec } from '@gibil/core'
+import { assertSpec, type BoxFile, readBoxFile, routedPolicy, writeBoxFile } from './box-file.ts'
+import type { Context } from './context.ts'
+import { etcFiles, rewriteEtcFiles } from './etc-files.ts'
+import { addressOfBox, throwIfAborted } from './forge.ts'
+import { onHost } from './host-errors.ts'
+import { addressOf, gatewayOf } from './host-network.ts'
+import { isUp, readPid } from './liveness.ts'
+import { boxPaths, linkName } from './names.ts'
+
+/** Whether a box made for one spec is, as it is, the box of another: labels are only noted. */
+export function isMadeFor(made: DriverSpec, asked: DriverSpec): boolean {
+  return (
+    made.hostname === asked.hostname && made.network === asked.network && isDeepStrictEqual(madeOf(made), madeOf(asked))
+  )
+}
+
+/** What of a box cannot be changed once it runs. */
+const madeOf = ({ image, size }: DriverSpec): unknown => [image.digest, size]
+
+/**
+ * Gives a box that runs nothing but boxd another host name and network policy. The box file is written last: until then it says that the box is
+ * another's, so that a create which comes after a crash makes it anew.
+ */
+export async function adapt(context: Context, spec: DriverSpec, options: DriverOptions): Promise<DriverBox> {
+  const { cgroups, hostkit, names, network } = context
+  const paths = boxPaths(names, spec.id)
+  assertSpec(spec)
+  throwIfAborted(options.signal)
+  const [read, pid] = await Promise.all([readBoxFile(paths), readPid(paths.pidFile)])
+  const lives = pid !== undefined && (await cgroups.holds(spec.id, pid)) && (await isUp(pid))
+  if (!lives || read.kind !== 'box' || !isDeepStrictEqual(madeOf(read.box.spec), madeOf(spec))) {
+    throw new GibilError('driver_failed', `Box ${spec.id} cannot become the one that was asked for.`)
+  }
+  const before = read.box
+  const box: BoxFile = { ...before, spec }
+  const address = addressOfBox(context, box)
+
+  await context.step('adapt.begin')
+  await onHost('gave the box its names', async () => {
+    const files = etcFiles({ id: spec.id, hostname: spec.hostname, address, gateway: gatewayOf(network.subnet) })
+    await Promise.all([
+      hostkit.procHostname({ pid, hostname: spec.hostname }),
+      rewriteEtcFiles(paths.rootfs, box.uidBase, files),
+      changeNetwork(before),
+    ])
+  })
+  await context.step('adapt.box-file')
+  await onHost('noted the box', () => writeBoxFile(paths, { ...box, address }, { durable: false }))
+  await context.step('adapt.end')
+  throwIfAborted(options.signal)
+  return { id: spec.id, status: 'running', address }
+
+  async function changeNetwork({ spec: was, slot }: BoxFile): Promise<void> {
+    const [from, to] = [routedPolicy(was.network), routedPolicy(spec.network)]
+    if (from === to) return
+    if (from === undefined) throw new GibilError('driver_failed', 'A box without a network cannot be given one.')
+    const host = linkName(names, from, slot)
+    if (to === undefined) await hostkit.netDestroy({ host })
+    else {
+      const guestAddress = addressOf(network.subnet, slot)
+      await hostkit.netRename({ from: host, to: linkName(names, to, slot), guestAddress })
+    }
+  }
+}
