@@ -165,8 +165,7 @@ function connectionOver(stream: Duplex, signal: AbortSignal | undefined): Connec
       rest = empty
       cleanUp()
       stream.destroy()
-      const reason = unreachable('The connection to the box was closed.')
-      for (const reject of writes) reject(reason)
+      for (const reject of writes) reject(unreachable('The connection to the box was closed.'))
       writes.clear()
       wakeUp()
     },

@@ -4,10 +4,10 @@ import type { DriverBox, DriverOptions, DriverSpec } from '@gibil/core'
 import { assertSpec, type BoxFile, readBoxFile, routedPolicy, writeBoxFile } from './box-file.ts'
 import type { Context } from './context.ts'
 import { etcFiles, rewriteEtcFiles } from './etc-files.ts'
+import type { ExitWatch } from './exit-watch.ts'
 import { addressOfBox, throwIfAborted } from './forge.ts'
 import { onHost } from './host-errors.ts'
 import { addressOf, gatewayOf } from './host-network.ts'
-import { isUp, readPid } from './liveness.ts'
 import { boxPaths, linkName } from './names.ts'
 
 /** Whether a box made for one spec is, as it is, the box of another: labels are only noted. */
@@ -24,14 +24,19 @@ const madeOf = ({ image, size }: DriverSpec): unknown => [image.digest, size]
  * Gives a box that runs nothing but boxd another host name and network policy. The box file is written last: until then it says that the box is
  * another's, so that a create which comes after a crash makes it anew.
  */
-export async function adapt(context: Context, spec: DriverSpec, options: DriverOptions): Promise<DriverBox> {
-  const { cgroups, hostkit, names, network } = context
+export async function adapt(
+  context: Context,
+  watch: Pick<ExitWatch, 'pidOf'>,
+  spec: DriverSpec,
+  options: DriverOptions,
+): Promise<DriverBox> {
+  const { hostkit, names, network } = context
   const paths = boxPaths(names, spec.id)
   assertSpec(spec)
   throwIfAborted(options.signal)
-  const [read, pid] = await Promise.all([readBoxFile(paths), readPid(paths.pidFile)])
-  const lives = pid !== undefined && (await cgroups.holds(spec.id, pid)) && (await isUp(pid))
-  if (!lives || read.kind !== 'box' || !isDeepStrictEqual(madeOf(read.box.spec), madeOf(spec))) {
+  const read = await readBoxFile(paths)
+  const pid = watch.pidOf(spec.id)
+  if (pid === undefined || read.kind !== 'box' || !isDeepStrictEqual(madeOf(read.box.spec), madeOf(spec))) {
     throw new GibilError('driver_failed', `Box ${spec.id} cannot become the one that was asked for.`)
   }
   const before = read.box

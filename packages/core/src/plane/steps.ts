@@ -2,9 +2,11 @@ import { GibilError, type PhaseTime } from '@gibil/contract'
 import type { Step } from '../box/next-step.ts'
 import type { BoxRecord } from '../box-record.ts'
 import type { BoxdPort } from '../ports/boxd.ts'
-import type { Driver, DriverBox, DriverOptions, DriverSpec, ResolvedImage } from '../ports/driver.ts'
+import type { DriverBox, DriverOptions, DriverSpec, ResolvedImage } from '../ports/driver.ts'
 import { abortable, within } from '../util/timing.ts'
 import type { Context } from './context.ts'
+
+type Options = DriverOptions & { readonly signal: AbortSignal }
 
 /** Does one step outside and writes down what is then. Every step may be repeated after a crash at any point in it. */
 export type Perform = (step: Step, record: BoxRecord, signal: AbortSignal) => Promise<void>
@@ -53,21 +55,25 @@ export function createPerform(
     return result
   }
 
-  const make = async (
-    driver: Driver,
-    kind: 'create' | 'start',
-    spec: DriverSpec,
-    options: DriverOptions,
-  ): Promise<DriverBox> => {
-    if (kind === 'create' && pool.claim(spec.id) && driver.adapt) {
-      try {
-        return await driver.adapt(spec, options)
-      } catch (error) {
-        options.signal?.throwIfAborted()
-        deps.log.warn({ box: spec.id, err: error }, 'a spare box could not be used; another is made')
-      }
-    }
-    return driver[kind](spec, options)
+  const configure = (record: BoxRecord, image: ResolvedImage, signal: AbortSignal): Promise<void> => {
+    const boxd = context.boxd.of({ ...record, startedAt: clock.now() }, signal)
+    const answer = within(clock, policy.bootMs + 1000, 'The first answer of boxd', configureBox(boxd, record, image))
+    return abortable(answer, signal)
+  }
+
+  /** A spare that was taken for this box becomes it. It runs already, so its names and boxd's defaults are given at once. */
+  const adopt = async (record: BoxRecord, image: ResolvedImage, options: Options): Promise<DriverBox | undefined> => {
+    const driver = drivers.for(record)
+    if (!pool.claim(record.id) || !driver.adapt) return undefined
+    const failed = new AbortController()
+    const signal = AbortSignal.any([options.signal, failed.signal])
+    const both = [driver.adapt(toSpec(record, image), options), configure(record, image, signal)] as const
+    for (const one of both) one.catch((error) => failed.abort(error))
+    const [box] = await Promise.allSettled(both)
+    options.signal.throwIfAborted()
+    if (box.status === 'fulfilled' && !failed.signal.aborted) return box.value
+    deps.log.warn({ box: record.id, err: failed.signal.reason }, 'a spare box could not be used; another is made')
+    return undefined
   }
 
   /** Create and start are alike: the driver brings it up, boxd is told its defaults, and then it runs. */
@@ -79,21 +85,14 @@ export function createPerform(
       progress.tell(record.id, { phase, ms })
     }
     const image = await deps.images.resolve(record.imageDigest)
+    const options = { signal, trace }
     // Waited for also when the signal aborts: it ends early then, and nothing else may be done to the box before it has.
-    const box = await timed(record, kind, timings, () => make(driver, kind, toSpec(record, image), { signal, trace }))
+    const { box, isNew } = await timed(record, kind, timings, async () => {
+      const spare = kind === 'create' ? await adopt(record, image, options) : undefined
+      return { box: spare ?? (await driver[kind](toSpec(record, image), options)), isNew: !spare }
+    })
     signal.throwIfAborted()
-    const fresh = { ...record, startedAt: clock.now() }
-    await timed(record, 'boxd', timings, () =>
-      abortable(
-        within(
-          clock,
-          policy.bootMs + 1000,
-          'The first answer of boxd',
-          configureBox(context.boxd.of(fresh, signal), record, image),
-        ),
-        signal,
-      ),
-    )
+    if (isNew) await timed(record, 'boxd', timings, () => configure(record, image, signal))
     const now = clock.now()
     whenDone.made(record.id, kind)
     await boxes.update(record.id, (latest) => {
