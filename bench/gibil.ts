@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Gibil, type OwnedBox } from '@gibil/sdk'
-import { descendants, isAlive, mustRun, pssBytes, run } from './process.ts'
+import { descendants, isAlive, mustRun, pssBytes } from './process.ts'
 import type { Running, Subject } from './subject.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -20,9 +21,6 @@ export interface GibilSubject extends Subject, AsyncDisposable {
   layers(): Promise<readonly string[]>
 }
 
-const cli = (home: string, ...args: string[]): Promise<string> =>
-  mustRun([join(root, 'gibil'), ...args], { env: { ...process.env, GIBIL_HOME: home, NO_COLOR: '1' }, cwd: root })
-
 async function provideBaseImage(): Promise<void> {
   await mkdir(imageHome, { recursive: true })
   const build = './gibil up --daemon-only && ./gibil image build base; status=$?; ./gibil down; exit $status'
@@ -32,8 +30,16 @@ async function provideBaseImage(): Promise<void> {
   })
 }
 
-/** A daemon with a home of its own, with the base image in it by hard links: layers are never written to. */
-export async function startGibil(): Promise<GibilSubject> {
+/**
+ * A daemon with a home of its own, with the base image in it by hard links: layers are never written to. `pool` is how many boxes it makes
+ * ahead at most; without, each create is a cold one.
+ */
+export async function startGibil({ name, pool }: { name: string; pool: number }): Promise<GibilSubject> {
+  const cli = (at: string, ...args: string[]): Promise<string> =>
+    mustRun([join(root, 'gibil'), ...args], {
+      env: { ...process.env, GIBIL_HOME: at, GIBIL_POOL: String(pool), NO_COLOR: '1' },
+      cwd: root,
+    })
   await provideBaseImage()
   await mkdir(join(cache, 'homes'), { recursive: true })
   const home = await mkdtemp(join(cache, 'homes', 'bench-'))
@@ -43,11 +49,15 @@ export async function startGibil(): Promise<GibilSubject> {
   const pid = async (): Promise<number> => (await sdk.version()).pid
   const createBox = (): Promise<OwnedBox> => sdk.create({ ttl: '2h' })
   return {
-    name: 'gibil',
+    name,
     home,
     sdk,
     createBox,
     pid,
+    async settle() {
+      const deadline = Date.now() + poolFillMs
+      while (pool > 0 && (await poolLacks(home)) && Date.now() < deadline) await sleep(20)
+    },
     async create() {
       return asRunning(await createBox(), home)
     },
@@ -73,12 +83,25 @@ export async function startGibil(): Promise<GibilSubject> {
     },
     async [Symbol.asyncDispose]() {
       sdk.close()
-      await run([join(root, 'gibil'), 'up', '--daemon-only'], { env: { ...process.env, GIBIL_HOME: home } })
+      await cli(home, 'up', '--daemon-only')
       await cli(home, 'destroy', '--all', '--yes')
       await cli(home, 'down')
       await rm(home, { recursive: true, force: true })
     },
   }
+}
+
+const poolFillMs = 30_000
+
+/** Whether the daemon still makes boxes ahead, or has yet to begin to. */
+async function poolLacks(home: string): Promise<boolean> {
+  const { url } = JSON.parse(await readFile(join(home, 'gibild.json'), 'utf8'))
+  const token = (await readFile(join(home, 'token'), 'utf8')).trim()
+  const answer = await fetch(`${url}/v1/metrics`, { headers: { authorization: `Bearer ${token}` } })
+  const text = await answer.text()
+  const count = (what: string): number =>
+    Number(new RegExp(`^gibil_pool_spares\\{count="${what}"\\} (\\d+)$`, 'm').exec(text)?.[1])
+  return count('ready') < count('wanted')
 }
 
 function asRunning(box: OwnedBox, home: string): Running {

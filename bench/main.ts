@@ -19,6 +19,9 @@ const cache = join(root, '.cache')
 /** What `gibil create` gives without a size. */
 const limits = { cpu: 2, memoryMib: 4096 }
 
+/** Boxes that the daemon with a warm pool makes ahead at most: twice the default, and a third of the largest burst. */
+const spares = 32
+
 const parts: Readonly<Record<RowName, (bench: Bench) => Promise<Measured>>> = {
   'first-output': firstOutput,
   tti: timeToInteractive,
@@ -41,7 +44,8 @@ async function main(argv: readonly string[]): Promise<void> {
   await mkdir(cache, { recursive: true })
 
   say('starting gibil')
-  await using gibil = await startGibil()
+  await using gibil = await startGibil({ name: 'gibil', pool: 0 })
+  await using warm = await startGibil({ name: 'warm', pool: spares })
   await using floor = await startFloor({ layers: await gibil.layers(), limits })
   if (options.docker) say('starting docker and importing the same root file system')
   await using docker = options.docker ? await startDockerSubject(cache, floor.rootfs, limits) : undefined
@@ -51,7 +55,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const measure = async (): Promise<void> => {
     for (const name of options.rows) {
       const begin = load()
-      const measured = await parts[name]({ gibil, docker, floor, sizes: options.sizes, say })
+      const measured = await parts[name]({ gibil, warm, docker, floor, sizes: options.sizes, say })
       rows.push(...measured.rows)
       details[name] = { load: { before: begin, after: load() }, ...measured.details }
     }

@@ -3,6 +3,8 @@ export interface Subject {
   readonly name: string
   /** A box that takes commands. */
   create(): Promise<Running>
+  /** Waits until it does nothing by itself any more, so that it does not disturb whose turn comes next. */
+  settle?(): Promise<void>
   /** What its own processes take, in bytes of memory that is theirs alone (PSS); undefined where there is no daemon. */
   daemonBytes?(): Promise<number>
 }

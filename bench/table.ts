@@ -1,15 +1,16 @@
 import type { Row } from './rows/row.ts'
 
-const subjects = ['gibil', 'docker', 'floor']
+const subjects = ['gibil', 'warm', 'docker', 'floor']
 
 /** Rows of all parts as one table in Markdown, which a terminal shows as well. */
 export function renderTable(rows: readonly Row[]): string {
-  const head = ['', ...subjects, 'gibil : docker', 'gibil : floor']
+  const head = ['', ...subjects, 'gibil : docker', 'gibil : floor', 'warm : docker']
   const body = rows.map((row) => [
     row.name,
     ...subjects.map((name) => format(row, row.values[name])),
-    ratio(row, 'docker'),
-    ratio(row, 'floor'),
+    ratio(row, 'gibil', 'docker'),
+    ratio(row, 'gibil', 'floor'),
+    ratio(row, 'warm', 'docker'),
   ])
   const widths = head.map((title, column) =>
     Math.max(3, title.length, ...body.map((line) => line[column]?.length ?? 0)),
@@ -26,8 +27,8 @@ function format(row: Row, value: number | undefined): string {
   return `${value.toFixed(digits)}${row.unit === 'score' ? '' : ` ${row.unit}`}`
 }
 
-function ratio(row: Row, other: string): string {
-  const [own, peer] = [row.values['gibil'], row.values[other]]
+function ratio(row: Row, one: string, other: string): string {
+  const [own, peer] = [row.values[one], row.values[other]]
   if (own === undefined || peer === undefined || !(own > 0) || !(peer > 0)) return ''
   if (row.unit === 'score' || row.unit === '%') return ''
   return `${(own / peer).toFixed(2)}`

@@ -1,26 +1,30 @@
+import type { GibilSubject } from '../gibil.ts'
 import { createSamples, pick, rounds, timed } from './measure.ts'
 import type { Bench, Measured } from './row.ts'
 
 /** From nothing to the first output of a command, and where Gibil's create spends that time. */
-export async function firstOutput({ gibil, docker, floor, sizes, say }: Bench): Promise<Measured> {
+export async function firstOutput({ gibil, warm, docker, floor, sizes, say }: Bench): Promise<Measured> {
   const samples = createSamples()
   const phases = createSamples()
   const { note } = samples
   let runs = 0
   say(`create to first output: ${sizes.firstOutput} times`)
 
+  const create = (subject: GibilSubject) => async (): Promise<void> => {
+    const begun = performance.now()
+    const box = await subject.createBox()
+    const created = performance.now()
+    expectHello((await box.run(['echo', 'hello'], { check: true })).stdout)
+    const ended = performance.now()
+    note(subject.name, ended - begun)
+    note(`${subject.name} create`, created - begun)
+    for (const { phase, ms } of (await box.info()).timings) phases.note(`${subject.name} ${phase}`, ms)
+    await box.destroy()
+    await subject.settle?.()
+  }
   const ways: ReadonlyArray<() => Promise<void>> = [
-    async () => {
-      const begun = performance.now()
-      const box = await gibil.createBox()
-      const created = performance.now()
-      expectHello((await box.run(['echo', 'hello'], { check: true })).stdout)
-      const ended = performance.now()
-      note('gibil', ended - begun)
-      note('gibil create', created - begun)
-      for (const { phase, ms } of (await box.info()).timings) phases.note(phase, ms)
-      await box.destroy()
-    },
+    create(gibil),
+    create(warm),
     async () => {
       if (!docker) return
       runs += 1
@@ -61,7 +65,7 @@ export async function firstOutput({ gibil, docker, floor, sizes, say }: Bench): 
       {
         name: 'create to first output',
         unit: 'ms',
-        values: pick(middle, { gibil: 'gibil', docker: 'docker', floor: 'floor with exec' }),
+        values: pick(middle, { gibil: 'gibil', warm: 'warm', docker: 'docker', floor: 'floor with exec' }),
       },
       {
         name: 'the same in one command (`docker run`, `runc run`)',

@@ -4,7 +4,10 @@ import type { GibilSubject } from '../gibil.ts'
 import type { Sizes } from '../options.ts'
 
 export interface Bench {
+  /** Without boxes made ahead. */
   readonly gibil: GibilSubject
+  /** With a warm pool; only what creates boxes differs. */
+  readonly warm: GibilSubject
   readonly docker: DockerSubject | undefined
   readonly floor: FloorSubject
   readonly sizes: Sizes

@@ -38,8 +38,8 @@ async function once(subject: Subject): Promise<Result> {
   }
 }
 
-export async function timeToInteractive({ gibil, docker, floor, sizes, say }: Bench): Promise<Measured> {
-  const subjects: readonly Subject[] = [gibil, ...(docker ? [docker] : []), floor]
+export async function timeToInteractive({ gibil, warm, docker, floor, sizes, say }: Bench): Promise<Measured> {
+  const subjects: readonly Subject[] = [gibil, warm, ...(docker ? [docker] : []), floor]
   const results = {
     sequential: new Map<string, Result[]>(),
     staggered: new Map<string, Result[]>(),
@@ -47,7 +47,10 @@ export async function timeToInteractive({ gibil, docker, floor, sizes, say }: Be
   }
   say(`time to interactive: ${sizes.sequential} one after another`)
   for (const { order } of rounds(sizes.sequential, subjects)) {
-    for (const subject of order) push(results.sequential, subject, [await once(subject)])
+    for (const subject of order) {
+      push(results.sequential, subject, [await once(subject)])
+      await subject.settle?.()
+    }
   }
   for (const subject of subjects) {
     say(`time to interactive: ${sizes.staggered} of ${subject.name}, one every ${staggerMs} ms`)
@@ -56,6 +59,7 @@ export async function timeToInteractive({ gibil, docker, floor, sizes, say }: Be
       return once(subject)
     })
     push(results.staggered, subject, await Promise.all(begun))
+    await subject.settle?.()
   }
   const wall: Record<string, number> = {}
   for (const subject of subjects) {
@@ -63,6 +67,7 @@ export async function timeToInteractive({ gibil, docker, floor, sizes, say }: Be
     const { ms, result } = await timed(() => Promise.all(Array.from({ length: sizes.burst }, () => once(subject))))
     wall[subject.name] = ms
     push(results.burst, subject, result)
+    await subject.settle?.()
   }
 
   const details: Record<string, unknown> = { burstWallMs: wall }
