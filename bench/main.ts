@@ -19,8 +19,8 @@ const cache = join(root, '.cache')
 /** What `gibil create` gives without a size. */
 const limits = { cpu: 2, memoryMib: 4096 }
 
-/** Boxes that the daemon with a warm pool makes ahead at most: twice the default, and a third of the largest burst. */
-const spares = 32
+/** Boxes that the daemon with a warm pool makes ahead at most: what it does without being told. */
+const spares = 16
 
 const parts: Readonly<Record<RowName, (bench: Bench) => Promise<Measured>>> = {
   'first-output': firstOutput,
