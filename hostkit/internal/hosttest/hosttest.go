@@ -5,11 +5,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
+
+// As in hostkit itself: work that changes its thread's namespace must not land on the main thread, which cannot end.
+func init() { runtime.LockOSThread() }
 
 // Main runs a package's tests, or, when a user namespace needs its holder, is that: the program of a test is hostkit to the code under test.
 func Main(m *testing.M) {

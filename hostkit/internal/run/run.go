@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gibil.dev/hostkit/internal/errno"
+	"gibil.dev/hostkit/internal/mountns"
 )
 
 const (
@@ -23,7 +24,8 @@ const (
 	longestMs = 24 * 60 * 60 * 1000
 )
 
-// Command is what to run. With Socket, a listening unix socket at that path is its file descriptor 3.
+// Command is what to run. With Socket, a listening unix socket at that path is its file descriptor 3; with Mounts, that is all it sees of
+// the host's mounts.
 type Command struct {
 	Argv      []string          `json:"argv"`
 	Env       map[string]string `json:"env"`
@@ -31,6 +33,7 @@ type Command struct {
 	Log       string            `json:"log"`
 	Socket    string            `json:"socket"`
 	TimeoutMs int               `json:"timeoutMs"`
+	Mounts    *mountns.View     `json:"mounts"`
 }
 
 // Result is how it ended: ExitCode is 128 and the signal's number when a signal ended it. Stderr is the end of what it added to the log.
@@ -94,7 +97,11 @@ func Start(ctx context.Context, c Command) (Result, error) {
 		defer socket.Close()
 		command.ExtraFiles = []*os.File{socket}
 	}
-	result, err := wait(ctx, command, time.Duration(c.TimeoutMs)*time.Millisecond)
+	start := command.Start
+	if c.Mounts != nil {
+		start = func() error { return c.Mounts.In(command.Start) }
+	}
+	result, err := wait(ctx, command, start, time.Duration(c.TimeoutMs)*time.Millisecond)
 	if socket != nil && (err != nil || result.ExitCode != 0) {
 		_ = os.Remove(c.Socket)
 	}
@@ -105,11 +112,11 @@ func Start(ctx context.Context, c Command) (Result, error) {
 	return result, nil
 }
 
-func wait(ctx context.Context, command *exec.Cmd, limit time.Duration) (Result, error) {
+func wait(ctx context.Context, command *exec.Cmd, start func() error, limit time.Duration) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
 	}
-	if err := command.Start(); err != nil {
+	if err := start(); err != nil {
 		return Result{}, fmt.Errorf("start %s: %w", command.Path, err)
 	}
 	timer := time.NewTimer(limit)

@@ -12,6 +12,7 @@ import (
 
 	"gibil.dev/hostkit/internal/disk"
 	"gibil.dev/hostkit/internal/mount"
+	"gibil.dev/hostkit/internal/mountns"
 	"gibil.dev/hostkit/internal/netns"
 	"gibil.dev/hostkit/internal/procs"
 	"gibil.dev/hostkit/internal/run"
@@ -101,7 +102,8 @@ func tryNetwork(string) (detail string, err error) {
 
 func tryCommand(root string) (string, error) {
 	command := run.Command{Argv: []string{"/proc/self/exe", "--version"}, Cwd: "/", Log: filepath.Join(root, "log"),
-		Socket: filepath.Join(root, "socket"), TimeoutMs: int(tryLimit.Milliseconds())}
+		Socket: filepath.Join(root, "socket"), TimeoutMs: int(tryLimit.Milliseconds()),
+		Mounts: &mountns.View{Keep: []string{root}}}
 	result, err := run.Start(context.Background(), command)
 	if err != nil {
 		return "", err
@@ -109,7 +111,7 @@ func tryCommand(root string) (string, error) {
 	if result.ExitCode != 0 || !strings.HasPrefix(result.Stderr, "hostkit") {
 		return "", fmt.Errorf("exit status %d: %s", result.ExitCode, result.Stderr)
 	}
-	return "with an inherited socket", nil
+	return "with an inherited socket and a table of mounts of its own", nil
 }
 
 func tryWatching(string) (string, error) {

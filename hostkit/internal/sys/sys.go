@@ -71,6 +71,13 @@ func (t Tree) Configure(attributes uint64, userns *os.File) error {
 		attr.usernsFD = uint64(userns.Fd())
 		defer runtime.KeepAlive(userns)
 	}
+	return t.setAttr(attr)
+}
+
+// MakePrivate ends what a copy shares with its original: mounts below the one would else appear below the other.
+func (t Tree) MakePrivate() error { return t.setAttr(mountAttr{propagation: syscall.MS_PRIVATE}) }
+
+func (t Tree) setAttr(attr mountAttr) error {
 	var empty [1]byte
 	_, _, number := syscall.Syscall6(sysMountSetattr, t.file.Fd(), uintptr(unsafe.Pointer(&empty[0])), atEmptyPath,
 		uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
@@ -82,16 +89,36 @@ func (t Tree) Configure(attributes uint64, userns *os.File) error {
 
 // Attach puts the tree at a path, over what is mounted there.
 func (t Tree) Attach(path string) error {
+	cwd := atFDCWD
+	return t.attachAt(uintptr(cwd), path)
+}
+
+// AttachBelow puts the tree at a path that is relative to the root of another one.
+func (t Tree) AttachBelow(root Tree, path string) error {
+	defer runtime.KeepAlive(root.file)
+	return t.attachAt(root.file.Fd(), path)
+}
+
+func (t Tree) attachAt(directory uintptr, path string) error {
 	name, err := syscall.BytePtrFromString(path)
 	if err != nil {
 		return err
 	}
 	var empty [1]byte
-	cwd := atFDCWD
-	_, _, number := syscall.Syscall6(sysMoveMount, t.file.Fd(), uintptr(unsafe.Pointer(&empty[0])), uintptr(cwd),
+	_, _, number := syscall.Syscall6(sysMoveMount, t.file.Fd(), uintptr(unsafe.Pointer(&empty[0])), directory,
 		uintptr(unsafe.Pointer(name)), moveMountFEmptyPath, 0)
 	if number != 0 {
 		return &os.PathError{Op: "move_mount", Path: path, Err: number}
+	}
+	return nil
+}
+
+// SetNamespace moves the calling thread to a namespace of a kind (a CLONE_NEW flag).
+func SetNamespace(namespace *os.File, kind int) error {
+	_, _, number := syscall.RawSyscall(sysSetns, namespace.Fd(), uintptr(kind), 0)
+	runtime.KeepAlive(namespace)
+	if number != 0 {
+		return os.NewSyscallError("setns", number)
 	}
 	return nil
 }

@@ -1,3 +1,6 @@
 package sys
 
-const sysStatx = 332
+const (
+	sysSetns = 308
+	sysStatx = 332
+)

@@ -1,3 +1,6 @@
 package sys
 
-const sysStatx = 291
+const (
+	sysSetns = 268
+	sysStatx = 291
+)

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { chmod, chown, mkdir, rm, symlink } from 'node:fs/promises'
-import { GibilError } from '@gibil/contract'
+import { GibilError, type NetworkPolicy } from '@gibil/contract'
 import type { DriverOptions } from '@gibil/core'
+import type { MountView } from '@gibil/hostkit-client'
 import { type BoxFile, cgroupPath, routedPolicy } from './box-file.ts'
 import type { Context } from './context.ts'
 import { etcFiles, writeEtcFiles } from './etc-files.ts'
@@ -9,12 +10,14 @@ import { writeWhole } from './files.ts'
 import { onHost, runtimeError } from './host-errors.ts'
 import { addressOf, gatewayOf, macOf } from './host-network.ts'
 import { readPid } from './liveness.ts'
-import { boxPaths, linkName } from './names.ts'
+import { type BoxPaths, boxPaths, linkName } from './names.ts'
 import { boxdPath, idsPerBox, ociSpec } from './oci-spec.ts'
 import { startCommand } from './runtime.ts'
 
 /** How long a runtime may take to start a box on a busy host. */
 const startTimeoutMs = 60_000
+/** Where hostkit keeps network namespaces by their names, as iproute2 does. */
+const netnsDir = '/run/netns'
 
 /**
  * Makes a box run: disk, network and configuration at the same time, then the root file system, then the runtime. What `create` and
@@ -96,7 +99,7 @@ export async function forge(
           size: spec.size,
           pids: context.pidsLimit,
           openFiles: context.openFiles,
-          netns: spec.network === 'none' ? undefined : `/run/netns/${paths.netns}`,
+          netns: spec.network === 'none' ? undefined : `${netnsDir}/${paths.netns}`,
           env: {},
           arch: process.arch,
         },
@@ -136,6 +139,7 @@ export async function forge(
         log: paths.log,
         socket: paths.socket,
         timeoutMs: startTimeoutMs,
+        mounts: mountsForRuntime(context, paths, spec.network),
       },
       { signal: options.signal },
     )
@@ -145,6 +149,16 @@ export async function forge(
       throw new GibilError('driver_failed', `The OCI runtime did not say which process box ${spec.id} is.`)
     return pid
   })
+}
+
+/**
+ * What a runtime needs of the host's mounts. It copies and reads the whole table, which grows by three mounts for each box: with this, the
+ * five hundredth starts as fast as the first.
+ */
+function mountsForRuntime(context: Context, paths: BoxPaths, network: NetworkPolicy): MountView {
+  const { runtime, boxdBinary, names } = context
+  const netns = network === 'none' ? [] : [netnsDir, `${netnsDir}/${paths.netns}`]
+  return { keep: [runtime, boxdBinary, names.runDir], add: [...netns, paths.rootfs] }
 }
 
 export function addressOfBox(context: Context, box: BoxFile): string | null {

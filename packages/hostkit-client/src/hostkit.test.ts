@@ -447,6 +447,23 @@ describe('commands', () => {
     expect(shown.stderr).toBe('/usr\nA=b c\nPWD=/usr\n4\n')
   })
 
+  it('see of the mounts of the host what they were given, and no more', async () => {
+    const [own, other] = [join(dir, 'own'), join(dir, 'other')]
+    for (const target of [own, other]) await hostkit.mountBind({ source: '/usr', target, readonly: true })
+    try {
+      const shown = await hostkit.runStart(
+        command(['sh', '-c', 'ls "$0"/own/bin/env "$0"/other; grep -c "$0/" /proc/self/mountinfo', dir], {
+          mounts: { keep: [dir], add: [own] },
+        }),
+      )
+      expect(shown.stderr).toBe(`${own}/bin/env\n\n${other}:\n1\n`)
+      const missing = hostkit.runStart(command(['true'], { mounts: { keep: [], add: [join(dir, 'none')] } }))
+      await expect(missing).rejects.toMatchObject({ details: { errno: 'ENOENT' } })
+    } finally {
+      for (const target of [own, other]) await hostkit.unmount({ target })
+    }
+  })
+
   it('are ended at their time limit with all that they started', async () => {
     const slow = hostkit.runStart(command(['sh', '-c', 'sleep 61.25 & wait'], { timeoutMs: 200 }))
     await expect(slow).rejects.toMatchObject({ code: 'timeout', details: { errno: 'ETIMEDOUT' } })

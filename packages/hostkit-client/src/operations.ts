@@ -68,6 +68,14 @@ export interface NetDestroy {
   readonly host?: string
 }
 
+/** The mounts of the host that a command needs beside those of the system's directories. */
+export interface MountView {
+  /** Paths, the same from call to call, of which the mounts that hold them are seen. */
+  readonly keep: readonly string[]
+  /** Mount points, holders first, of which the mounts are seen in this call. */
+  readonly add: readonly string[]
+}
+
 export interface RunStart {
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string>>
@@ -77,6 +85,8 @@ export interface RunStart {
   readonly socket?: string
   /** 1 to a day. The command and what is left of its process group are killed then, and the call throws `timeout`. */
   readonly timeoutMs: number
+  /** Runs it in a mount namespace of its own in which nothing else is mounted; without, in the host's. */
+  readonly mounts?: MountView
 }
 
 export interface RunResult {
