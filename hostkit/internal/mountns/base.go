@@ -19,10 +19,7 @@ var system = []string{"/bin", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/nix"
 type base struct{ file *os.File }
 
 func (b *base) enter() error {
-	if err := sys.SetNamespace(b.file, syscall.CLONE_NEWNS); err != nil {
-		return fmt.Errorf("enter a mount namespace: %w", err)
-	}
-	return nil
+	return sys.Enter(b.file, syscall.CLONE_NEWNS)
 }
 
 // wanted says whether what is mounted at a point belongs in a base.

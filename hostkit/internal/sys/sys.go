@@ -113,16 +113,6 @@ func (t Tree) attachAt(directory uintptr, path string) error {
 	return nil
 }
 
-// SetNamespace moves the calling thread to a namespace of a kind (a CLONE_NEW flag).
-func SetNamespace(namespace *os.File, kind int) error {
-	_, _, number := syscall.RawSyscall(sysSetns, namespace.Fd(), uintptr(kind), 0)
-	runtime.KeepAlive(namespace)
-	if number != 0 {
-		return os.NewSyscallError("setns", number)
-	}
-	return nil
-}
-
 // PidfdOpen returns a descriptor that becomes readable when the process ends.
 func PidfdOpen(pid int) (int, error) {
 	fd, _, number := syscall.Syscall(sysPidfdOpen, uintptr(pid), 0, 0)

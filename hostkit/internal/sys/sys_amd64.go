@@ -1,6 +1,3 @@
 package sys
 
-const (
-	sysSetns = 308
-	sysStatx = 332
-)
+const sysStatx = 332

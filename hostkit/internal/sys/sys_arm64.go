@@ -1,6 +1,3 @@
 package sys
 
-const (
-	sysSetns = 268
-	sysStatx = 291
-)
+const sysStatx = 291
