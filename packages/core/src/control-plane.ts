@@ -14,8 +14,14 @@ export interface CreateOptions {
  * Answers show the state after the verb has taken effect.
  */
 export interface ControlPlane {
-  /** Opens the drivers, finishes what was begun before a crash, sweeps what belongs to nobody, then keeps leases and state. */
+  /**
+   * Opens the drivers, looks how every box is, and ends what has no lease any more; then keeps leases and state. What was begun before a
+   * crash is finished, and what belongs to nobody is swept, while boxes are served: a call for a box that is not yet as it should
+   * be waits for that box alone, which then comes first.
+   */
   start(): Promise<void>
+  /** Resolves when all that an earlier daemon left was seen to. */
+  caughtUp(): Promise<void>
   /** Stops keeping; boxes go on running. */
   stop(): Promise<void>
 

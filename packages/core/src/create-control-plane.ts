@@ -16,6 +16,7 @@ import { createFleet, fleetMembers } from './plane/fleet.ts'
 import { createProgressHub } from './plane/progress.ts'
 import { createReconciler, type Reconciler } from './plane/reconciler.ts'
 import { sweep } from './plane/sweep.ts'
+import { createTakeover } from './plane/takeover.ts'
 import { createVerbs } from './plane/verbs.ts'
 import { waitFor } from './plane/waiting.ts'
 import { createWarmPool } from './pool/warm-pool.ts'
@@ -47,6 +48,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     activity: createActivity(clock, async (id, at) => {
       await boxes.update(id, ({ lastActiveAt }) => ((lastActiveAt ?? 0) < at ? { lastActiveAt: at } : undefined))
     }),
+    takeover: createTakeover((id) => unlessStopping(id, reconciler.converge(id)), policy.maxConcurrentCreates),
     tokens: new Map(),
     stopping: stop.signal,
   }
@@ -56,6 +58,15 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const creator = createCreator(context, reconciler, gate)
   const verbs = createVerbs(context, reconciler, setups)
   let cancelPass: (() => void) | undefined
+  let catchingUp: Promise<unknown> = Promise.resolve()
+
+  const unlessStopping = (id: string, work: Promise<void>): Promise<void> =>
+    work.catch((error) => {
+      if (!stop.signal.aborted) log.warn({ box: id, err: error }, 'a box is not as it should be after the start')
+    })
+  const sweepOnce = async (): Promise<void> => {
+    await sweep(context, reconciler).catch((error) => log.warn({ err: error }, 'the sweep after the start failed'))
+  }
 
   /** Looks at everything: what drivers have, what records want. Also finds what no event told of. */
   const pass = async (): Promise<void> => {
@@ -89,27 +100,17 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
           )
         })
       }
-      await sweep(context, reconciler)
-      const records = await boxes.list()
-      const lanes = createGate(policy.maxConcurrentCreates, records.length)
-      const each = async (work: (id: string) => Promise<void>): Promise<void> => {
-        await Promise.all(
-          (await boxes.list()).map(({ id }) =>
-            lanes.run(() =>
-              work(id).catch((error) => {
-                stop.signal.throwIfAborted()
-                log.warn({ box: id, err: error }, 'a box is not as it should be after the start')
-              }),
-            ),
-          ),
-        )
-      }
-      await each((id) => reconciler.look(id))
+      const ids = (await boxes.list()).map(({ id }) => id)
+      const lanes = createGate(policy.maxConcurrentCreates, ids.length)
+      await Promise.all(ids.map((id) => lanes.run(() => unlessStopping(id, reconciler.look(id)))))
       // Before anything is started again that has no lease any more.
       await leases.start(await boxes.list())
-      await each((id) => reconciler.converge(id))
+      // From here on every box is known as it is. What is not yet as it should be is seen to while the others are served.
+      catchingUp = Promise.all([context.takeover.all(ids), sweepOnce()]).then(() => pool.start())
       schedulePass()
-      pool.start()
+    },
+    async caughtUp() {
+      await catchingUp
     },
 
     async stop() {
@@ -118,7 +119,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       leases.stop()
       setups.close()
       context.backoff.close()
-      await Promise.all([reconciler.idle(), setups.idle(), leases.idle()])
+      await Promise.all([catchingUp, reconciler.idle(), setups.idle(), leases.idle()])
       await pool.close()
       context.activity.close()
       await drivers.close()

@@ -1,7 +1,7 @@
 import { GibilError, NetworkPolicy, Size } from '@gibil/contract'
 import type { DriverSpec } from '@gibil/core'
 import * as z from 'zod'
-import { parseJson, readIfThere, writeWhole } from './files.ts'
+import { parseJson, readNow, writeWhole } from './files.ts'
 import { type BoxPaths, type HomeNames, isBoxId, type RoutedPolicy } from './names.ts'
 import { slotCount } from './slots.ts'
 
@@ -49,7 +49,7 @@ export function assertSpec(given: DriverSpec): void {
 export type ReadBox = { readonly kind: 'box'; readonly box: BoxFile } | { readonly kind: 'missing' | 'damaged' }
 
 export async function readBoxFile(paths: BoxPaths): Promise<ReadBox> {
-  const text = await readIfThere(paths.boxFile)
+  const text = readNow(paths.boxFile)
   if (text === undefined) return { kind: 'missing' }
   const parsed = boxFile.safeParse(parseJson(text))
   return parsed.success ? { kind: 'box', box: parsed.data } : { kind: 'damaged' }

@@ -2,7 +2,7 @@ import { rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GibilError } from '@gibil/contract'
-import { errnoOf, namesIn, readIfThere } from './files.ts'
+import { directoriesIn, errnoOf, readNow } from './files.ts'
 
 /** Where the cgroup file systems of this host are. */
 export interface CgroupLayout {
@@ -69,8 +69,8 @@ export function createCgroups(layout: CgroupLayout, prefix: string): Cgroups {
   const roll = (id: string): string => pathOf('pids', id)
 
   const isFrozen = async (id: string): Promise<boolean> => {
-    if (layout.version === 1) return (await readIfThere(join(freezer(id), 'freezer.state')))?.trim() === 'FROZEN'
-    return /^frozen 1$/m.test((await readIfThere(join(freezer(id), 'cgroup.events'))) ?? '')
+    if (layout.version === 1) return readNow(join(freezer(id), 'freezer.state'))?.trim() === 'FROZEN'
+    return /^frozen 1$/m.test(readNow(join(freezer(id), 'cgroup.events')) ?? '')
   }
 
   const setFrozen = async (id: string, frozen: boolean): Promise<void> => {
@@ -90,27 +90,17 @@ export function createCgroups(layout: CgroupLayout, prefix: string): Cgroups {
     isFrozen,
     thaw,
     async ids() {
-      const names = new Set<string>()
-      for (const mount of layout.mounts) {
-        for (const name of await namesIn(join(mount, prefix))) names.add(name)
-      }
-      // A cgroup's own files all have a dot or an underscore in their names, and the few without are not directories.
-      const ids: string[] = []
-      for (const name of names) {
-        const there = await Promise.all(everywhere(name).map((path) => readIfThere(join(path, 'cgroup.procs'))))
-        if (there.some((text) => text !== undefined)) ids.push(name)
-      }
-      return ids
+      return [...new Set(layout.mounts.flatMap((mount) => directoriesIn(join(mount, prefix))))]
     },
     async holds(id, pid) {
-      const text = await readIfThere(`/proc/${pid}/cgroup`)
+      const text = readNow(`/proc/${pid}/cgroup`)
       return text?.split('\n').some((line) => line.endsWith(`:/${prefix}/${id}`)) ?? false
     },
     async kill(id) {
       let left: readonly number[] = []
       await until(
         async () => {
-          left = await killIn(roll(id))
+          left = killIn(roll(id))
           // On version 1 a frozen process dies only when it thaws.
           if (left.length > 0 && layout.version === 1) await setFrozen(id, false).catch(ignoreGone)
           return left.length === 0
@@ -147,31 +137,24 @@ export function createCgroups(layout: CgroupLayout, prefix: string): Cgroups {
     },
     async oomKills(id) {
       const file = layout.version === 1 ? 'memory.oom_control' : 'memory.events'
-      const text = (await readIfThere(join(pathOf('memory', id), file))) ?? ''
+      const text = readNow(join(pathOf('memory', id), file)) ?? ''
       return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0)
     },
   }
 }
 
 /** A cgroup and all below it, parents first. */
-async function tree(top: string): Promise<string[]> {
-  if ((await readIfThere(join(top, 'cgroup.procs'))) === undefined) return []
+function tree(top: string): string[] {
   const found = [top]
-  for (const directory of found) {
-    for (const name of await namesIn(directory)) {
-      if (name.includes('.')) continue
-      const below = join(directory, name)
-      if ((await readIfThere(join(below, 'cgroup.procs'))) !== undefined) found.push(below)
-    }
-  }
+  for (const directory of found) found.push(...directoriesIn(directory).map((name) => join(directory, name)))
   return found
 }
 
 /** Kills what is in a cgroup and below it. Returns whom it found. */
-async function killIn(top: string): Promise<number[]> {
+function killIn(top: string): number[] {
   const found: number[] = []
-  for (const directory of await tree(top)) {
-    const text = (await readIfThere(join(directory, 'cgroup.procs'))) ?? ''
+  for (const directory of tree(top)) {
+    const text = readNow(join(directory, 'cgroup.procs')) ?? ''
     for (const line of text.split('\n')) if (line !== '' && line !== '0') found.push(Number(line))
   }
   for (const pid of found) killPid(pid)
@@ -184,8 +167,8 @@ async function removeTree(top: string): Promise<void> {
       if (await removed(top)) return true
       // Something is left in it or below it: a runtime that was killed had moved its child into some cgroups only; or the kernel
       // has not yet let go of the last process, which takes it a moment.
-      await killIn(top)
-      for (const directory of (await tree(top)).reverse()) await removed(directory)
+      killIn(top)
+      for (const directory of tree(top).reverse()) await removed(directory)
       return removed(top)
     },
     () => `The cgroup ${top} stays busy.`,

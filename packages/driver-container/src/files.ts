@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
 
 /** The errno name of a thrown value, such as ENOENT. */
@@ -12,11 +13,36 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    // A file in /proc of a process that is just ending answers ESRCH, one of a cgroup ENODEV.
-    if (['ENOENT', 'ENOTDIR', 'ESRCH', 'ENODEV'].includes(errnoOf(error) ?? '')) return undefined
+    if (isGone(error)) return undefined
     throw error
   }
 }
+
+/**
+ * The same, at once, for what needs no disk: small files of the kernel and those that were just written. It takes a tenth of the time and of
+ * the work, since the other way goes to a pool of threads five times for one file.
+ */
+export function readNow(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (isGone(error)) return undefined
+    throw error
+  }
+}
+
+/** Directories in a directory of the kernel; none when there is no such directory. */
+export function directoriesIn(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
+  } catch (error) {
+    if (isGone(error)) return []
+    throw error
+  }
+}
+
+/** A file in /proc of a process that is just ending answers ESRCH, one of a cgroup ENODEV. */
+const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESRCH', 'ENODEV'].includes(errnoOf(error) ?? '')
 
 /** Names in a directory; none when there is no such directory. */
 export async function namesIn(path: string): Promise<string[]> {

@@ -1,4 +1,4 @@
-import { readIfThere } from './files.ts'
+import { readNow } from './files.ts'
 
 export interface ProcStat {
   readonly comm: string
@@ -17,11 +17,11 @@ export function parseProcStat(text: string): ProcStat | undefined {
  * the pid (named `runc:[…]` or `crun…`).
  */
 export async function isUp(pid: number): Promise<boolean> {
-  const stat = parseProcStat((await readIfThere(`/proc/${pid}/stat`)) ?? '')
+  const stat = parseProcStat(readNow(`/proc/${pid}/stat`) ?? '')
   return stat !== undefined && !/^[ZX]$/.test(stat.state) && !/^(runc:\[|crun)/.test(stat.comm)
 }
 
 export async function readPid(path: string): Promise<number | undefined> {
-  const pid = Number((await readIfThere(path))?.trim() || Number.NaN)
+  const pid = Number(readNow(path)?.trim() || Number.NaN)
   return Number.isSafeInteger(pid) && pid > 1 ? pid : undefined
 }

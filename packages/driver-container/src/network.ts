@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
@@ -149,6 +150,10 @@ async function uplinkMtu(routes: readonly Route[]): Promise<number> {
   const text = link === undefined ? undefined : await readIfThere(`/sys/class/net/${link}/mtu`)
   const mtu = Number(text?.trim())
   return Number.isInteger(mtu) && mtu >= 576 ? Math.min(mtu, 1500) : 1500
+}
+
+export function linkExists(link: string): boolean {
+  return existsSync(join('/sys/class/net', link))
 }
 
 /** Links of this home that are on the host now. */

@@ -14,7 +14,7 @@ import { assertHostRoom } from './host-disk.ts'
 import { onHost } from './host-errors.ts'
 import { isUp, readPid } from './liveness.ts'
 import { boxPaths, linkName } from './names.ts'
-import { ownLinks } from './network.ts'
+import { linkExists } from './network.ts'
 import { uidBaseOf } from './slots.ts'
 import { inspectBox } from './survey.ts'
 
@@ -30,7 +30,7 @@ export async function create(
   const paths = boxPaths(names, spec.id)
   assertSpec(spec)
   throwIfAborted(options.signal)
-  const [before, links] = await Promise.all([readBoxFile(paths), ownLinks(names), assertHostRoom(names.home)])
+  const [before] = await Promise.all([readBoxFile(paths), assertHostRoom(names.home)])
   if (before.kind !== 'missing' || existsSync(paths.run)) {
     // Called again after a crash: what is whole is kept, what is not is made anew.
     const known = before.kind === 'box' && isMadeFor(before.box.spec, spec)
@@ -40,7 +40,7 @@ export async function create(
 
   const slot = slots.take(
     spec.id,
-    (free) => !links.includes(linkName(names, 'internet', free)) && !links.includes(linkName(names, 'lan', free)),
+    (free) => !linkExists(linkName(names, 'internet', free)) && !linkExists(linkName(names, 'lan', free)),
   )
   const box: BoxFile = {
     version: 1,

@@ -116,6 +116,7 @@ describe('boxes', () => {
     expect((await boxes.listBoxes({ fleet: 'fl1' })).map(({ id }) => id)).toEqual(['bx2', 'bx3'])
     expect((await boxes.listBoxes({ fleet: 'fl1', name: 'a' })).map(({ id }) => id)).toEqual(['bx3'])
     expect(await boxes.listBoxes({ fleet: 'fl2' })).toEqual([])
+    expect(await boxes.countBoxes()).toBe(3)
   })
 })
 

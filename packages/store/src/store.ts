@@ -78,6 +78,13 @@ export function openStore(file: string, { keptEvents = 10_000 }: StoreOptions = 
         .execute()
       return rows.map(recordOf)
     },
+    async countBoxes() {
+      const { count } = await query
+        .selectFrom('boxes')
+        .select((select) => select.fn.countAll<number>().as('count'))
+        .executeTakeFirstOrThrow()
+      return count
+    },
     removeBox: (id) => writing(async () => void (await query.deleteFrom('boxes').where('id', '=', id).execute())),
 
     appendEvent: (event) =>

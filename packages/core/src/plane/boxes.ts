@@ -15,6 +15,7 @@ export interface Boxes {
   /** By name or id. Throws `box_not_found`. */
   find(ref: string): Promise<BoxRecord>
   list(filter?: BoxFilter): Promise<BoxRecord[]>
+  count(): Promise<number>
   /** Throws `name_in_use`. */
   insert(record: BoxRecord): Promise<void>
   /**
@@ -46,6 +47,7 @@ export function createBoxes(store: Store, events: EventLog): Boxes {
       })
     },
     list: (filter) => store.listBoxes(filter),
+    count: () => store.countBoxes(),
     async insert(record) {
       await store.insertBox(record)
       await events.append('box.created', record, { shape: record.shape, image: record.image, fleet: record.fleet })

@@ -14,8 +14,12 @@ export async function connect(
   signal: AbortSignal | undefined,
   quiet: boolean,
 ): Promise<{ box: Box; stream: Duplex }> {
-  const { boxes, activity } = context
+  const { boxes, activity, takeover } = context
   let record = await boxes.find(ref)
+  if (record.status !== 'running') {
+    await takeover.one(record.id)
+    record = await boxes.find(record.id)
+  }
   if (allow('connect', record) === 'wait') record = await waitFor(context, record, 'running', signal)
   if (record.status === 'paused') {
     if (quiet) {

@@ -7,6 +7,7 @@ import type { ControlPlaneDeps, Policy } from './deps.ts'
 import type { Drivers } from './drivers.ts'
 import type { EventLog } from './event-log.ts'
 import type { ProgressHub } from './progress.ts'
+import type { Takeover } from './takeover.ts'
 
 /** What the parts of the control plane share. */
 export interface Context {
@@ -20,6 +21,7 @@ export interface Context {
   readonly backoff: Backoff
   readonly activity: Activity
   readonly pool: WarmPool
+  readonly takeover: Takeover
   /** Tokens for the clone of boxes being made, by box id: in memory only, and forgotten after the clone. */
   readonly tokens: Map<string, RepoToken>
   /** Aborts when the control plane stops: whatever is under way then ends without a trace, as in a crash. */

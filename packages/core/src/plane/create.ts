@@ -25,9 +25,9 @@ export function createCreator(context: Context, reconciler: Reconciler, gate: Ga
   const { clock, random } = deps
 
   const insert = async ({ draft, token }: Settled, name: string | null): Promise<BoxRecord> => {
-    const kept = await boxes.list()
-    if (kept.length >= policy.maxBoxes) {
-      throw new GibilError('limit_reached', `${kept.length} boxes are kept, which is as many as this daemon takes.`)
+    const kept = await boxes.count()
+    if (kept >= policy.maxBoxes) {
+      throw new GibilError('limit_reached', `${kept} boxes are kept, which is as many as this daemon takes.`)
     }
     const spare = pool.take(draft)
     for (let count = 1; ; count += 1) {

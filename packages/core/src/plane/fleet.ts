@@ -20,7 +20,7 @@ export async function createFleet(
   const base = name === undefined ? friendlyName(deps.random) : checkName(name)
   const names = Array.from({ length: count }, (_, index) => fleetName(base, index + 1))
   const id = newFleetId(deps.random)
-  const kept = (await boxes.list()).length
+  const kept = await boxes.count()
   if (kept + count > policy.maxBoxes) {
     throw new GibilError(
       'limit_reached',

@@ -30,7 +30,9 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
     desired: Desired,
     before?: (record: BoxRecord) => Promise<void> | void,
   ): Promise<Box> => {
-    const record = await boxes.find(ref)
+    const { id } = await boxes.find(ref)
+    await context.takeover.one(id)
+    const record = await boxes.find(id)
     if (allow(verb, record) === 'done') return view(record)
     await before?.(record)
     const wanted = record.desired
@@ -112,6 +114,8 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
 
     async uploadRepo(ref, tar) {
       let record = await boxes.find(ref)
+      await context.takeover.one(record.id)
+      record = await boxes.find(record.id)
       if (allow('upload', record) === 'wait') record = await waitFor(context, record, 'running')
       await setups.upload(record, tar)
       return view((await boxes.get(record.id)) ?? record)

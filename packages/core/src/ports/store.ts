@@ -19,6 +19,8 @@ export interface Store {
   findBoxByName(name: string): Promise<BoxRecord | undefined>
   /** Oldest first. */
   listBoxes(filter?: BoxFilter): Promise<BoxRecord[]>
+  /** Without reading a record. */
+  countBoxes(): Promise<number>
   removeBox(id: string): Promise<void>
 
   /** Keeps the event and gives it its number. The oldest beyond 10 000 are dropped. */

@@ -223,6 +223,46 @@ describe('a start of the daemon', () => {
     }
   })
 
+  test('serves each box as soon as it is as it should be, and first the one that is asked for', async () => {
+    const world = createWorld({ maxConcurrentCreates: 1 })
+    try {
+      await world.clock.until(world.plane.start())
+      const ids: string[] = []
+      for (const name of ['runs', 'hangs', 'last']) {
+        ids.push((await world.clock.until(world.plane.create({ name }))).id)
+        await world.clock.advance(10)
+      }
+      const [runs = '', hangs = '', last = ''] = ids
+      await world.clock.until(world.plane.stop())
+      for (const id of [hangs, last]) world.box(id).status = 'stopped'
+      world.driver = createFakeDriver(world.host)
+      const release = Promise.withResolvers<void>()
+      world.driver.hold = async (method, id) => {
+        if (method === 'start' && id === hangs) await release.promise
+      }
+      world.plane = createControlPlane(world.deps())
+      await world.clock.until(world.plane.start())
+
+      expect((await world.plane.list()).map(({ status }) => status)).toEqual(['running', 'stopped', 'stopped'])
+      const { stream } = await world.clock.until(world.plane.connect(runs))
+      stream.destroy()
+      const { box, stream: other } = await world.clock.until(world.plane.connect(last))
+      other.destroy()
+      expect(box.status).toBe('running')
+      expect(world.box(last).starts).toBe(2)
+      expect(world.box(hangs).starts).toBe(1)
+      // A verb waits for what is under way, and does it no second time.
+      const stopping = world.plane.stopBox(hangs)
+      await world.clock.settle()
+      release.resolve()
+      expect(await world.clock.until(stopping)).toMatchObject({ status: 'stopped' })
+      await world.clock.until(world.plane.caughtUp())
+      expect(ids.map((id) => world.box(id).starts)).toEqual([1, 2, 2])
+    } finally {
+      await world.close()
+    }
+  })
+
   test('starts boxes that the host lost when it was restarted, with their services', async () => {
     const world = createWorld()
     try {

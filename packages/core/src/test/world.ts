@@ -105,6 +105,7 @@ export function createWorld(policy: Partial<Policy> = {}): World {
       world.driver = createFakeDriver(host)
       world.plane = createControlPlane({ ...world.deps(), ...change })
       await clock.until(world.plane.start())
+      await clock.until(world.plane.caughtUp())
       return world.plane
     },
     command(match, exitCode, output = '') {

@@ -102,6 +102,7 @@ export function createFakePlane(options: {
     },
     finishSetup: (ref, text) => void logs.set(find(ref).id, { text, done: true }),
     start: options.start ?? (async () => undefined),
+    caughtUp: async () => undefined,
     stop: async () => undefined,
     pool: () => ({ ready: 0, wanted: 0, hits: 0, misses: 0 }),
     create,
