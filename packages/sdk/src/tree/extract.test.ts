@@ -22,6 +22,7 @@ interface Item {
   readonly linkname?: string
   readonly mode?: number
   readonly data?: string
+  readonly mtime?: Date
 }
 
 /** An archive as a box could send it: nothing about it is checked. */
@@ -58,13 +59,27 @@ describe('an honest archive', () => {
     expect(await readlink(join(target, 'deep/er/up'))).toBe('../../bin')
   })
 
-  test('replaces a file that was there and keeps its neighbours', async () => {
+  test.each([
+    ['small', 'new'],
+    ['large', 'new'.repeat(100_000)],
+  ])('replaces a file that was there by a %s one and keeps its neighbours', async (_, data) => {
     await mkdir(target)
     await writeFile(join(target, 'a'), 'old')
     await writeFile(join(target, 'b'), 'kept')
-    await extractTree(archive([{ name: 'a', data: 'new' }]), target)
-    expect(await readFile(join(target, 'a'), 'utf8')).toBe('new')
+    await extractTree(archive([{ name: 'a', data }]), target)
+    expect(await readFile(join(target, 'a'), 'utf8')).toBe(data)
     expect((await readdir(target)).sort()).toEqual(['a', 'b'])
+  })
+
+  test('files of every size have their time and mode', async () => {
+    const sizes = [0, 1, 511, 512, 65_536, 65_537, 200_000]
+    const mtime = new Date('2020-02-02T02:02:02Z')
+    const items = sizes.map((size) => ({ name: `d/${size}`, data: 'x'.repeat(size), mode: 0o640, mtime }))
+    expect(await extractTree(archive(items), target)).toMatchObject({ files: sizes.length, skipped: [] })
+    for (const size of sizes) {
+      const info = await stat(join(target, `d/${size}`))
+      expect([info.size, info.mode & 0o777, info.mtimeMs]).toEqual([size, 0o640, mtime.getTime()])
+    }
   })
 })
 
@@ -109,9 +124,14 @@ describe('a hostile archive', () => {
 
   test('a symlink of the user in the target is replaced, not written through', async () => {
     await mkdir(target)
-    await symlink(join(dir, 'outside'), join(target, 'file'))
-    await extractTree(archive([{ name: 'file', data: 'new' }]), target)
-    expect(await readFile(join(target, 'file'), 'utf8')).toBe('new')
+    for (const [name, to] of [
+      ['file', join(dir, 'outside')],
+      ['dangling', join(dir, 'nothing')],
+    ] as const) {
+      await symlink(to, join(target, name))
+      await extractTree(archive([{ name, data: 'new' }]), target)
+      expect(await readFile(join(target, name), 'utf8')).toBe('new')
+    }
     await outsideIsUntouched()
   })
 
@@ -161,9 +181,9 @@ describe('a hostile archive', () => {
     expect(await readdir(target)).toEqual([])
   })
 
-  test('an archive that breaks off leaves no half file', async () => {
+  test.each([5000, 500_000])('an archive that breaks off in a file of %i bytes leaves no half file', async (size) => {
     const whole: Buffer[] = []
-    for await (const chunk of archive([{ name: 'big', data: 'x'.repeat(5000) }])) whole.push(chunk)
+    for await (const chunk of archive([{ name: 'big', data: 'x'.repeat(size) }])) whole.push(chunk)
     const half = Readable.from([Buffer.concat(whole).subarray(0, 2000)])
     await expect(extractTree(half, target)).rejects.toMatchObject({ code: 'boxd_protocol' })
     expect(await readdir(target)).toEqual([])
