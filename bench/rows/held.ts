@@ -19,6 +19,7 @@ const mib = (bytes: number): number => bytes / 1024 ** 2
 /** Many boxes at once: what each costs, whether the next costs more, and how the daemon bears them. */
 export async function heldBoxes({ gibil, docker, sizes, say }: Bench): Promise<Measured> {
   const values: Record<string, Held> = {}
+  const destroyMs: Record<string, number> = {}
   let restart: Record<string, number> = {}
   for (const subject of [gibil, ...(docker ? [docker] : [])]) {
     say(`held: ${sizes.held} boxes of ${subject.name}`)
@@ -28,7 +29,9 @@ export async function heldBoxes({ gibil, docker, sizes, say }: Bench): Promise<M
       if (subject === gibil) restart = await restartWith(gibil, sizes.held)
     } finally {
       say(`held: destroying ${boxes.length} boxes of ${subject.name}`)
-      for (const box of boxes) await box.destroy()
+      const times: number[] = []
+      for (const box of boxes) times.push((await timed(() => box.destroy())).ms)
+      if (times.length > 0) destroyMs[subject.name] = median(times)
     }
   }
   const of = (value: (held: Held) => number): Record<string, number> =>
@@ -42,10 +45,16 @@ export async function heldBoxes({ gibil, docker, sizes, say }: Bench): Promise<M
       values: of((held) => median(held.createMs.slice(0, tenth))),
     },
     {
+      name: `create, middle ${tenth} of ${count} boxes, median`,
+      unit: 'ms',
+      values: of((held) => median(held.createMs.slice((count - tenth) >> 1, (count + tenth) >> 1))),
+    },
+    {
       name: `create, last ${tenth} of ${count} boxes, median`,
       unit: 'ms',
       values: of((held) => median(held.createMs.slice(-tenth))),
     },
+    { name: `destroy, each of ${count} boxes in turn, median`, unit: 'ms', values: destroyMs },
     { name: 'memory of processes per idle box (PSS)', unit: 'MiB', values: of((held) => mib(held.pssPerBox)) },
     { name: 'memory of the machine per idle box', unit: 'MiB', values: of((held) => mib(held.availablePerBox)) },
     { name: 'daemon with no box', unit: 'MiB', values: of((held) => mib(held.daemonBefore)) },

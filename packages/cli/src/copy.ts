@@ -21,6 +21,9 @@ export function parsePlace(text: string): Place {
   return { kind: 'local', path: text }
 }
 
+/** Bytes read or written at once: pieces of the usual 64 KiB take a fifth more work. */
+const pieces = { highWaterMark: 1 << 20 }
+
 export interface Copied {
   readonly from: string
   readonly to: string
@@ -55,7 +58,7 @@ export async function copyIn(
     await files.mkdir(target, { user, signal })
     await files.upload(source, target, { user, signal })
   } else {
-    await files.write(target, createReadStream(source), { user, mode: info.mode & 0o777, signal })
+    await files.write(target, createReadStream(source, pieces), { user, mode: info.mode & 0o777, signal })
   }
   return { from: source, to: target, skipped: [] }
 }
@@ -88,7 +91,9 @@ export async function copyOut(session: Session, files: Files, from: string, to: 
   const content = await files.stream(from, { signal })
   const temporary = join(dirname(target), `.gibil-${randomBytes(8).toString('hex')}`)
   try {
-    await pipeline(content, createWriteStream(temporary, { flags: 'wx', mode: source.mode & 0o777 }), { signal })
+    await pipeline(content, createWriteStream(temporary, { ...pieces, flags: 'wx', mode: source.mode & 0o777 }), {
+      signal,
+    })
     await rename(temporary, target)
   } catch (error) {
     await rm(temporary, { force: true })

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readlink, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { allSettled } from './all-settled.ts'
 import { type BoxFile, routedPolicy } from './box-file.ts'
 import type { Context } from './context.ts'
 import { errnoOf } from './files.ts'
@@ -41,23 +42,31 @@ export async function clear(
     await cgroups.kill(id)
   })
 
-  await step('cgroup')
-  await onHost("removed the box's cgroups", async () => {
-    await cgroups.remove(id)
-    await rm(join(names.runtimeRoot, id), { recursive: true, force: true })
-  })
-
-  await step('unmount')
-  if (options.forGood) await onHost("let go of the box's disk", () => hostkit.diskAbandon({ target: paths.disk }))
-  // The root file system lies over the disk, so it goes first.
-  await onHost("unmounted the box's root file system", () => hostkit.unmount({ target: paths.rootfs, recursive: true }))
-  await onHost("unmounted the box's disk", () => hostkit.unmount({ target: paths.disk, recursive: true }))
-
-  await step('net')
-  await onHost("removed the box's network", async () => {
-    const host = await linkOf(context, id, box)
-    await hostkit.netDestroy({ netns: paths.netns, ...(host === undefined ? {} : { host }) })
-  })
+  const removeCgroups = async (): Promise<void> => {
+    await step('cgroup')
+    await onHost("removed the box's cgroups", async () => {
+      await cgroups.remove(id)
+      await rm(join(names.runtimeRoot, id), { recursive: true, force: true })
+    })
+  }
+  const unmount = async (): Promise<void> => {
+    await step('unmount')
+    if (options.forGood) await onHost("let go of the box's disk", () => hostkit.diskAbandon({ target: paths.disk }))
+    // The root file system lies over the disk, so it goes first.
+    await onHost("unmounted the box's root file system", () =>
+      hostkit.unmount({ target: paths.rootfs, recursive: true }),
+    )
+    await onHost("unmounted the box's disk", () => hostkit.unmount({ target: paths.disk, recursive: true }))
+  }
+  const removeNetwork = async (): Promise<void> => {
+    await step('net')
+    await onHost("removed the box's network", async () => {
+      const host = await linkOf(context, id, box)
+      await hostkit.netDestroy({ netns: paths.netns, ...(host === undefined ? {} : { host }) })
+    })
+  }
+  // Once the last process is gone, these do not depend on each other.
+  await allSettled([removeCgroups(), unmount(), removeNetwork()])
 
   await step('run-dir')
   await onHost("removed the box's run directory", async () => {

@@ -3,6 +3,7 @@ import { chmod, chown, mkdir, rm, symlink } from 'node:fs/promises'
 import { GibilError, type NetworkPolicy } from '@gibil/contract'
 import type { DriverOptions } from '@gibil/core'
 import type { MountView } from '@gibil/hostkit-client'
+import { allSettled } from './all-settled.ts'
 import { type BoxFile, cgroupPath, routedPolicy } from './box-file.ts'
 import type { Context } from './context.ts'
 import { etcFiles, writeEtcFiles } from './etc-files.ts'
@@ -169,11 +170,4 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (!signal?.aborted) return
   if (GibilError.is(signal.reason)) throw signal.reason
   throw new GibilError('cancelled', 'The box was cancelled before it ran.', { cause: signal.reason })
-}
-
-/** Waits for all, also when one fails, so that nothing is still being made while a failed box is taken away. */
-async function allSettled(tasks: readonly Promise<unknown>[]): Promise<void> {
-  for (const outcome of await Promise.allSettled(tasks)) {
-    if (outcome.status === 'rejected') throw outcome.reason
-  }
 }
