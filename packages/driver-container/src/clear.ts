@@ -42,13 +42,13 @@ export async function clear(
     await cgroups.kill(id)
   })
 
-  const removeCgroups = async (): Promise<void> => {
-    await step('cgroup')
-    await onHost("removed the box's cgroups", async () => {
-      await cgroups.remove(id)
-      await rm(join(names.runtimeRoot, id), { recursive: true, force: true })
-    })
-  }
+  // They go when the last process is really gone, and with it the box's own mounts, which would keep the disk in use.
+  await step('cgroup')
+  await onHost("removed the box's cgroups", async () => {
+    await cgroups.remove(id)
+    await rm(join(names.runtimeRoot, id), { recursive: true, force: true })
+  })
+
   const unmount = async (): Promise<void> => {
     await step('unmount')
     if (options.forGood) await onHost("let go of the box's disk", () => hostkit.diskAbandon({ target: paths.disk }))
@@ -65,8 +65,8 @@ export async function clear(
       await hostkit.netDestroy({ netns: paths.netns, ...(host === undefined ? {} : { host }) })
     })
   }
-  // Once the last process is gone, these do not depend on each other.
-  await allSettled([removeCgroups(), unmount(), removeNetwork()])
+  // Neither needs the other.
+  await allSettled([unmount(), removeNetwork()])
 
   await step('run-dir')
   await onHost("removed the box's run directory", async () => {
