@@ -14,10 +14,21 @@ describe('.dockerignore', () => {
     ['a\n!a/b\na/b/c', ['a/x', 'a/b/c'], ['a/b', 'a/b/d']],
     ['# note\n\n  spaced  \n', ['spaced'], ['# note']],
     ['a.b+c', ['a.b+c'], ['aXb+c', 'a.bbc']],
+    ['[z-a]', [], ['a', 'm', 'z', '-']],
+    ['[^a-c]x', ['dx'], ['ax', 'bx']],
+    ['a/**/**/b', ['a/b', 'a/x/b', 'a/x/y/b'], ['a/xb', 'ab']],
+    ['?', ['😀'], ['😀😀']],
     ['', [], ['a']],
   ])('reads %j', (text, ignored, kept) => {
     const ignores = readIgnores(text)
     expect(ignored.filter((path) => !ignores(path))).toEqual([])
     expect(kept.filter(ignores)).toEqual([])
+  })
+
+  it('answers at once where a regular expression would try for ever', () => {
+    const begin = performance.now()
+    expect(readIgnores(`${'**/'.repeat(20)}x`)('a/'.repeat(80))).toBe(false)
+    expect(readIgnores(`${'*a'.repeat(20)}x`)('a'.repeat(120))).toBe(false)
+    expect(performance.now() - begin).toBeLessThan(5000)
   })
 })

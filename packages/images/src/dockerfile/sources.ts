@@ -4,7 +4,8 @@ import { lstat, readdir, readlink } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import { errnoOf } from '../files.ts'
 import { scopedPath } from '../scoped-path.ts'
-import { type Ignores, patternToRegExp } from './ignore-file.ts'
+import { fileMatcher } from './glob.ts'
+import type { Ignores } from './ignore-file.ts'
 
 /** Where files are copied from: a build context or the file system of another stage. */
 export interface SourceTree {
@@ -38,7 +39,7 @@ export const findSources = async (tree: SourceTree, pattern: string): Promise<So
     const next = await Promise.all(
       found.map(async (above) => {
         if (!hasPattern(part)) return [`${above}/${part}`]
-        const matches = patternToRegExp(part)
+        const matches = fileMatcher(part)
         const folder = await scopedPath(tree.root, above)
         const isFolder = await lstat(folder).then(
           (stat) => stat.isDirectory(),
@@ -46,7 +47,7 @@ export const findSources = async (tree: SourceTree, pattern: string): Promise<So
         )
         const names = isFolder ? await readdir(folder) : []
         return names
-          .filter((name) => matches.test(name))
+          .filter((name) => matches(name))
           .sort()
           .map((name) => `${above}/${name}`)
       }),

@@ -68,7 +68,7 @@ export function createFiles(transport: Transport, box: () => string): Files {
   const stream: Files['stream'] = async (path, { start, end, signal } = {}) => {
     const ranged = start !== undefined || end !== undefined
     const headers = ranged ? { range: `bytes=${start ?? 0}-${end ?? ''}` } : undefined
-    return transport.open('GET', files(), { query: { path }, headers, signal })
+    return transport.download(files(), { query: { path }, headers, signal })
   }
 
   const read: Files['read'] = async (path, { maxBytes = defaultMaxBytes, ...options } = {}) => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
+import { createFiles } from '../box/files.ts'
 import { gibilHome } from './locate.ts'
 import { createTransport } from './transport.ts'
 
@@ -124,6 +125,19 @@ describe('answers', () => {
     await expect(createTransport({ home: dir }).call(Answer, 'GET', '/x')).rejects.toMatchObject({
       code: 'interrupted',
     })
+  })
+
+  test('a download that breaks midway fails with a GibilError, however it is read', async () => {
+    await listen(join(dir, 'gibild.sock'), (_, response) => {
+      response.writeHead(200, { 'content-length': '100000' }).write('x'.repeat(100))
+      setTimeout(() => response.destroy(), 20)
+    })
+    const files = createFiles(createTransport({ home: dir }), () => '/boxes/b')
+    const interrupted = { name: 'GibilError', code: 'interrupted' }
+    await expect(files.read('/x')).rejects.toMatchObject(interrupted)
+    await expect(files.download('/x', join(dir, 'target'))).rejects.toMatchObject(interrupted)
+    const stream = await files.stream('/x')
+    await expect(stream.toArray()).rejects.toMatchObject(interrupted)
   })
 
   test('an abort is cancelled', async () => {

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { GibilError } from '@gibil/contract'
 import type * as z from 'zod'
+import { bodyStream } from './body-stream.ts'
 import { connectionError } from './failure.ts'
 import { type ConnectOptions, type Endpoint, locate } from './locate.ts'
 import { connectUnix } from './socket-path.ts'
@@ -28,6 +29,8 @@ export interface Transport {
   endpoint(): Promise<Endpoint>
   /** Answers with the response once its headers are there; a status of 400 or more is thrown as its GibilError. */
   open(method: Method, path: string, options?: CallOptions): Promise<IncomingMessage>
+  /** The same for an answer of any length: the stream fails with a GibilError when the connection is lost. */
+  download(path: string, options?: CallOptions): Promise<Readable>
   /** Reads the whole answer and checks it against a schema. */
   call<T extends z.ZodType>(schema: T, method: Method, path: string, options?: CallOptions): Promise<z.output<T>>
   /** For an answer without a body. */
@@ -81,6 +84,9 @@ export function createTransport(options: ConnectOptions = {}): Transport {
   return {
     endpoint,
     open,
+    async download(path, call = {}) {
+      return bodyStream(await open('GET', path, call), await endpoint(), call.signal)
+    },
     async call(schema, method, path, call = {}) {
       const response = await open(method, path, call)
       const body = await readAll(response, maxAnswerBytes, await endpoint(), call.signal)

@@ -17,7 +17,7 @@ export async function downloadTree(
   options: DownloadOptions = {},
 ): Promise<DownloadResult> {
   const { exclude, signal } = options
-  const tar = await transport.open('GET', route, {
+  const tar = await transport.download(route, {
     query: { path, exclude },
     headers: { accept: 'application/x-tar' },
     signal,

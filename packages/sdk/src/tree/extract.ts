@@ -3,7 +3,7 @@ import { closeSync, constants, futimesSync, openSync, rmSync, type Stats, writeS
 import { type FileHandle, link, lstat, mkdir, open, realpath, rename, rm, symlink, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { GibilError } from '@gibil/contract'
+import { type ErrorCode, GibilError } from '@gibil/contract'
 import { extract, type Header } from 'tar-stream'
 
 export interface ExtractOptions {
@@ -42,7 +42,7 @@ interface Run {
  * Unpacks a tar stream that a box made, which is hostile input: nothing is written outside of `target`, no symlink is
  * followed, links that leave the tree, devices and pipes are left out, and setuid and setgid are dropped. Links are made
  * last, so that no entry can go through one. Throws `boxd_protocol` for names that no honest box sends, `file_conflict`
- * where something local is in the way.
+ * where something local is in the way, `invalid_path`, `disk_full` and `permission_denied` where this machine's file system refuses.
  */
 export async function extractTree(
   source: Readable,
@@ -75,8 +75,8 @@ export async function extractTree(
     }
     for (const { parts, target: linkTarget } of run.links) await makeSymlink(run, parts, linkTarget)
   } catch (error) {
-    if (GibilError.is(error) || options.signal?.aborted || isSystemError(error)) throw error
-    throw new GibilError('boxd_protocol', 'The box sent a damaged archive.', { cause: error })
+    if (GibilError.is(error) || options.signal?.aborted) throw error
+    throw localFailure(error) ?? new GibilError('boxd_protocol', 'The box sent a damaged archive.', { cause: error })
   } finally {
     source.destroy()
     unpacked.destroy()
@@ -84,7 +84,25 @@ export async function extractTree(
   return { files: run.files, bytes: run.bytes, skipped: run.skipped }
 }
 
-const isSystemError = (error: unknown): error is Error => error instanceof Error && 'syscall' in error
+/** What this machine's file system said, of errno(3), and what it means for a download. */
+const systemCodes: Readonly<Record<string, ErrorCode>> = {
+  ENAMETOOLONG: 'invalid_path',
+  ENOSPC: 'disk_full',
+  EDQUOT: 'disk_full',
+  EACCES: 'permission_denied',
+  EPERM: 'permission_denied',
+  EROFS: 'permission_denied',
+}
+
+/** The error of a system call on this side; undefined for any other. */
+function localFailure(error: unknown): GibilError | undefined {
+  if (!(error instanceof Error && 'syscall' in error && 'code' in error)) return undefined
+  const hint = 'Choose another target on this machine, or make room or rights there.'
+  return new GibilError(systemCodes[String(error.code)] ?? 'file_conflict', `On this machine: ${error.message}.`, {
+    hint,
+    cause: error,
+  })
+}
 
 const hostile = (what: string): GibilError =>
   new GibilError('boxd_protocol', `The box sent an archive with ${what}; it was not unpacked any further.`)
@@ -181,7 +199,7 @@ function writeNew(path: string, data: Uint8Array, mode: number, mtime: Date | un
   try {
     file = openSync(path, newFile, mode)
   } catch (error) {
-    if (isSystemError(error) && 'code' in error && error.code === 'EEXIST') return false
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
     throw error
   }
   try {
