@@ -3,6 +3,10 @@ import { defineConfig } from 'vitest/config'
 /** What is waited for comes at once, or late on a busy machine: only a test that fails takes so long. */
 const patience = { poll: { timeout: 20_000, interval: 20 } }
 
+/** Set by `npm run fuzz`: how long each property is tried. */
+const fuzzSeconds = Number(process.env['GIBIL_FUZZ_SECONDS'] ?? 0)
+const setupFiles = fuzzSeconds > 0 ? ['test/support/fuzz-longer.ts'] : []
+
 export default defineConfig({
   test: {
     projects: [
@@ -10,7 +14,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts'],
-          testTimeout: 30_000,
+          setupFiles,
+          testTimeout: 30_000 + fuzzSeconds * 1000 * 2,
           hookTimeout: 60_000,
           expect: patience,
         },

@@ -16,6 +16,8 @@ export interface Client {
   readonly gibil: Gibil
   readonly daemon: SoakDaemon
   readonly boxes: BoxModel[]
+  /** The call that is under way, and since when. */
+  doing: { readonly what: string; readonly since: number } | undefined
   /** Calls by what they were, for the summary. */
   readonly counts: Map<string, number>
   /** Calls once. */
@@ -44,6 +46,8 @@ export function createClient(number: number, random: Random, daemon: SoakDaemon)
     counts.set(kind, (counts.get(kind) ?? 0) + 1)
     const before = daemon.kills
     const awayAtFirst = daemon.wasAwaySince(before)
+    const doing = { what: `${of.name} ${what}`, since: Date.now() }
+    client.doing = doing
     try {
       const value = await call()
       of.note(`${what}: ok`)
@@ -58,6 +62,8 @@ export function createClient(number: number, random: Random, daemon: SoakDaemon)
       counts.set('(cut off)', (counts.get('(cut off)') ?? 0) + 1)
       await daemon.back()
       return { is: 'cut', error }
+    } finally {
+      if (client.doing === doing) client.doing = undefined
     }
   }
 
@@ -72,7 +78,8 @@ export function createClient(number: number, random: Random, daemon: SoakDaemon)
     }
   }
 
-  return {
+  const client: Client = {
+    doing: undefined,
     number,
     random,
     gibil,
@@ -93,6 +100,7 @@ export function createClient(number: number, random: Random, daemon: SoakDaemon)
     },
     handle: ({ id }) => gibil.box(id),
   }
+  return client
 }
 
 const describe = (error: GibilError): string => `${error.code}: ${error.message} ${JSON.stringify(error.details ?? {})}`

@@ -1,5 +1,8 @@
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Gibil } from '@gibil/sdk'
+import { root } from '../support/home.ts'
 import { type Client, createClient } from './client.ts'
 import { type SoakDaemon, startSoakDaemon } from './daemon.ts'
 import { followEvents } from './events.ts'
@@ -30,6 +33,15 @@ const spareFds = 8
 /** Works with the daemon at random and kills it, until the time is over. Throws SoakFailure at the first thing that is wrong. */
 export async function soak(options: SoakOptions, say: (line: string) => void): Promise<SoakResult> {
   await using daemon = await startSoakDaemon()
+  return soakDaemon(daemon, options, say).catch(async (error) => {
+    const log = join(root, '.cache', `soak-${options.seed}.log`)
+    await copyFile(join(daemon.home.path, 'gibild.log'), log).catch(() => undefined)
+    say(`the log of the daemon is kept in ${log}`)
+    throw error
+  })
+}
+
+async function soakDaemon(daemon: SoakDaemon, options: SoakOptions, say: (line: string) => void): Promise<SoakResult> {
   const random = createRandom(options.seed)
   const clients = Array.from({ length: options.clients }, (_, index) =>
     createClient(index, createRandom(options.seed * 1000 + index), daemon),
@@ -55,6 +67,10 @@ export async function soak(options: SoakOptions, say: (line: string) => void): P
     say(
       `${seconds} s of ${options.seconds}: round ${rounds + 1}, ${calls} calls, ${boxes} boxes, ${daemon.kills} kills${held ? `; daemon ${held.daemon.rssMiB} MiB ${held.daemon.fds} fds, hostkit ${held.hostkit.rssMiB} MiB ${held.hostkit.fds} fds` : ''}`,
     )
+    for (const { doing } of clients) {
+      const ms = doing ? Date.now() - doing.since : 0
+      if (doing && ms > 5000) say(`  for ${Math.round(ms / 1000)} s: ${doing.what}`)
+    }
     return held
   }
 

@@ -17,20 +17,28 @@ describe('parseMib', () => {
     ['0.5', 512],
   ])('%o is %i MiB', (text, mib) => expect(parseMib(text)).toBe(mib))
 
-  test.each(['', '0', '-1G', '4K', '4X', 'G', '1 000M', '1e3M', '0.0001M', 'NaN'])('%o is refused', (text) =>
-    expect(() => parseMib(text)).toThrow(invalid),
+  test.each(['', '0', '-1G', '4K', '4X', 'G', '1 000M', '1e3M', '0.0001M', 'NaN', '9'.repeat(20), '9'.repeat(400)])(
+    '%o is refused',
+    (text) => expect(() => parseMib(text)).toThrow(invalid),
   )
 
   test('any text is either at least 1 whole MiB or refused', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[0-9.]{1,6}[mgtMGT]?(i?[bB])?$/)), (text) => {
-        try {
-          const mib = parseMib(text)
-          expect(Number.isInteger(mib) && mib >= 1).toBe(true)
-        } catch (error) {
-          expect(error).toEqual(invalid)
-        }
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.stringMatching(/^[0-9]{1,400}[mgt]?$/),
+          fc.stringMatching(/^[0-9.]{1,6}[mgtMGT]?(i?[bB])?$/),
+        ),
+        (text) => {
+          try {
+            const mib = parseMib(text)
+            expect(Number.isSafeInteger(mib) && mib >= 1).toBe(true)
+          } catch (error) {
+            expect(error).toEqual(invalid)
+          }
+        },
+      ),
     )
   })
 })

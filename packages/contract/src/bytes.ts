@@ -9,7 +9,9 @@ const factors: Readonly<Record<string, number>> = { m: 1, g: 1024, t: 1024 * 102
 export function parseMib(text: string | number): number {
   const match = /^(\d+(?:\.\d+)?)\s*(?:([mgt])i?b?)?$/i.exec(String(text).trim())
   const mib = match ? Math.round(Number(match[1]) * (factors[(match[2] ?? 'g').toLowerCase()] ?? 0)) : 0
-  if (mib < 1) throw new GibilError('invalid_size', `"${text}" is not an amount of memory or disk.`)
+  if (mib < 1 || !Number.isSafeInteger(mib)) {
+    throw new GibilError('invalid_size', `"${String(text).slice(0, 80)}" is not an amount of memory or disk.`)
+  }
   return mib
 }
 

@@ -13,15 +13,16 @@ const units: Readonly<Record<string, number>> = {
 
 /**
  * Reads a duration such as `90m`, `2h`, `1h30m`, `7d`, `1mo`; a bare number is minutes.
- * Returns milliseconds, always positive. Throws `invalid_duration` for anything else.
+ * Returns whole milliseconds, at least 1. Throws `invalid_duration` for anything else.
  */
 export function parseDuration(text: string | number): number {
   const input = String(text).trim()
-  const milliseconds = /^\d+(\.\d+)?$/.test(input) ? Number(input) * 60 * second : sumOfParts(input)
-  if (milliseconds === undefined || !Number.isFinite(milliseconds) || milliseconds <= 0) {
-    throw new GibilError('invalid_duration', `"${input}" is not a duration.`)
+  const exact = /^\d+(\.\d+)?$/.test(input) ? Number(input) * 60 * second : sumOfParts(input)
+  const milliseconds = Math.round(exact ?? 0)
+  if (milliseconds < 1 || !Number.isSafeInteger(milliseconds)) {
+    throw new GibilError('invalid_duration', `"${input.slice(0, 80)}" is not a duration.`)
   }
-  return Math.round(milliseconds)
+  return milliseconds
 }
 
 function sumOfParts(input: string): number | undefined {

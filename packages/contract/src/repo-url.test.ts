@@ -75,6 +75,49 @@ describe('parseRepo', () => {
     )
   })
 
+  test.each([
+    ['https:///me:s3cret@h.example/x', 'https:///h.example/x'],
+    ['https:\\\\me:s3cret@h.example/x', 'https:\\\\h.example/x'],
+    ['https:me:s3cret@h.example/x', 'https:h.example/x'],
+    ['https://me:s3\tcret@h.example/x', 'https://h.example/x'],
+    ['https://me:s3 cret@h.example/x', 'https://h.example/x'],
+    ['https://me:s3/cret@h.example/x', 'https://h.example/x'],
+    ['me:s3cret@h.example/x', 'h.example/x'],
+    ['git@h.example:you/x', 'git@h.example:you/x'],
+    ['https://h.example:8443/x@v1', 'https://h.example:8443/x@v1'],
+  ])('%j is shown as %j', (text, shown) => {
+    expect(withoutCredentials(text)).toBe(shown)
+    try {
+      expect(JSON.stringify(parseRepo(text).url)).not.toMatch(/s3.?.?cret/)
+    } catch (error) {
+      expect(error).toEqual(invalid)
+      expect(String(error)).not.toMatch(/s3.?.?cret/)
+    }
+  })
+
+  test('a password is never shown, however badly the address is written', () => {
+    const scheme = fc.constantFrom('https:', 'HTTP:', 'ssh:', 'git:', 'ftp:', 'ht\ttps:', ' https:')
+    const slashes = fc.constantFrom('//', '///', '\\\\', '/\\', '//\n', '////')
+    const user = fc.constantFrom('', 'me', 'me@there', 'a%20b', 'ä')
+    const odd = fc.constantFrom('', '', '@', '/', '\\', '?', '#', ' ', '\t', '\n', ':', '%', '%zz', '[')
+    const host = fc.constantFrom('h.example', 'h.example:99999', '', '[::1]')
+    fc.assert(
+      fc.property(scheme, slashes, user, odd, secret, odd, host, fc.webPath(), (...parts) => {
+        const [protocol, slash, name, before, password, after, where, path] = parts
+        const text = `${protocol}${slash}${name}:${before}${password}${after}@${where}${path}`
+        expect(withoutCredentials(text)).not.toContain(password)
+        try {
+          const { url, kind } = parseRepo(text)
+          // A slash ends what the parser takes for the host: then it is no password but a path of that host.
+          if (kind === 'https' && !/[/\\?#]/.test(before + after)) expect(url).not.toContain(password)
+        } catch (error) {
+          expect(error).toEqual(invalid)
+          expect(String(error)).not.toContain(password)
+        }
+      }),
+    )
+  })
+
   test('whatever is taken is no option of git, has no control character, and is read as the same again', () => {
     const text = fc.oneof(
       fc.string(),

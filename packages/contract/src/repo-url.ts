@@ -33,6 +33,7 @@ export function parseRepo(text: string): RepoAddress {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(input)?.[1]
   if (scheme !== undefined) refuse(shown, `git over ${scheme} is not supported`)
   if (/\s/.test(input)) refuse(shown, 'it holds a space')
+  if (/^[^/:@]+:[^/]*@/.test(input)) refuse(shown, 'a name and a password stand before the host, and no scheme')
   if (/^[A-Za-z0-9][\w-]*(\.[\w-]+)+(:\d+)?\/[^/]/.test(input)) return fromHttps(`https://${input}`, shown)
   // As git reads it: a colon before the first slash makes it host:path. After user@ the path may be absolute; without it,
   // `https:/x` is more likely an address with a slash too few.
@@ -82,7 +83,23 @@ function decode(part: string, shown: string): string {
   }
 }
 
-/** The text with any `user:password@` of an address removed, for messages and logs. */
+/**
+ * An address without its `user:password@`, for messages and logs. Takes out also what only looks like a password to a person or to the
+ * parser of WHATWG URLs, which drops tabs and line ends, reads `\\` as `/` and does not count slashes: too much rather than too little.
+ */
 export function withoutCredentials(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/?#\s]*@/gi, '$1')
+  const input = text.replace(/[\t\r\n]/g, '')
+  // `me:password@host/x`, the scheme forgotten; `git@host:x` has its @ first.
+  const bare = /^\s*[^\s/\\:@]+:[^/\\]*@/.exec(input)
+  const scheme = /^\s*(?:[a-z][a-z0-9+.-]*:[/\\]{2,}|https?:[/\\]*)/i.exec(input)?.[0]
+  if (scheme === undefined) return bare ? input.slice(bare[0].length) : withoutEmbedded(input)
+  const rest = input.slice(scheme.length)
+  const authority = /^[^/\\?#]*/.exec(rest)?.[0] ?? ''
+  // What follows the colon is no port, but a password, which may hold a slash or an @.
+  const isPassword = /:(?!\d{1,5}$)/.test(authority)
+  const end = (isPassword ? rest : authority).lastIndexOf('@')
+  return scheme + rest.slice(end + 1)
 }
+
+/** An address may also stand in the middle of a text. */
+const withoutEmbedded = (text: string): string => text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/?#\s]*@/gi, '$1')

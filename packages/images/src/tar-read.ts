@@ -161,7 +161,8 @@ const header = (block: Buffer, extras: Extras): TarHeader => {
     value('gid', () => number(block.subarray(116, 124))),
   ]
   const [uid = 0, gid = 0] = ids
-  if (![size, uid, gid].every((one) => Number.isSafeInteger(one) && one >= 0))
+  const mtime = value('mtime', () => number(block.subarray(136, 148)))
+  if (![size, uid, gid].every((one) => Number.isSafeInteger(one) && one >= 0) || !(Math.abs(mtime) < 2 ** 53))
     throw new TarError('A number in the archive is out of range.')
   const attributes = [...pax].filter(([key]) => key.startsWith(xattrKey))
   const isDevice = type === 'character' || type === 'block'
@@ -173,7 +174,7 @@ const header = (block: Buffer, extras: Extras): TarHeader => {
     gid,
     // Only files have content, whatever a header of something else says; a hard link's size is that of its target.
     size: type === 'file' ? size : 0,
-    mtime: value('mtime', () => number(block.subarray(136, 148))),
+    mtime,
     link,
     xattrs: new Map(attributes.map(([key, bytes]) => [key.slice(xattrKey.length), bytes])),
     ...(isDevice

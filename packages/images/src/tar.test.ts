@@ -265,4 +265,8 @@ describe('safe archives', () => {
   it('takes such names of a plain tree as they are', async () => {
     expect(names(await safe('tree', [entry('.wh.x'), 'x']))).toEqual(['.wh.x'])
   })
+
+  it('refuses a time beyond all counting', async () => {
+    await expect(read(archive([entry('a', { mtime: 2 ** 60 })]))).rejects.toThrow('out of range')
+  })
 })

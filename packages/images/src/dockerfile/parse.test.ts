@@ -47,4 +47,10 @@ describe('parsing a Dockerfile', () => {
     expect(parsed.globals.map((one) => one.rest)).toEqual(['A=1'])
     expect(parsed.stages.map((stage) => stage.from.rest)).toEqual(['x as y', 'y'])
   })
+
+  it('refuses what the parser falls over', () => {
+    expect(() => parseDockerfile(' scratch \\\n# \\!$\nFROM ', 'Dockerfile')).toThrow(
+      expect.objectContaining({ code: 'image_build_failed' }),
+    )
+  })
 })

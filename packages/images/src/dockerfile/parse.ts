@@ -112,26 +112,39 @@ const readHeredoc = (heredoc: Heredoc, lines: readonly string[]): Heredocument =
   }
 }
 
+/** Instructions as the parser finds them. What it falls over is refused like any other wrong syntax: it is a stranger's text. */
+const readInstructions = (text: string, file: string): { escapeChar: string; instructions: Instruction[] } => {
+  const lines = text.split(/\r?\n/)
+  try {
+    const ast = DockerfileParser.parse(text)
+    const escapeChar = ast.getEscapeCharacter()
+    const instructions = ast.getInstructions().map((one): Instruction => {
+      const heredocs = heredocsOf(one).map((heredoc) => readHeredoc(heredoc, lines))
+      const raw = one.getRawArgumentsContent() ?? ''
+      const rest = heredocs.length > 0 ? (raw.split(/\r?\n/)[0] ?? '') : joinLines(raw, escapeChar)
+      const flags = flagsOf(one)
+      return {
+        file,
+        line: one.getRange().start.line + 1,
+        keyword: one.getKeyword(),
+        flags,
+        rest,
+        json: jsonStrings(rest),
+        heredocs,
+      }
+    })
+    return { escapeChar, instructions }
+  } catch (cause) {
+    throw new GibilError('image_build_failed', `${file} cannot be read as a Dockerfile.`, {
+      cause,
+      hint: 'Look for a line that ends with an escape character and is followed by a comment or by nothing.',
+    })
+  }
+}
+
 /** Reads a Dockerfile. Throws `image_build_failed` with file and line. */
 export const parseDockerfile = (text: string, file: string): ParsedDockerfile => {
-  const lines = text.split(/\r?\n/)
-  const ast = DockerfileParser.parse(text)
-  const escapeChar = ast.getEscapeCharacter()
-  const instructions = ast.getInstructions().map((one): Instruction => {
-    const heredocs = heredocsOf(one).map((heredoc) => readHeredoc(heredoc, lines))
-    const raw = one.getRawArgumentsContent() ?? ''
-    const rest = heredocs.length > 0 ? (raw.split(/\r?\n/)[0] ?? '') : joinLines(raw, escapeChar)
-    const flags = flagsOf(one)
-    return {
-      file,
-      line: one.getRange().start.line + 1,
-      keyword: one.getKeyword(),
-      flags,
-      rest,
-      json: jsonStrings(rest),
-      heredocs,
-    }
-  })
+  const { escapeChar, instructions } = readInstructions(text, file)
   const firstFrom = instructions.findIndex((one) => one.keyword === 'FROM')
   if (firstFrom < 0) {
     throw new GibilError('image_build_failed', `${file} has no FROM.`, {
