@@ -50,7 +50,7 @@ async function goFuzz(module: string, isWanted: (name: string) => boolean, secon
     for (const name of names.filter((one) => isWanted(one) || isWanted(relative(root, path)))) {
       process.stdout.write(`${module}: ${name}\n`)
       const dir = `./${relative(join(root, module), join(path, '..'))}`
-      const args = ['test', '-run=^$', `-fuzz=^${name}$`, `-fuzztime=${seconds}s`, dir]
+      const args = ['test', '-run=^$', `-fuzz=^${name}$`, `-fuzztime=${seconds}s`, '-fuzzminimizetime=5s', dir]
       ok = (await run('go', args, join(root, module))) && ok
     }
   }

@@ -33,7 +33,7 @@ const spareFds = 8
 /** Works with the daemon at random and kills it, until the time is over. Throws SoakFailure at the first thing that is wrong. */
 export async function soak(options: SoakOptions, say: (line: string) => void): Promise<SoakResult> {
   await using daemon = await startSoakDaemon()
-  return soakDaemon(daemon, options, say).catch(async (error) => {
+  return await soakDaemon(daemon, options, say).catch(async (error) => {
     const log = join(root, '.cache', `soak-${options.seed}.log`)
     await copyFile(join(daemon.home.path, 'gibild.log'), log).catch(() => undefined)
     say(`the log of the daemon is kept in ${log}`)

@@ -12,6 +12,9 @@ import (
 	"gibil.dev/boxd/internal/fault"
 )
 
+// noID is no id of anybody: setuid(2) and chown(2) take it for "leave as it is", which would be root.
+const noID = 1<<32 - 1
+
 // User is who a command runs as, or who owns a file.
 type User struct {
 	Name   string
@@ -57,7 +60,7 @@ func (db *DB) Lookup(spec string) (User, error) {
 	}
 	uidText, gidText, hasGroup := strings.Cut(spec, ":")
 	uid, err := strconv.ParseUint(uidText, 10, 32)
-	if err != nil || uid == 1<<32-1 {
+	if err != nil || uid == noID {
 		return User{}, fault.New(fault.UserNotFound, "The box has no user %q.", spec)
 	}
 	user := User{Name: uidText, UID: uint32(uid), GID: uint32(uid), Home: "/", Shell: "/bin/sh"}
@@ -69,7 +72,7 @@ func (db *DB) Lookup(spec string) (User, error) {
 		return user, nil
 	}
 	gid, err := strconv.ParseUint(gidText, 10, 32)
-	if err != nil || gid == 1<<32-1 {
+	if err != nil || gid == noID {
 		return User{}, fault.New(fault.UserNotFound, "%q is not a user: the group must be a number.", spec)
 	}
 	user.GID = uint32(gid)
@@ -129,7 +132,7 @@ func (db *DB) refresh() {
 	eachLine(db.passwd, 7, func(f []string) {
 		uid, uidErr := strconv.ParseUint(f[2], 10, 32)
 		gid, gidErr := strconv.ParseUint(f[3], 10, 32)
-		if uidErr != nil || gidErr != nil {
+		if uidErr != nil || gidErr != nil || uid == noID || gid == noID {
 			return
 		}
 		user := User{Name: f[0], UID: uint32(uid), GID: uint32(gid), Home: f[5], Shell: f[6]}
@@ -148,7 +151,7 @@ func (db *DB) refresh() {
 	})
 	eachLine(db.group, 4, func(f []string) {
 		gid, err := strconv.ParseUint(f[2], 10, 32)
-		if err != nil {
+		if err != nil || gid == noID {
 			return
 		}
 		if _, ok := db.groupNames[uint32(gid)]; !ok {
@@ -170,6 +173,9 @@ func stampOf(path string) stamp {
 	return stamp{ino: st.Ino, size: st.Size, mtime: int64(st.Mtim.Sec), mtimeNano: int64(st.Mtim.Nsec)}
 }
 
+// maxLine bounds a line: a group can have many members.
+const maxLine = 1 << 20
+
 func eachLine(path string, fields int, use func([]string)) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -177,6 +183,7 @@ func eachLine(path string, fields int, use func([]string)) {
 	}
 	defer file.Close()
 	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
 		if parts := strings.Split(lines.Text(), ":"); len(parts) >= fields && parts[0] != "" {
 			use(parts)

@@ -85,7 +85,8 @@ export async function startDaemon(home: string, { pool }: DaemonSettings = {}): 
     const deadline = Date.now() + deadlineMs
     while (Date.now() < deadline && exited === undefined) {
       const daemon = await runningDaemon(home)
-      if (daemon !== undefined && daemon !== 'other') return daemon
+      // It answers a moment before it has written down where it is, and the file of one that was killed names another process.
+      if (daemon !== undefined && daemon !== 'other' && (await pidOf(home)) === daemon.pid) return daemon
       await sleep(25)
     }
     throw new GibilError('daemon_unreachable', startFailure(exited), {
