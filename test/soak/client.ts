@@ -5,7 +5,7 @@ import type { BoxModel } from './model.ts'
 import type { Random } from './random.ts'
 
 /** What a call gave: its answer, its refusal, or nothing since the daemon was killed meanwhile. */
-export type Outcome<T> =
+type Outcome<T> =
   | { readonly is: 'answer'; readonly value: T }
   | { readonly is: 'refusal'; readonly error: GibilError }
   | { readonly is: 'cut'; readonly error: GibilError }

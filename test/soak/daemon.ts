@@ -28,11 +28,10 @@ export async function startSoakDaemon(): Promise<SoakDaemon> {
   }
   const pid = async (): Promise<number> => JSON.parse(await readFile(join(home.path, 'gibild.json'), 'utf8')).pid
   const withoutDaemon = async (work: () => Promise<void>): Promise<void> => {
-    const work_ = work().finally(() => {
+    away = work().finally(() => {
       away = undefined
     })
-    away = work_
-    await work_
+    await away
   }
 
   const daemon: SoakDaemon = {

@@ -5,7 +5,7 @@ import { footprintOf, runDirOf } from '../support/footprint.ts'
 import { tracesOf } from '../support/host-traces.ts'
 
 /** What one process holds. */
-export interface Held {
+interface Held {
   readonly rssMiB: number
   readonly fds: number
 }

@@ -55,7 +55,7 @@ export async function create(client: Client): Promise<BoxModel> {
 }
 
 /** All that is said of a box beside the model. */
-export function checkInfo(box: BoxModel, info: Box): void {
+function checkInfo(box: BoxModel, info: Box): void {
   mustEqual(box, 'id', info.id, box.id)
   mustEqual(box, 'status', info.status, box.status)
   mustEqual(box, 'readiness', info.readiness, 'ready')
