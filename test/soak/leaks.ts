@@ -54,28 +54,45 @@ async function filesOf(home: string): Promise<string[]> {
 }
 
 export async function processesOf(daemon: number): Promise<Processes> {
+  const hostkit = await hostkitOf(daemon)
+  // It is started with the first box.
+  const none = { rssMiB: 0, fds: 0 }
+  return { daemon: await heldBy(daemon), hostkit: hostkit ? await heldBy(hostkit) : none }
+}
+
+async function hostkitOf(daemon: number): Promise<number | undefined> {
   const children = (await readFile(`/proc/${daemon}/task/${daemon}/children`, 'utf8')).split(' ').filter(Boolean)
   const named = await Promise.all(
     children.map(async (pid) => ({ pid, name: (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim() })),
   )
   const hostkit = named.find(({ name }) => name === 'hostkit')
-  // It is started with the first box.
-  const none = { rssMiB: 0, fds: 0 }
-  return { daemon: await heldBy(daemon), hostkit: hostkit ? await heldBy(Number(hostkit.pid)) : none }
+  return hostkit && Number(hostkit.pid)
 }
 
 async function heldBy(pid: number): Promise<Held> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
   const rssMiB = Math.round(Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024)
-  return { rssMiB, fds: (await readdir(`/proc/${pid}/fd`)).length }
+  return { rssMiB, fds: (await targetsOf(pid)).length }
 }
 
-/** What the descriptors of a process are, most frequent first: for the report of a leak. */
-export async function descriptors(pid: number): Promise<string> {
+/** What the descriptors of a process are. User namespaces do not count: hostkit keeps those of the last 256 ranges of ids on purpose. */
+async function targetsOf(pid: number): Promise<string[]> {
+  const fds = await readdir(`/proc/${pid}/fd`)
+  const targets = await Promise.all(fds.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => 'gone')))
+  return targets.filter((target) => !target.startsWith('user:['))
+}
+
+/** The kinds of descriptors of the daemon and of hostkit, most frequent first: for the report of a leak. */
+export async function descriptors(daemon: number): Promise<string> {
+  const hostkit = await hostkitOf(daemon)
+  return `daemon: ${await kindsOf(daemon)}; hostkit: ${hostkit ? await kindsOf(hostkit) : 'none'}`
+}
+
+async function kindsOf(pid: number): Promise<string> {
   const counts = new Map<string, number>()
-  for (const fd of await readdir(`/proc/${pid}/fd`)) {
-    const target = (await readlink(`/proc/${pid}/fd/${fd}`).catch(() => 'gone')).replace(/\d+/g, 'N')
-    counts.set(target, (counts.get(target) ?? 0) + 1)
+  for (const target of await targetsOf(pid)) {
+    const kind = target.replace(/\d+/g, 'N')
+    counts.set(kind, (counts.get(kind) ?? 0) + 1)
   }
   return [...counts]
     .sort(([, a], [, b]) => b - a)

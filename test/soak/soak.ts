@@ -54,6 +54,12 @@ async function soakDaemon(daemon: SoakDaemon, options: SoakOptions, say: (line: 
   const samples: { readonly at: number; readonly held: Processes }[] = []
   let rounds = 0
   let broken: unknown
+  // Whoever interrupts it gets all that was started taken away as well.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      broken ??= new Error(`The soak was ended by ${signal}.`)
+    })
+  }
 
   const report = async (): Promise<Processes | undefined> => {
     const held = await daemon
