@@ -16,7 +16,7 @@ export type Place =
 /** `box:path`, `-`, or a path here; a path here that holds a colon is written with `./` before it. */
 export function parsePlace(text: string): Place {
   if (text === '-') return { kind: 'stream' }
-  const match = /^([A-Za-z0-9][\w-]*):(.*)$/s.exec(text)
+  const match = /^([A-Za-z0-9][\w-]*(?:@[\w-]+)?):(.*)$/s.exec(text)
   if (match?.[1]) return { kind: 'box', box: match[1], path: match[2] || '~' }
   return { kind: 'local', path: text }
 }

@@ -120,6 +120,12 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/image.ts'),
   },
   {
+    name: 'token',
+    group: 'Daemon',
+    summary: 'make, list and revoke tokens for other callers',
+    load: () => import('./commands/token.ts'),
+  },
+  {
     name: 'events',
     group: 'Daemon',
     summary: 'what happened to boxes, and what happens',

@@ -1,4 +1,5 @@
 import { type Box, type BoxHandle, errorTable, GibilError } from '@gibil/sdk'
+import { refOf } from './output/box.ts'
 import { describeError } from './output/report-error.ts'
 import { clean } from './output/text.ts'
 import type { Session } from './session.ts'
@@ -36,7 +37,7 @@ export async function eachBox(
       try {
         const box = await work(session.gibil.box(ref))
         boxes.push(box)
-        session.note(`${session.colors.green('✓')} ${clean(box.name)} ${options.done}\n`)
+        session.note(`${session.colors.green('✓')} ${clean(refOf(box))} ${options.done}\n`)
       } catch (thrown) {
         const error = GibilError.from(thrown)
         if (options.ifExists && error.code === 'box_not_found') {

@@ -84,6 +84,10 @@ export const Box = z.object({
   envNames: z.array(z.string()).describe('names only; values are not given back'),
   labels: z.record(z.string(), z.string()),
   fleet: z.string().nullable(),
+  owner: z
+    .string()
+    .nullable()
+    .describe('null: your own; else the token that made it, and `<name>@<owner>` is how to name it'),
   network: NetworkPolicy,
   address: z.string().nullable().describe("the box's address on the host's private network"),
   ports: z.array(z.int()).describe('ports that .gibil.yml declares'),

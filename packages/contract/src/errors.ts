@@ -28,7 +28,7 @@ export const errorTable = {
   invalid_name: kind(
     400,
     2,
-    'A box name is not a DNS label.',
+    'The name of a box or a token is not a DNS label.',
     'Use 1 to 63 of a-z, 0-9 and "-", starting with a letter and not ending with "-".',
   ),
   invalid_duration: kind(
@@ -82,7 +82,7 @@ export const errorTable = {
   unauthorized: kind(
     401,
     5,
-    'The token is missing or wrong.',
+    'The token is missing, wrong, revoked or expired.',
     'Read the token from $GIBIL_HOME/token, or set GIBIL_TOKEN.',
   ),
   forbidden: kind(
@@ -90,6 +90,12 @@ export const errorTable = {
     5,
     'The request came from a place that is not allowed.',
     'Call the API by its own address, without a foreign Host or Origin header.',
+  ),
+  administrator_only: kind(
+    403,
+    5,
+    'The token may not do this: it reaches its own boxes and the list of images.',
+    'Ask the administrator, who has the unix socket and $GIBIL_HOME/token.',
   ),
   box_not_found: kind(404, 3, 'No box has this name or id.', 'See `gibil list`.'),
   fleet_not_found: kind(404, 3, 'No box belongs to this fleet.', 'See `gibil list`.'),
@@ -101,8 +107,14 @@ export const errorTable = {
     'The path does not exist in the box.',
     'List the directory with `gibil run <box> -- ls`.',
   ),
+  token_not_found: kind(404, 3, 'No token has this name.', 'See `gibil token list`.'),
   not_found: kind(404, 3, 'The API has no such route.', 'See /v1/docs.'),
-  name_in_use: kind(409, 4, 'Another box has this name.', 'Choose another name, or destroy that box first.'),
+  name_in_use: kind(
+    409,
+    4,
+    'Another box, or another token, has this name.',
+    'Choose another name, or remove the one that has it.',
+  ),
   image_in_use: kind(409, 4, 'A box still uses the image.', 'Destroy the boxes that use it first.'),
   wrong_state: kind(409, 4, 'The box is in a state in which this cannot be done.', 'See `gibil show <box>`.'),
   file_conflict: kind(
@@ -173,7 +185,7 @@ export const errorTable = {
   limit_reached: kind(
     429,
     5,
-    'A limit on boxes or on what they use together is reached.',
+    'A limit on boxes or on what they use together is reached, of the daemon or of the token.',
     'Destroy a box that is not needed.',
   ),
   needs_root: kind(503, 5, 'Boxes of this shape need a daemon that runs as root.', 'Run `sudo ./gibil up`.'),

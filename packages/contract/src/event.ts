@@ -26,6 +26,7 @@ export const Event = z.object({
   type: EventType,
   boxId: z.string().nullable(),
   boxName: z.string().nullable(),
+  owner: z.string().nullable().describe('of the box, as in a Box'),
   data: z.record(z.string(), z.unknown()),
 })
 export type Event = z.infer<typeof Event>

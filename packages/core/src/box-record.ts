@@ -18,6 +18,9 @@ export type Desired = 'running' | 'paused' | 'stopped' | 'gone'
 /** What the caller of create named himself: the repository's `.gibil.yml` does not change it. */
 export type ExplicitField = 'shape' | 'image' | 'cpu' | 'memoryMib' | 'diskMib' | 'ttl' | 'idle' | 'onExpire'
 
+/** Whose a box is: the name of the token that made it, or null for the administrator. */
+export type Owner = string | null
+
 /** How a box is made; another value means making it anew. */
 export interface Making {
   readonly shape: Shape
@@ -38,7 +41,9 @@ export interface RepoRecord extends Repo {
 /** A box as the store keeps it. Times are milliseconds since the epoch. Holds no credentials for repositories. */
 export interface BoxRecord extends Making {
   readonly id: string
+  /** Unique among the boxes of one owner. */
   readonly name: string
+  readonly owner: Owner
   readonly desired: Desired
   readonly status: Status
   readonly readiness: Readiness

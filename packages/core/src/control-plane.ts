@@ -1,5 +1,7 @@
 import type { Duplex, Readable } from 'node:stream'
 import type { Box, CreateBox, CreateFleet, Event, Fleet, Progress, Version, Wait } from '@gibil/contract'
+import type { Owner } from './box-record.ts'
+import type { Tokens } from './plane/tokens.ts'
 import type { PoolState } from './pool/warm-pool.ts'
 
 export interface CreateOptions {
@@ -7,24 +9,15 @@ export interface CreateOptions {
   readonly onProgress?: (progress: Progress) => void
   /** Ends the waiting, not the create. */
   readonly signal?: AbortSignal
+  /** Whose the boxes will be; default the administrator's. */
+  readonly owner?: Owner
 }
 
 /**
- * The application: every verb, once, for every door. `ref` is a name or an id. Methods throw GibilError only.
- * Answers show the state after the verb has taken effect.
+ * Every verb of boxes, once, for every door, over the boxes that one caller may know of. `ref` is a name or an id. Methods
+ * throw GibilError only. Answers show the state after the verb has taken effect.
  */
-export interface ControlPlane {
-  /**
-   * Opens the drivers, looks how every box is, and ends what has no lease any more; then keeps leases and state. What was begun before a
-   * crash is finished, and what belongs to nobody is swept, while boxes are served: a call for a box that is not yet as it should
-   * be waits for that box alone, which then comes first.
-   */
-  start(): Promise<void>
-  /** Resolves when all that an earlier daemon left was seen to. */
-  caughtUp(): Promise<void>
-  /** Stops keeping; boxes go on running. */
-  stop(): Promise<void>
-
+export interface BoxPlane {
   create(input: CreateBox, options?: CreateOptions): Promise<Box>
   createFleet(input: CreateFleet, options?: CreateOptions): Promise<Fleet>
   /** Waits until a box has come so far; throws its failure when it failed. */
@@ -33,7 +26,7 @@ export interface ControlPlane {
   uploadRepo(ref: string, tar: Readable): Promise<Box>
 
   get(ref: string): Promise<Box>
-  list(filter?: { fleet?: string }): Promise<Box[]>
+  list(filter?: { fleet?: string; owner?: Owner }): Promise<Box[]>
   extend(ref: string, ttl: string | number): Promise<Box>
   pause(ref: string): Promise<Box>
   resume(ref: string): Promise<Box>
@@ -56,14 +49,31 @@ export interface ControlPlane {
   setupLog(ref: string, offset: number, limit: number): Promise<{ text: string; nextOffset: number; done: boolean }>
 
   /** Events after `afterSeq` that are kept, then live ones, until the signal. */
-  events(options: { afterSeq?: number; boxId?: string; signal: AbortSignal }): AsyncIterable<Event>
+  events(options: { afterSeq?: number; boxId?: string; owner?: Owner; signal: AbortSignal }): AsyncIterable<Event>
+  /** What boxes can be made here, and why not. */
+  shapes(): Version['shapes']
+}
+
+/** The application, as its administrator has it: all boxes, and what is not of one box. */
+export interface ControlPlane extends BoxPlane {
+  /**
+   * Opens the drivers, looks how every box is, and ends what has no lease any more; then keeps leases and state. What was begun before a
+   * crash is finished, and what belongs to nobody is swept, while boxes are served: a call for a box that is not yet as it should
+   * be waits for that box alone, which then comes first.
+   */
+  start(): Promise<void>
+  /** Resolves when all that an earlier daemon left was seen to. */
+  caughtUp(): Promise<void>
+  /** Stops keeping; boxes go on running. */
+  stop(): Promise<void>
+
+  readonly tokens: Tokens
+  /** What a token sees and reaches: its own boxes, which look to it as those of the administrator look to him. */
+  as(owner: string): BoxPlane
   /** Looks for remains of boxes that nobody knows, and removes them. Returns their ids. */
   sweep(): Promise<string[]>
-
   /** Keeps and tells an event of an image, for whoever changes images. */
   imageEvent(type: 'image.added' | 'image.removed', data: Readonly<Record<string, unknown>>): Promise<void>
   /** Boxes made ahead: how many there are, and how often one was there. */
   pool(): PoolState
-  /** What boxes can be made here, and why not. */
-  shapes(): Version['shapes']
 }

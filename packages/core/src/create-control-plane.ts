@@ -3,6 +3,7 @@ import { toBox } from './box/view.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { createActivity } from './lease/activity.ts'
 import { createLeaseKeeper } from './lease/keeper.ts'
+import { createAdmission } from './plane/admission.ts'
 import { createBackoff } from './plane/backoff.ts'
 import { createBoxdAccess } from './plane/boxd-access.ts'
 import { createBoxes } from './plane/boxes.ts'
@@ -13,10 +14,12 @@ import { type ControlPlaneDeps, defaultPolicy } from './plane/deps.ts'
 import { createDrivers } from './plane/drivers.ts'
 import { createEventLog } from './plane/event-log.ts'
 import { createFleet, fleetMembers } from './plane/fleet.ts'
+import { planeOfOwner } from './plane/ownership.ts'
 import { createProgressHub } from './plane/progress.ts'
 import { createReconciler, type Reconciler } from './plane/reconciler.ts'
 import { sweep } from './plane/sweep.ts'
 import { createTakeover } from './plane/takeover.ts'
+import { createTokens } from './plane/tokens.ts'
 import { createVerbs } from './plane/verbs.ts'
 import { waitFor } from './plane/waiting.ts'
 import { createWarmPool } from './pool/warm-pool.ts'
@@ -39,6 +42,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     deps,
     policy,
     boxes,
+    admission: createAdmission(store, boxes, policy),
     events,
     drivers,
     boxd,
@@ -87,7 +91,11 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     })
   }
 
-  return throwingGibilErrors({
+  const tokens = throwingGibilErrors(createTokens(deps))
+  const plane: ControlPlane = throwingGibilErrors<ControlPlane>({
+    tokens,
+    as: (owner) => planeOfOwner(owner, plane, boxes),
+
     async start() {
       await drivers.open()
       for (const driver of deps.drivers) {
@@ -101,7 +109,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
         })
       }
       const ids = (await boxes.list()).map(({ id }) => id)
-      const lanes = createGate(policy.maxConcurrentCreates, ids.length)
+      const lanes = createGate(policy.maxConcurrentCreates)
       await Promise.all(ids.map((id) => lanes.run(() => unlessStopping(id, reconciler.look(id)))))
       // Before anything is started again that has no lease any more.
       await leases.start(await boxes.list())
@@ -142,7 +150,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     ...verbs,
     async destroyFleet(fleet) {
       const ids = await fleetMembers(context, fleet)
-      const lanes = createGate(policy.maxConcurrentCreates, ids.length)
+      const lanes = createGate(policy.maxConcurrentCreates)
       const results = await Promise.allSettled(ids.map((id) => lanes.run(() => verbs.destroy(id))))
       // Every one is tried before any failure is told.
       return results.map((result) => {
@@ -167,4 +175,5 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     pool: () => pool.state(),
     shapes: () => drivers.state(),
   })
+  return plane
 }

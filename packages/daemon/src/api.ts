@@ -1,6 +1,6 @@
 import type { BoxdClient } from '@gibil/boxd-client'
 import type { Health, HostCheck, Version } from '@gibil/contract'
-import type { ControlPlane } from '@gibil/core'
+import type { BoxPlane, ControlPlane } from '@gibil/core'
 import type { ImageStore } from '@gibil/images'
 import type { Logger } from 'pino'
 import type { OpenApiDocument } from './documents/document.ts'
@@ -9,9 +9,12 @@ import type { DaemonMetrics } from './metrics.ts'
 /** What the routes need of the images of this machine. */
 export type ImageService = Pick<ImageStore, 'list' | 'build' | 'pull' | 'importTar' | 'remove' | 'prune'>
 
-/** All that the routes work with. */
+/** All that the routes work with: the administrator's, or what a token has of it (see `apiOf`). */
 export interface Api {
-  readonly plane: ControlPlane
+  /** The boxes that the caller may know of. */
+  readonly plane: BoxPlane
+  /** Everything. Throws `administrator_only` when a token calls. */
+  readonly control: ControlPlane
   readonly images: ImageService
   /** boxd in a box, reached anew for each call. `quiet`: without counting as activity of the box. */
   readonly boxd: (ref: string, signal?: AbortSignal, options?: { readonly quiet?: boolean }) => BoxdClient

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { connectBoxd } from '@gibil/boxd-client'
 import { createControlPlane, defaultPolicy } from '@gibil/core'
 import { checkHost, createContainerDriver } from '@gibil/driver-container'
@@ -55,6 +55,7 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
       setupLog: createSetupLog(home.boxLogs),
       clock: systemClock,
       random: (length) => randomBytes(length),
+      digest: (text) => hash('sha256', text),
       connectBoxd,
       host: hostFacts(home.dir),
       log,

@@ -81,6 +81,9 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
     get plane() {
       return engine.parts().plane
     },
+    get control() {
+      return engine.parts().plane
+    },
     get images() {
       return engine.parts().images
     },

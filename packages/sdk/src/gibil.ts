@@ -7,6 +7,7 @@ import { type CreateOptions, createBox, type OwnedBox } from './create/create.ts
 import { createFleet, type FleetOptions } from './create/fleet.ts'
 import { type EventsOptions, watchEvents } from './events.ts'
 import { createImages, type Images, type LongCallOptions } from './images.ts'
+import { createTokens, type Tokens } from './tokens.ts'
 
 interface Cancel {
   readonly signal?: AbortSignal | undefined
@@ -26,6 +27,7 @@ export interface Gibil extends AsyncDisposable {
   list(options?: Cancel & { readonly fleet?: string | undefined }): Promise<Box[]>
   readonly fleets: Fleets
   readonly images: Images
+  readonly tokens: Tokens
   events(options?: EventsOptions): AsyncIterable<Event>
   /** What running boxes use now. */
   top(options?: Cancel): Promise<TopEntry[]>
@@ -68,6 +70,7 @@ function connect(options: ConnectOptions = {}): Gibil {
         transport.call(z.array(Box), 'DELETE', `/fleets/${encodeURIComponent(id)}`, { signal }),
     },
     images: createImages(transport),
+    tokens: createTokens(transport),
     events: (eventOptions) => watchEvents(transport, eventOptions),
     top: (callOptions = {}) => transport.call(z.array(TopEntry), 'GET', '/top', callOptions),
     sweep: (callOptions = {}) => transport.call(SweepResult, 'POST', '/sweep', callOptions),

@@ -3,6 +3,7 @@ export type {
   Box,
   CreateBox,
   CreateFleet,
+  CreateToken,
   ErrorBody,
   ErrorCode,
   Event,
@@ -16,6 +17,7 @@ export type {
   JobOutput,
   Metrics,
   NetworkPolicy,
+  NewToken,
   OnExpire,
   OpenPort,
   Progress,
@@ -24,6 +26,8 @@ export type {
   Shape,
   Size,
   Status,
+  Token,
+  TokenLimits,
   TopEntry,
   TtySize,
   Version,
@@ -43,5 +47,6 @@ export { type Fleets, Gibil } from './gibil.ts'
 export type { BuildRequest, Images, LongCallOptions } from './images.ts'
 export type { BranchResult, PullApi, PullOptions } from './repo/pull.ts'
 export type { PushOptions, PushResult } from './repo/push.ts'
+export type { Tokens } from './tokens.ts'
 export type { DownloadOptions, DownloadResult } from './tree/download.ts'
 export type { UploadOptions } from './tree/upload.ts'

@@ -23,6 +23,38 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
         data TEXT NOT NULL
       ) STRICT;`,
   },
+  {
+    name: 'tokens, and an owner of each box',
+    // A name is unique for each owner, which a column that was UNIQUE by itself cannot become: so a new table.
+    sql: `
+      CREATE TABLE tokens (
+        hash TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        limits TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER
+      ) STRICT;
+      CREATE TABLE owned_boxes (
+        id TEXT PRIMARY KEY,
+        owner TEXT NOT NULL,
+        name TEXT NOT NULL,
+        fleet TEXT,
+        cpu REAL NOT NULL,
+        memory_mib INTEGER NOT NULL,
+        disk_mib INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        record TEXT NOT NULL,
+        UNIQUE (owner, name)
+      ) STRICT;
+      INSERT INTO owned_boxes
+        SELECT id, '', name, fleet, record ->> '$.size.cpu', record ->> '$.size.memoryMib', record ->> '$.size.diskMib',
+          created_at, json_set(record, '$.owner', NULL)
+        FROM boxes;
+      DROP TABLE boxes;
+      ALTER TABLE owned_boxes RENAME TO boxes;
+      CREATE INDEX boxes_by_fleet ON boxes (fleet) WHERE fleet IS NOT NULL;
+      ALTER TABLE events ADD COLUMN owner TEXT;`,
+  },
 ]
 
 /** Brings the file to the newest schema, each step in one transaction. Refuses a file that a newer version has written. */

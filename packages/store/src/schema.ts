@@ -4,8 +4,14 @@ import type { Generated } from 'kysely'
 export interface Schema {
   readonly boxes: {
     id: string
+    /** Empty for the administrator, since NULLs are never equal in an index. */
+    owner: string
     name: string
     fleet: string | null
+    /** What counts for limits: of a box that is to be made anew, the larger of both sizes. */
+    cpu: number
+    memory_mib: number
+    disk_mib: number
     created_at: number
     /** The whole BoxRecord as JSON; the columns beside it are what is searched by. */
     record: string
@@ -16,6 +22,15 @@ export interface Schema {
     type: string
     box_id: string | null
     box_name: string | null
+    owner: string | null
     data: string
+  }
+  readonly tokens: {
+    hash: string
+    name: string
+    /** TokenLimits as JSON. */
+    limits: string
+    created_at: number
+    expires_at: number | null
   }
 }

@@ -32,6 +32,7 @@ const open = (options?: Parameters<typeof openStore>[1]): Store => {
 const record = (change: Partial<BoxRecord> = {}): BoxRecord => ({
   id: 'bxaaaaaaaaaaaa',
   name: 'calm-otter',
+  owner: null,
   shape: 'container',
   provider: 'local',
   image: 'base',
@@ -71,6 +72,7 @@ const event = (n: number) => ({
   type: 'box.created' as const,
   boxId: 'bx',
   boxName: 'n',
+  owner: 'ci',
   data: { n },
 })
 
@@ -79,10 +81,10 @@ describe('boxes', () => {
     const boxes = open()
     await boxes.insertBox(record())
     expect(await boxes.getBox('bxaaaaaaaaaaaa')).toEqual(record())
-    expect(await boxes.findBoxByName('calm-otter')).toEqual(record())
+    expect(await boxes.findBoxByName('calm-otter', null)).toEqual(record())
     expect(await boxes.listBoxes()).toEqual([record()])
     expect(await boxes.getBox('bxb')).toBeUndefined()
-    expect(await boxes.findBoxByName("x' OR '1'='1")).toBeUndefined()
+    expect(await boxes.findBoxByName("x' OR '1'='1", null)).toBeUndefined()
   })
 
   test('of two inserts with one name exactly one wins', async () => {
@@ -100,7 +102,7 @@ describe('boxes', () => {
     const boxes = open()
     await boxes.insertBox(record())
     expect(await boxes.saveBox(record({ status: 'running', name: 'other' }))).toBe(true)
-    expect(await boxes.findBoxByName('other')).toMatchObject({ status: 'running' })
+    expect(await boxes.findBoxByName('other', null)).toMatchObject({ status: 'running' })
     await boxes.removeBox('bxaaaaaaaaaaaa')
     expect(await boxes.saveBox(record())).toBe(false)
     expect(await boxes.getBox('bxaaaaaaaaaaaa')).toBeUndefined()
@@ -117,6 +119,45 @@ describe('boxes', () => {
     expect((await boxes.listBoxes({ fleet: 'fl1', name: 'a' })).map(({ id }) => id)).toEqual(['bx3'])
     expect(await boxes.listBoxes({ fleet: 'fl2' })).toEqual([])
     expect(await boxes.countBoxes()).toBe(3)
+  })
+})
+
+describe('owners', () => {
+  test('each have names of their own, and sums of their own', async () => {
+    const boxes = open()
+    const large = { cpu: 4, memoryMib: 100, diskMib: 2048 }
+    const { shape, provider, image, imageDigest, size } = record()
+    await boxes.insertBox(record({ id: 'bx1' }))
+    await boxes.insertBox(record({ id: 'bx2', owner: 'a' }))
+    await boxes.insertBox(
+      record({ id: 'bx3', owner: 'a', name: 'n', remake: { shape, provider, image, imageDigest, size: large } }),
+    )
+    await expect(boxes.insertBox(record({ id: 'bx4', owner: 'a' }))).rejects.toMatchObject({ code: 'name_in_use' })
+    expect(await boxes.findBoxByName('calm-otter', 'a')).toMatchObject({ id: 'bx2' })
+    expect(await boxes.findBoxByName('n', null)).toBeUndefined()
+    expect((await boxes.listBoxes({ owner: null })).map(({ id }) => id)).toEqual(['bx1'])
+    expect((await boxes.listBoxes({ owner: 'a' })).map(({ id }) => id)).toEqual(['bx2', 'bx3'])
+    expect(await boxes.amounts('a')).toEqual({
+      boxes: 2,
+      cpu: size.cpu + 4,
+      memoryMib: size.memoryMib * 2,
+      diskMib: size.diskMib + 2048,
+    })
+    expect(await boxes.amounts()).toMatchObject({ boxes: 3 })
+    expect(await boxes.amounts('b')).toEqual({ boxes: 0, cpu: 0, memoryMib: 0, diskMib: 0 })
+  })
+
+  test('tokens come back by name and by digest until they are removed', async () => {
+    const tokens = open()
+    const limits = { boxes: 2, cpu: 1.5, memoryMib: null, diskMib: null }
+    const token = { name: 'ci', hash: 'ab', limits, createdAt: 7, expiresAt: null }
+    await tokens.insertToken(token)
+    await expect(tokens.insertToken({ ...token, hash: 'cd' })).rejects.toMatchObject({ code: 'name_in_use' })
+    expect([await tokens.getToken('ci'), await tokens.findTokenByHash('ab')]).toEqual([token, token])
+    await tokens.insertToken({ ...token, name: 'a', hash: 'cd', expiresAt: 9 })
+    expect((await tokens.listTokens()).map(({ name }) => name)).toEqual(['a', 'ci'])
+    expect([await tokens.removeToken('ci'), await tokens.removeToken('ci')]).toEqual([true, false])
+    expect(await tokens.findTokenByHash('ab')).toBeUndefined()
   })
 })
 
@@ -162,6 +203,25 @@ describe('the file', () => {
       signal: 'SIGKILL',
     })
     expect(await open().listBoxes()).toEqual([record()])
+  })
+
+  test('one of before there were owners is brought up, and its boxes are of the administrator', async () => {
+    const raw = new DatabaseSync(file)
+    raw.exec(`
+      CREATE TABLE migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL DEFAULT '') STRICT;
+      INSERT INTO migrations (number, name) VALUES (1, 'boxes and events');
+      CREATE TABLE boxes (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, fleet TEXT, created_at INTEGER NOT NULL, record TEXT NOT NULL) STRICT;
+      CREATE INDEX boxes_by_fleet ON boxes (fleet) WHERE fleet IS NOT NULL;
+      CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, type TEXT NOT NULL, box_id TEXT, box_name TEXT, data TEXT NOT NULL) STRICT;
+      INSERT INTO events (at, type, box_id, box_name, data) VALUES ('2026-01-01T00:00:00.000Z', 'box.created', 'bx', 'n', '{}');`)
+    const { owner: _, ...old } = record({ fleet: 'fl1' })
+    const insert = raw.prepare('INSERT INTO boxes VALUES (?, ?, ?, ?, ?)')
+    insert.run(old.id, old.name, old.fleet, old.createdAt, JSON.stringify(old))
+    raw.close()
+    const boxes = open()
+    expect(await boxes.listBoxes({ fleet: 'fl1', owner: null })).toEqual([record({ fleet: 'fl1' })])
+    expect(await boxes.amounts(null)).toEqual({ boxes: 1, ...record().size })
+    expect(await boxes.listEvents(0, 10)).toMatchObject([{ seq: 1, owner: null }])
   })
 
   test('one of a newer version, or with something else in it, is refused and left as it is', async () => {

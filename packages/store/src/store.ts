@@ -1,20 +1,31 @@
-import { Event, GibilError } from '@gibil/contract'
-import type { BoxRecord, Store } from '@gibil/core'
+import { Event, GibilError, type Size } from '@gibil/contract'
+import type { BoxRecord, Owner, Store } from '@gibil/core'
+import { sql } from 'kysely'
 import { isFull, isNotUnique, openDatabase } from './database.ts'
 import { migrate } from './migrations.ts'
+import { tokenTable } from './tokens.ts'
 
 export interface StoreOptions {
   /** Events kept; the oldest beyond are dropped. */
   readonly keptEvents?: number
 }
 
+/** What the column of the owner holds. */
+const column = (owner: Owner): string => owner ?? ''
+
 const row = (record: BoxRecord) => ({
   id: record.id,
+  owner: column(record.owner),
   name: record.name,
   fleet: record.fleet,
+  cpu: larger(record, 'cpu'),
+  memory_mib: larger(record, 'memoryMib'),
+  disk_mib: larger(record, 'diskMib'),
   created_at: record.createdAt,
   record: JSON.stringify(record),
 })
+
+const larger = ({ size, remake }: BoxRecord, what: keyof Size): number => Math.max(size[what], remake?.size[what] ?? 0)
 
 // Written by this store alone, into a file that nobody else may write.
 const recordOf = ({ record }: { readonly record: string }): BoxRecord => JSON.parse(record) as BoxRecord
@@ -63,15 +74,21 @@ export function openStore(file: string, { keptEvents = 10_000 }: StoreOptions = 
       const found = await query.selectFrom('boxes').select('record').where('id', '=', id).executeTakeFirst()
       return found && recordOf(found)
     },
-    async findBoxByName(name) {
-      const found = await query.selectFrom('boxes').select('record').where('name', '=', name).executeTakeFirst()
+    async findBoxByName(name, owner) {
+      const found = await query
+        .selectFrom('boxes')
+        .select('record')
+        .where('owner', '=', column(owner))
+        .where('name', '=', name)
+        .executeTakeFirst()
       return found && recordOf(found)
     },
-    async listBoxes({ fleet, name } = {}) {
+    async listBoxes({ fleet, name, owner } = {}) {
       const rows = await query
         .selectFrom('boxes')
         .select('record')
         .$if(fleet !== undefined, (select) => select.where('fleet', '=', fleet ?? ''))
+        .$if(owner !== undefined, (select) => select.where('owner', '=', column(owner ?? null)))
         .$if(name !== undefined, (select) => select.where('name', '=', name ?? ''))
         .orderBy('created_at')
         .orderBy('id')
@@ -87,10 +104,34 @@ export function openStore(file: string, { keptEvents = 10_000 }: StoreOptions = 
     },
     removeBox: (id) => writing(async () => void (await query.deleteFrom('boxes').where('id', '=', id).execute())),
 
+    async amounts(owner) {
+      const { fn } = query
+      const total = await query
+        .selectFrom('boxes')
+        .select([
+          fn.countAll<number>().as('boxes'),
+          fn.coalesce(fn.sum<number>('cpu'), sql.lit(0)).as('cpu'),
+          fn.coalesce(fn.sum<number>('memory_mib'), sql.lit(0)).as('memoryMib'),
+          fn.coalesce(fn.sum<number>('disk_mib'), sql.lit(0)).as('diskMib'),
+        ])
+        .$if(owner !== undefined, (select) => select.where('owner', '=', column(owner ?? null)))
+        .executeTakeFirstOrThrow()
+      return total
+    },
+
+    ...tokenTable(query, writing),
+
     appendEvent: (event) =>
       writing(async () => {
         const data = JSON.stringify(event.data)
-        const values = { at: event.at, type: event.type, box_id: event.boxId, box_name: event.boxName, data }
+        const values = {
+          at: event.at,
+          type: event.type,
+          box_id: event.boxId,
+          box_name: event.boxName,
+          owner: event.owner,
+          data,
+        }
         const { insertId } = await query.insertInto('events').values(values).executeTakeFirstOrThrow()
         const seq = Number(insertId)
         await query
@@ -107,8 +148,8 @@ export function openStore(file: string, { keptEvents = 10_000 }: StoreOptions = 
         .orderBy('seq')
         .limit(limit)
         .execute()
-      return rows.map(({ seq, at, type, box_id: boxId, box_name: boxName, data }) =>
-        Event.parse({ seq, at, type, boxId, boxName, data: JSON.parse(data) }),
+      return rows.map(({ seq, at, type, box_id: boxId, box_name: boxName, owner, data }) =>
+        Event.parse({ seq, at, type, boxId, boxName, owner, data: JSON.parse(data) }),
       )
     },
     async lastEventSeq() {

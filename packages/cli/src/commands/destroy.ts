@@ -1,6 +1,7 @@
 import { type Box, GibilError } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Cli } from '../context.ts'
+import { refOf } from '../output/box.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 import { eachBox } from '../targets.ts'
 
@@ -33,7 +34,7 @@ async function destroy(session: Session, refs: string[], flags: Flags): Promise<
 /** Fleets are replaced by their boxes. */
 async function withFleets(session: Session, refs: readonly string[]): Promise<string[]> {
   const boxes = await session.gibil.list({ signal: session.signal })
-  const known = new Set(boxes.flatMap(({ id, name }) => [id, name]))
+  const known = new Set(boxes.flatMap((box) => [box.id, refOf(box)]))
   return refs.flatMap((ref) => {
     const members = known.has(ref) ? [] : boxes.filter((box) => box.fleet === ref)
     return members.length > 0 ? members.map(({ id }) => id) : [ref]
@@ -48,7 +49,7 @@ async function everyBox(session: Session, yes: boolean): Promise<string[]> {
 }
 
 async function confirm(session: Session, boxes: readonly Box[]): Promise<void> {
-  const names = boxes.map(({ name }) => name).join(', ')
+  const names = boxes.map(refOf).join(', ')
   if (session.stdin.isTTY !== true || session.stderr.isTTY !== true || session.json) {
     throw new GibilError('invalid_request', `This would destroy ${count(boxes)}: ${names}.`, {
       hint: 'Add --yes to do it.',

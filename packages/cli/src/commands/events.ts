@@ -3,6 +3,7 @@ import type { Event } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Cli } from '../context.ts'
 import { wholeNumber } from '../options/parse.ts'
+import { refOf } from '../output/box.ts'
 import { clean } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 import { write } from '../streaming.ts'
@@ -45,9 +46,12 @@ async function events(session: Session, flags: Flags): Promise<void> {
   if (shown === 0) session.note('No events yet. See them live: gibil events --follow\n')
 }
 
+const boxOf = ({ boxName, boxId, owner }: Event): string =>
+  boxName === null ? (boxId ?? '-') : refOf({ name: boxName, owner })
+
 function line(event: Event, { colors }: Session): string {
   const data = Object.entries(event.data).map(
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   )
-  return `${colors.dim(event.at)} ${event.type.padEnd(14)} ${clean(event.boxName ?? event.boxId ?? '-')} ${colors.dim(clean(data.join(' ')))}\n`
+  return `${colors.dim(event.at)} ${event.type.padEnd(14)} ${clean(boxOf(event))} ${colors.dim(clean(data.join(' ')))}\n`
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Cli } from '../context.ts'
-import { boxTable } from '../output/box.ts'
+import { boxTable, refOf } from '../output/box.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 
 export function define(command: Command, cli: Cli): void {
@@ -15,7 +15,7 @@ async function list(session: Session, { fleet, quiet }: { fleet?: string; quiet?
   if (boxes.length === 0)
     session.note(`No boxes${fleet ? ` in fleet ${fleet}` : ''}. Create one: gibil create --name w --ttl 90m\n`)
   session.emit(boxes, () => {
-    if (quiet) return boxes.map((box) => `${box.name}\n`).join('')
+    if (quiet) return boxes.map((box) => `${refOf(box)}\n`).join('')
     return boxes.length === 0 ? '' : boxTable(boxes, session)
   })
 }

@@ -1,5 +1,6 @@
 import { Gibil } from '@gibil/sdk'
 import type { Argument, Command, Option } from 'commander'
+import { refOf } from '../output/box.ts'
 import { clean } from '../output/text.ts'
 import { createProgram, findVerb } from '../program.ts'
 import type { Session } from '../session.ts'
@@ -119,7 +120,7 @@ async function values(name: string, owner: string, home: string | undefined, ses
 
 const boxes = async (gibil: Gibil, signal: AbortSignal): Promise<Candidate[]> =>
   (await gibil.list({ signal })).map((box) => ({
-    value: clean(box.name),
+    value: clean(refOf(box)),
     summary: `${box.status} ${clean(box.image)}`,
   }))
 
@@ -128,4 +129,5 @@ const asks: Readonly<Record<string, (gibil: Gibil, signal: AbortSignal) => Promi
   place: async (gibil, signal) => (await boxes(gibil, signal)).map(({ value }) => ({ value: `${value}:` })),
   image: async (gibil, signal) =>
     (await gibil.images.list({ signal })).map((image) => ({ value: clean(image.name), summary: clean(image.source) })),
+  token: async (gibil, signal) => (await gibil.tokens.list({ signal })).map(({ name }) => ({ value: clean(name) })),
 }

@@ -8,6 +8,10 @@ const mib = 1024 * 1024
 const formatSize = ({ cpu, memoryMib, diskMib }: Box['size']): string =>
   `${cpu} cpu, ${formatBytes(memoryMib * mib)}, ${formatBytes(diskMib * mib)} disk`
 
+/** How a box is named to the daemon: one of a token needs its owner beside it. */
+export const refOf = ({ name, owner }: Pick<Box, 'name' | 'owner'>): string =>
+  owner === null ? name : `${name}@${owner}`
+
 /** `running`, or how far its set-up is while that says more. */
 export function stateOf({ status, readiness, failure }: Box): string {
   if (status !== 'running') return status
@@ -23,7 +27,7 @@ export function timeLeft({ lease }: Box, now: number): string {
 
 export function boxTable(boxes: readonly Box[], cli: Pick<Cli, 'colors'>, now = Date.now()): string {
   const rows = boxes.map((box) => [
-    box.name,
+    refOf(box),
     stateOf(box),
     box.shape,
     box.image,
@@ -41,6 +45,7 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
   const facts: [string, string | undefined][] = [
     ['name', box.name],
     ['id', box.id],
+    ['owner', box.owner ?? undefined],
     ['state', stateOf(box)],
     ['readiness', box.readiness],
     ['shape', `${box.shape} on ${box.provider}`],

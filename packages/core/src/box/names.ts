@@ -34,5 +34,11 @@ export function checkName(name: string): string {
   return name
 }
 
+/** Throws `invalid_name` unless it is a DNS label. */
+export function checkTokenName(name: string): void {
+  if (BoxName.safeParse(name).success) return
+  throw new GibilError('invalid_name', `"${name.slice(0, 80)}" cannot be the name of a token.`)
+}
+
 /** The name of the nth box of a fleet. Throws `invalid_name`. */
 export const fleetName = (base: string, index: number): string => checkName(`${base}-${index}`)

@@ -21,6 +21,7 @@ export function toBox(record: BoxRecord, lastActiveAt: number | null = record.la
     envNames: Object.keys(record.env).sort(),
     labels: record.labels,
     fleet: record.fleet,
+    owner: record.owner,
     network: record.network,
     address: record.address,
     ports: [...record.ports],

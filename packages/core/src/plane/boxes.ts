@@ -1,8 +1,8 @@
 import { GibilError } from '@gibil/contract'
-import { isBoxId } from '../box/ids.ts'
-import type { BoxRecord } from '../box-record.ts'
+import type { BoxRecord, Owner } from '../box-record.ts'
 import type { BoxFilter, Store } from '../ports/store.ts'
 import { createKeyedQueue } from '../util/keyed-queue.ts'
+import { boxMeantBy } from './box-reference.ts'
 import type { EventLog } from './event-log.ts'
 import { transitions } from './transitions.ts'
 
@@ -12,8 +12,8 @@ type Listener = (id: string, record: BoxRecord | undefined) => void
 /** The records of all boxes: changed one after another for each box, and every change told. */
 export interface Boxes {
   get(id: string): Promise<BoxRecord | undefined>
-  /** By name or id. Throws `box_not_found`. */
-  find(ref: string): Promise<BoxRecord>
+  /** The box that a caller means by a name or id, if it is his. The administrator has all. Throws `box_not_found`. */
+  find(ref: string, caller?: Owner): Promise<BoxRecord>
   list(filter?: BoxFilter): Promise<BoxRecord[]>
   count(): Promise<number>
   /** Throws `name_in_use`. */
@@ -39,8 +39,8 @@ export function createBoxes(store: Store, events: EventLog): Boxes {
 
   return {
     get: (id) => store.getBox(id),
-    async find(ref) {
-      const record = (isBoxId(ref) ? await store.getBox(ref) : undefined) ?? (await store.findBoxByName(ref))
+    async find(ref, caller = null) {
+      const record = await boxMeantBy(ref, caller, store)
       if (record) return record
       throw new GibilError('box_not_found', `There is no box "${ref.slice(0, 80)}".`, {
         details: { box: ref.slice(0, 80) },

@@ -1,5 +1,6 @@
 import type { Activity } from '../lease/activity.ts'
 import type { WarmPool } from '../pool/warm-pool.ts'
+import type { Admission } from './admission.ts'
 import type { Backoff } from './backoff.ts'
 import type { BoxdAccess } from './boxd-access.ts'
 import type { Boxes } from './boxes.ts'
@@ -14,6 +15,7 @@ export interface Context {
   readonly deps: ControlPlaneDeps
   readonly policy: Policy
   readonly boxes: Boxes
+  readonly admission: Admission
   readonly events: EventLog
   readonly drivers: Drivers
   readonly boxd: BoxdAccess

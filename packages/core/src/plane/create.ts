@@ -6,6 +6,7 @@ import type { BoxRecord } from '../box-record.ts'
 import type { CreateOptions } from '../control-plane.ts'
 import type { Gate } from '../util/gate.ts'
 import { abortable } from '../util/timing.ts'
+import type { Place } from './admission.ts'
 import type { Context } from './context.ts'
 import type { Reconciler } from './reconciler.ts'
 import { type Settled, settle } from './settle.ts'
@@ -13,22 +14,24 @@ import { waitFor } from './waiting.ts'
 
 export interface Creator {
   create(input: CreateBox, options?: CreateOptions): Promise<Box>
-  /** Makes one box of what was settled; `name` null: one is made up. */
-  make(settled: Settled, name: string | null, wait: CreateBox['wait'], options: CreateOptions): Promise<Box>
+  /** Makes one box of what was settled, in the place that is kept for it; `name` null: one is made up. */
+  make(
+    settled: Settled,
+    place: Place,
+    name: string | null,
+    wait: CreateBox['wait'],
+    options: CreateOptions,
+  ): Promise<Box>
 }
 
 /** Names that are made up collide hardly ever; more often than this is a fault. */
 const nameTries = 8
 
 export function createCreator(context: Context, reconciler: Reconciler, gate: Gate): Creator {
-  const { boxes, deps, policy, pool, progress, stopping, tokens } = context
+  const { admission, boxes, deps, pool, progress, stopping, tokens } = context
   const { clock, random } = deps
 
-  const insert = async ({ draft, token }: Settled, name: string | null): Promise<BoxRecord> => {
-    const kept = await boxes.count()
-    if (kept >= policy.maxBoxes) {
-      throw new GibilError('limit_reached', `${kept} boxes are kept, which is as many as this daemon takes.`)
-    }
+  const insert = async ({ draft, token }: Settled, place: Place, name: string | null): Promise<BoxRecord> => {
     const spare = pool.take(draft)
     for (let count = 1; ; count += 1) {
       const createdAt = clock.now()
@@ -36,12 +39,13 @@ export function createCreator(context: Context, reconciler: Reconciler, gate: Ga
         ...draft,
         id: spare ?? newBoxId(random),
         name: name ?? friendlyName(random),
+        owner: place.owner,
         createdAt,
         expiresAt: draft.ttlMs === null ? null : createdAt + draft.ttlMs,
       }
       if (token) tokens.set(record.id, token)
       try {
-        await boxes.insert(record)
+        await place.take(record)
         return record
       } catch (error) {
         tokens.delete(record.id)
@@ -54,20 +58,21 @@ export function createCreator(context: Context, reconciler: Reconciler, gate: Ga
     }
   }
 
-  const make: Creator['make'] = async (settled, name, wait = 'ready', { onProgress, signal }) => {
+  const make: Creator['make'] = async (settled, place, name, wait = 'ready', { onProgress, signal }) => {
+    if (signal?.aborted) place.leave()
     signal?.throwIfAborted()
     const inserted = Promise.withResolvers<BoxRecord>()
     // It goes on when the caller leaves; then nobody hears of a failure but the events.
     const done = gate.run(async () => {
       stopping.throwIfAborted()
-      const record = await insert(settled, name)
+      const record = await insert(settled, place, name)
       if (onProgress) {
         onProgress({ phase: 'created', message: record.name })
       }
       inserted.resolve(record)
       await reconciler.converge(record.id)
-    })
-    done.catch((error) => inserted.reject(error))
+    }, place.owner)
+    done.catch((error) => inserted.reject(error)).finally(() => place.leave())
     const record = await abortable(inserted.promise, signal)
     const silence = onProgress ? progress.listen(record.id, onProgress) : undefined
     try {
@@ -84,16 +89,18 @@ export function createCreator(context: Context, reconciler: Reconciler, gate: Ga
     make,
     async create(input, options = {}) {
       const { name, wait, ...rest } = input
+      const { owner = null } = options
       if (name !== undefined) {
         checkName(name)
-        if ((await boxes.list({ name })).length > 0) {
+        if ((await boxes.list({ name, owner })).length > 0) {
           throw new GibilError('name_in_use', `A box named "${name}" exists already.`, { details: { name } })
         }
       }
       const begin = clock.now()
       const settled = await settle(context, rest, null)
       options.onProgress?.({ phase: 'check', ms: clock.now() - begin })
-      return make(settled, name ?? null, wait, options)
+      const place = await admission.reserve(owner, settled.draft.size)
+      return make(settled, place, name ?? null, wait, options)
     },
   }
 }

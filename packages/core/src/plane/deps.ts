@@ -2,6 +2,7 @@ import type { HostSize } from '../box/sizes.ts'
 import type { DemandPolicy } from '../pool/demand.ts'
 import type { ConnectBoxd } from '../ports/boxd.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Digest } from '../ports/digest.ts'
 import type { Driver } from '../ports/driver.ts'
 import type { ImageSource } from '../ports/images.ts'
 import type { Log } from '../ports/log.ts'
@@ -12,7 +13,7 @@ import type { Store } from '../ports/store.ts'
 /** How much at once, and how long. Times in milliseconds. */
 export interface Policy {
   readonly maxConcurrentCreates: number
-  /** Creates that may wait for their turn; one more is refused with `busy`. */
+  /** Creates that may wait for their turn. One owner has at most as many of these places as are free, and gets `busy` then. */
   readonly queueLimit: number
   /** Boxes kept at once; one more is refused with `limit_reached`. */
   readonly maxBoxes: number
@@ -86,6 +87,7 @@ export interface ControlPlaneDeps {
   readonly setupLog: SetupLog
   readonly clock: Clock
   readonly random: RandomBytes
+  readonly digest: Digest
   readonly connectBoxd: ConnectBoxd
   readonly host: HostSize
   readonly log: Log

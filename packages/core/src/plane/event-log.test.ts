@@ -21,7 +21,7 @@ afterEach(async () => {
 })
 
 const append = async (count: number, id = 'bx1') => {
-  for (let n = 0; n < count; n += 1) await log.append('box.phase', { id, name: 'w' }, { n })
+  for (let n = 0; n < count; n += 1) await log.append('box.phase', { id, name: 'w', owner: null }, { n })
 }
 const take = async (count: number, options: { afterSeq?: number; boxId?: string }, leave = new AbortController()) => {
   const seqs: number[] = []

@@ -1,4 +1,5 @@
 import { type Event, type EventType, GibilError } from '@gibil/contract'
+import type { Owner } from '../box-record.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Store } from '../ports/store.ts'
 import { abortable } from '../util/timing.ts'
@@ -6,14 +7,14 @@ import { abortable } from '../util/timing.ts'
 export interface EventLog {
   append(
     type: EventType,
-    box: { id: string; name: string } | null,
+    box: { id: string; name: string; owner: Owner } | null,
     data?: Readonly<Record<string, unknown>>,
   ): Promise<void>
   /**
    * Events after `afterSeq` that are kept, then live ones. A subscriber holds a number and no buffer: however slow it is, it reads
-   * from the store. One so slow that events were dropped before it came gets `limit_reached`.
+   * from the store. With an owner: of his boxes, and those of no box. One so slow that events were dropped before it came gets `limit_reached`.
    */
-  follow(options: { afterSeq?: number; boxId?: string; signal: AbortSignal }): AsyncIterable<Event>
+  follow(options: { afterSeq?: number; boxId?: string; owner?: Owner; signal: AbortSignal }): AsyncIterable<Event>
 }
 
 const pageSize = 200
@@ -24,13 +25,20 @@ export function createEventLog(store: Store, clock: Clock): EventLog {
   return {
     async append(type, box, data = {}) {
       const at = new Date(clock.now()).toISOString()
-      await store.appendEvent({ at, type, boxId: box?.id ?? null, boxName: box?.name ?? null, data })
+      await store.appendEvent({
+        at,
+        type,
+        boxId: box?.id ?? null,
+        boxName: box?.name ?? null,
+        owner: box?.owner ?? null,
+        data,
+      })
       const waiting = wake
       wake = Promise.withResolvers()
       waiting.resolve()
     },
 
-    async *follow({ afterSeq, boxId, signal }) {
+    async *follow({ afterSeq, boxId, owner, signal }) {
       let seq = afterSeq ?? (await store.lastEventSeq())
       let live = afterSeq === undefined
       while (!signal.aborted) {
@@ -49,7 +57,8 @@ export function createEventLog(store: Store, clock: Clock): EventLog {
           }
           live = true
           seq = event.seq
-          if (boxId === undefined || event.boxId === boxId) yield event
+          const his = owner === undefined || event.boxId === null || event.owner === owner
+          if (his && (boxId === undefined || event.boxId === boxId)) yield event
           if (signal.aborted) return
         }
         live = true

@@ -1,4 +1,4 @@
-import { type Box, type CreateFleet, type Fleet, GibilError } from '@gibil/contract'
+import type { Box, CreateFleet, Fleet } from '@gibil/contract'
 import { toFailure } from '../box/failure.ts'
 import { newFleetId } from '../box/ids.ts'
 import { checkName, fleetName, friendlyName } from '../box/names.ts'
@@ -6,6 +6,7 @@ import type { CreateOptions } from '../control-plane.ts'
 import { createGate } from '../util/gate.ts'
 import type { Context } from './context.ts'
 import type { Creator } from './create.ts'
+import { noSuchFleet } from './ownership.ts'
 import { settle } from './settle.ts'
 
 /** Makes `count` boxes side by side, so many at once; those that fail are told, and the others kept. */
@@ -15,23 +16,19 @@ export async function createFleet(
   input: CreateFleet,
   options: CreateOptions,
 ): Promise<Fleet> {
-  const { deps, policy, boxes } = context
+  const { deps, policy } = context
   const { name, count, wait, ...rest } = input
   const base = name === undefined ? friendlyName(deps.random) : checkName(name)
-  const names = Array.from({ length: count }, (_, index) => fleetName(base, index + 1))
+  // The longest name is the one to be refused.
+  fleetName(base, count)
   const id = newFleetId(deps.random)
-  const kept = await boxes.count()
-  if (kept + count > policy.maxBoxes) {
-    throw new GibilError(
-      'limit_reached',
-      `${kept} boxes are kept; ${count} more are beyond the ${policy.maxBoxes} that this daemon takes.`,
-    )
-  }
   const settled = await settle(context, rest, id)
-  const lanes = createGate(policy.maxConcurrentCreates, count)
+  const places = await context.admission.reserveAll(options.owner ?? null, settled.draft.size, count)
+  const lanes = createGate(policy.maxConcurrentCreates)
   const results = await Promise.all(
-    names.map((each) =>
+    places.map((place, index) =>
       lanes.run(async () => {
+        const each = fleetName(base, index + 1)
         const onProgress = options.onProgress
         const told: CreateOptions = {
           ...options,
@@ -40,7 +37,7 @@ export async function createFleet(
             : {}),
         }
         try {
-          return { name: each, box: await creator.make(settled, each, wait, told) }
+          return { name: each, box: await creator.make(settled, place, each, wait, told) }
         } catch (error) {
           return { name: each, failure: toFailure(error) }
         }
@@ -59,6 +56,6 @@ export async function createFleet(
 /** The ids of the boxes of a fleet. Throws `fleet_not_found`. */
 export async function fleetMembers(context: Context, fleet: string): Promise<string[]> {
   const members = await context.boxes.list({ fleet })
-  if (members.length > 0) return members.map(({ id }) => id)
-  throw new GibilError('fleet_not_found', `No box belongs to a fleet "${fleet.slice(0, 80)}".`)
+  if (members.length === 0) throw noSuchFleet(fleet)
+  return members.map(({ id }) => id)
 }

@@ -16,8 +16,8 @@ import { repoPath } from '../setup/clone.ts'
 import type { Context, RepoToken } from './context.ts'
 
 export interface Settled {
-  /** A record without what differs between boxes of one fleet. */
-  readonly draft: Omit<BoxRecord, 'id' | 'name' | 'createdAt' | 'expiresAt'>
+  /** A record without what differs between boxes of one fleet, and whose it is. */
+  readonly draft: Omit<BoxRecord, 'id' | 'name' | 'owner' | 'createdAt' | 'expiresAt'>
   readonly token: RepoToken | null
 }
 

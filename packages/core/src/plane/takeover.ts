@@ -23,7 +23,7 @@ export function createTakeover(bring: (id: string) => Promise<void>, atOnce: num
     one,
     async all(ids) {
       for (const id of ids) waiting.add(id)
-      const lanes = createGate(atOnce, ids.length)
+      const lanes = createGate(atOnce)
       await Promise.all(ids.map((id) => lanes.run(() => one(id))))
     },
   }

@@ -230,7 +230,7 @@ export function createWarmPool(context: PoolContext, isBusy: () => boolean): War
       closing.abort(new GibilError('interrupted', 'The daemon is stopping.'))
       cancelTimer?.()
       await turn
-      const lanes = createGate(endsAtOnce, spares.size)
+      const lanes = createGate(endsAtOnce)
       const unused = [...spares.values()].filter(({ state }) => state === 'ready')
       await Promise.all(unused.map((spare) => lanes.run(() => end(spare))))
     },

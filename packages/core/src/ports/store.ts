@@ -1,9 +1,12 @@
-import type { Event } from '@gibil/contract'
-import type { BoxRecord } from '../box-record.ts'
+import type { Amounts, Event } from '@gibil/contract'
+import type { BoxRecord, Owner } from '../box-record.ts'
+import type { TokenRecord } from '../token-record.ts'
 
 export interface BoxFilter {
   readonly fleet?: string
   readonly name?: string
+  /** Undefined: of whomever. */
+  readonly owner?: Owner
 }
 
 /**
@@ -11,17 +14,28 @@ export interface BoxFilter {
  * the death of the daemon).
  */
 export interface Store {
-  /** Throws `name_in_use` when a box of that name is kept, also when two inserts race. */
+  /** Throws `name_in_use` when its owner keeps a box of that name, also when two inserts race. */
   insertBox(record: BoxRecord): Promise<void>
   /** Replaces the record of that id; false when it is gone. */
   saveBox(record: BoxRecord): Promise<boolean>
   getBox(id: string): Promise<BoxRecord | undefined>
-  findBoxByName(name: string): Promise<BoxRecord | undefined>
+  findBoxByName(name: string, owner: Owner): Promise<BoxRecord | undefined>
   /** Oldest first. */
   listBoxes(filter?: BoxFilter): Promise<BoxRecord[]>
   /** Without reading a record. */
   countBoxes(): Promise<number>
   removeBox(id: string): Promise<void>
+  /** What all boxes take together, or those of one owner; of a box that is to be made anew, the larger of both sizes. */
+  amounts(owner?: Owner): Promise<Amounts>
+
+  /** Throws `name_in_use`. */
+  insertToken(token: TokenRecord): Promise<void>
+  getToken(name: string): Promise<TokenRecord | undefined>
+  findTokenByHash(hash: string): Promise<TokenRecord | undefined>
+  /** By name. */
+  listTokens(): Promise<TokenRecord[]>
+  /** False when there is none. */
+  removeToken(name: string): Promise<boolean>
 
   /** Keeps the event and gives it its number. The oldest beyond 10 000 are dropped. */
   appendEvent(event: Omit<Event, 'seq'>): Promise<Event>

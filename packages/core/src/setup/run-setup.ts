@@ -61,10 +61,12 @@ async function parts(
     const fetched = await fetchRepo(context, runFor(record), tar)
     if (fetched.remake) {
       const { remake } = fetched
-      const remade = await move(({ remakes, repo }) => {
-        if (repo?.url === null) throw cannotSendAgain(begin, remake.image)
-        return { remake, remakes: remakes + 1, config: fetched.config }
-      })
+      const remade = await context.admission.resize(begin, remake.size, () =>
+        move(({ remakes, repo }) => {
+          if (repo?.url === null) throw cannotSendAgain(begin, remake.image)
+          return { remake, remakes: remakes + 1, config: fetched.config }
+        }),
+      )
       return remade ? 'again' : 'gone'
     }
     context.tokens.delete(begin.id)

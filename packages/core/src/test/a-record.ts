@@ -4,6 +4,7 @@ import type { BoxRecord } from '../index.ts'
 export const aRecord = (change: Partial<BoxRecord> = {}): BoxRecord => ({
   id: 'bxaaaaaaaaaaaa',
   name: 'w',
+  owner: null,
   shape: 'container',
   provider: 'local',
   image: 'base',

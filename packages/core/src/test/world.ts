@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -91,6 +91,7 @@ export function createWorld(policy: Partial<Policy> = {}): World {
       setupLog,
       clock,
       random: (length) => randomBytes(length),
+      digest: (text) => createHash('sha256').update(text).digest('hex'),
       connectBoxd: createFakeBoxd(host, clock),
       host: {
         cpus: 2,

@@ -48,6 +48,39 @@ describe('a gate', () => {
   })
 })
 
+describe('the turns of a gate', () => {
+  const closed = (places: number) => {
+    const gate = createGate(1, places)
+    const open = Promise.withResolvers<void>()
+    const order: string[] = []
+    const first = gate.run(() => open.promise, 'x')
+    const ask = (owner: string | null) => gate.run(async () => void order.push(String(owner)), owner)
+    const go = async (): Promise<void> => {
+      open.resolve()
+      await first
+    }
+    return { ask, go, order }
+  }
+
+  test('go round the owners, however much one of them asks for', async () => {
+    const { ask, go, order } = closed(100)
+    const all = ['a', 'a', 'a', 'a', 'b', null, 'b'].map(ask)
+    await go()
+    await Promise.all(all)
+    expect(order).toEqual(['a', 'b', 'null', 'a', 'b', 'a', 'a'])
+  })
+
+  test('leave room for the next owner, whatever one of them asks for', async () => {
+    const { ask, go } = closed(8)
+    const greedy = Array.from({ length: 20 }, () => ask('a'))
+    const others = ['b', 'c'].map(ask)
+    await go()
+    const refused = (await Promise.allSettled(greedy)).filter(({ status }) => status === 'rejected')
+    expect(refused).toHaveLength(16)
+    await Promise.all(others)
+  })
+})
+
 describe('a keyed queue', () => {
   test('keeps the order of each key and lets others pass', async () => {
     const queue = createKeyedQueue()

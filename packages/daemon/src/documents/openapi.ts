@@ -10,6 +10,7 @@ const tags: OpenApiDocument['tags'] = [
   { name: 'commands', description: 'Commands in a box; every one is a job that boxd keeps' },
   { name: 'files', description: 'Files, trees and ports of a box' },
   { name: 'images', description: 'Root filesystems that boxes start from' },
+  { name: 'tokens', description: 'Callers beside the administrator, each with boxes and limits of its own' },
   { name: 'daemon', description: 'The daemon itself' },
 ]
 
@@ -50,7 +51,8 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
         token: {
           type: 'http',
           scheme: 'bearer',
-          description: 'From $GIBIL_HOME/token; not needed on the unix socket.',
+          description:
+            'That of the administrator, from $GIBIL_HOME/token, or one made by `POST /v1/tokens`. Not needed on the unix socket, which is the administrator.',
         },
       },
     },
@@ -122,7 +124,7 @@ const pathParameters = (path: string): Parameter[] =>
     name,
     in: 'path',
     required: true,
-    ...(name === 'box' ? { description: 'name or id of the box' } : {}),
+    ...(name === 'box' ? { description: 'name or id of the box; `name@owner` of a box of a token' } : {}),
     schema: { type: 'string' },
   }))
 
@@ -179,8 +181,9 @@ const bytesOrText = ({ contentType }: { readonly contentType: string }): Schema 
   contentType.startsWith('text/') ? text : contentType === 'application/json' ? { type: 'object' } : bytes
 
 /** One response for each status, naming the codes that have it. */
-function failures({ errors = [] }: Route, of: SchemaOf): Operation['responses'] {
-  const byStatus = Map.groupBy(new Set([...errors, ...anywhere]), (code) => errorTable[code].status)
+function failures({ errors = [], tokens, open }: Route, of: SchemaOf): Operation['responses'] {
+  const refused: readonly ErrorCode[] = tokens || open ? [] : ['administrator_only']
+  const byStatus = Map.groupBy(new Set([...errors, ...anywhere, ...refused]), (code) => errorTable[code].status)
   const content = { 'application/json': { schema: of(ErrorBody) } }
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => {

@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GibilError, type Progress } from '@gibil/contract'
+import type { Caller } from '@gibil/core'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Api } from '../api.ts'
+import { administratorOnly, apiOf, callerOf } from './caller.ts'
 import { asGibilError, errorAnswer } from './errors.ts'
 import { openEventStream, wantsEvents } from './event-stream.ts'
-import { checkPlace, checkToken } from './guard.ts'
+import { checkPlace } from './guard.ts'
 import { apiPrefix } from './prefix.ts'
 import { type Route, written } from './route.ts'
 
@@ -26,13 +28,18 @@ export function createApplication(routes: readonly Route[], api: Api): Applicati
     const path = `${apiPrefix}${route.path.replaceAll(/\{(\w+)\}/g, ':$1')}`
     app.on(route.method.toUpperCase(), path, (c) => serve(c, route, api))
   }
-  app.notFound((c) => {
+  app.notFound(async (c) => {
     const call = watch(c, 'unknown', api)
-    return failed(c, guardFailure(c.env, api) ?? notFound(c), call.signal, api)
+    const { incoming, trusted } = c.env
+    // Nobody who may not call is told what there is.
+    const refused = await callerOf(incoming.headers, trusted, api).then(() => undefined, asIs)
+    return failed(c, refused ?? notFound(c), call.signal, api)
   })
   app.onError((error, c) => failed(c, error, undefined, api))
   return app
 }
+
+const asIs = (error: unknown): unknown => error
 
 const notFound = (c: Ctx): GibilError =>
   new GibilError('not_found', `The API has no route ${c.env.incoming.method} ${c.req.path.slice(0, 200)}.`)
@@ -43,22 +50,25 @@ async function serve(c: Ctx, route: Route, api: Api): Promise<Response> {
   try {
     // hono answers HEAD with the GET handler, which would read whole files for nothing.
     if (request.method === 'HEAD') throw notFound(c)
-    if (!trusted) {
-      checkPlace(request.headers)
-      if (!route.open) checkToken(request.headers, api.daemon.token)
+    if (route.open && !trusted) checkPlace(request.headers)
+    const caller = route.open ? null : await callerOf(request.headers, trusted, api)
+    if (caller) {
+      if (!route.tokens) throw administratorOnly()
+      call.endWith(caller)
     }
     if (!route.early) await api.daemon.ready
+    const own = apiOf(caller, api)
     const raw = { params: c.req.param(), search: new URL(c.req.url).searchParams, request, response }
     if (route.progress && wantsEvents(request.headers.accept)) {
       await serveEvents(
         response,
-        (onProgress) => route.invoke({ ...raw, signal: call.signal, onProgress }, api),
+        (onProgress) => route.invoke({ ...raw, signal: call.signal, onProgress }, own),
         call,
         api,
       )
       return RESPONSE_ALREADY_SENT
     }
-    const result = await route.invoke({ ...raw, signal: call.signal, onProgress: ignore }, api)
+    const result = await route.invoke({ ...raw, signal: call.signal, onProgress: ignore }, own)
     if (result === written) return RESPONSE_ALREADY_SENT
     if (route.answer.kind === 'json') return c.json(result, route.answer.status)
     if (route.answer.kind === 'empty') return c.body(null, 204)
@@ -114,19 +124,15 @@ function report(error: GibilError, api: Api): void {
   else api.log.debug({ code: error.code, message: error.message }, 'a request was refused')
 }
 
-function guardFailure({ incoming, trusted }: Bindings, api: Api): unknown {
-  if (trusted) return undefined
-  try {
-    checkPlace(incoming.headers)
-    checkToken(incoming.headers, api.daemon.token)
-    return undefined
-  } catch (error) {
-    return error
-  }
+interface Watch {
+  /** Aborts when the client leaves early, and when its token is revoked. */
+  readonly signal: AbortSignal
+  /** Ends the call when the token of its caller is revoked. */
+  endWith(caller: Caller): void
 }
 
-/** Counts and logs a request when its response has ended, and aborts its work when the client leaves early. */
-function watch(c: Ctx, path: string, api: Api): { readonly signal: AbortSignal } {
+/** Counts and logs a request when its response has ended, and aborts its work when there is nobody to do it for. */
+function watch(c: Ctx, path: string, api: Api): Watch {
   const { incoming: request, outgoing: response } = c.env
   const begin = performance.now()
   const abort = new AbortController()
@@ -141,5 +147,15 @@ function watch(c: Ctx, path: string, api: Api): { readonly signal: AbortSignal }
       'request',
     )
   })
-  return { signal: abort.signal }
+  return {
+    signal: abort.signal,
+    endWith(caller) {
+      const leave = caller.onRevoked((reason) => {
+        abort.abort(reason)
+        // What streams is cut; what only waits can still be told why.
+        if (response.headersSent || !request.complete) response.destroy()
+      })
+      response.once('close', leave)
+    },
+  }
 }

@@ -20,15 +20,17 @@ export function checkPlace(headers: IncomingHttpHeaders): void {
   }
 }
 
-/** Throws `unauthorized` unless the request carries the token; takes equally long for every wrong one. */
-export function checkToken(headers: IncomingHttpHeaders, token: string): void {
+/** The secret that a request carries. Throws `unauthorized` when there is none. */
+export function bearerOf(headers: IncomingHttpHeaders): string {
   const given = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
-  if (given === undefined) throw new GibilError('unauthorized', 'The request carries no token.')
-  const expected = Buffer.from(token)
+  if (given !== undefined) return given
+  throw new GibilError('unauthorized', 'The request carries no token.')
+}
+
+/** Takes equally long for every secret that is not the one. */
+export function isSecret(given: string, secret: string): boolean {
+  const expected = Buffer.from(secret)
   const actual = Buffer.alloc(expected.length)
   const length = actual.write(given)
-  const same = timingSafeEqual(expected, actual)
-  if (!same || length !== expected.length || given.length !== token.length) {
-    throw new GibilError('unauthorized', 'The token is wrong.')
-  }
+  return timingSafeEqual(expected, actual) && length === expected.length && given.length === secret.length
 }

@@ -46,7 +46,7 @@ export const websocket = (describe: string): Answer<void> => ({ kind: 'websocket
 /** What a handler returns that has written the response itself. */
 export const written = Symbol('written')
 
-type Tag = 'boxes' | 'commands' | 'files' | 'images' | 'daemon'
+type Tag = 'boxes' | 'commands' | 'files' | 'images' | 'tokens' | 'daemon'
 type Method = 'get' | 'post' | 'put' | 'delete'
 
 /** What every route says of itself; routing, the OpenAPI document and the readable page come from it. */
@@ -65,6 +65,8 @@ interface RouteFacts {
   readonly early?: boolean
   /** Holds nothing secret, so that a browser or a probe may read it without the token. */
   readonly open?: boolean
+  /** A token may call it too; what does not say so is for the administrator alone. */
+  readonly tokens?: boolean
   /** The errors that this call is about, beside those that any call may meet. */
   readonly errors?: readonly ErrorCode[]
 }

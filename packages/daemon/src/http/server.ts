@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { GibilError } from '@gibil/contract'
 import { getRequestListener } from '@hono/node-server'
 import type { Application } from './application.ts'
-import { errorAnswer } from './errors.ts'
+import { type ErrorAnswer, errorAnswer } from './errors.ts'
 
 const limits = {
   // A client that sends its headers byte by byte holds a connection no longer than this.
@@ -49,16 +49,16 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
   }
   const code = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'timeout' : 'invalid_request'
   const answer = errorAnswer(new GibilError(code, `The request cannot be read: ${error.message}.`))
-  socket.end(rawResponse(error.code === 'HPE_HEADER_OVERFLOW' ? 431 : answer.status, answer.body), () =>
-    socket.destroy(),
-  )
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : answer.status
+  socket.end(rawResponse({ ...answer, status }), () => socket.destroy())
 }
 
 /** A whole HTTP/1.1 response, for sockets that have no ServerResponse. */
-export function rawResponse(status: number, body: unknown): string {
+export function rawResponse({ status, headers, body }: ErrorAnswer): string {
   const text = JSON.stringify(body)
-  const head = `HTTP/1.1 ${status} Refused\r\ncontent-type: application/json\r\nconnection: close\r\n`
-  return `${head}content-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
+  const all = { ...headers, connection: 'close', 'content-length': Buffer.byteLength(text) }
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${status} Refused\r\n${lines.join('')}\r\n${text}`
 }
 
 /** Listens on a unix socket that only its owner can open. A socket that a dead daemon left there is replaced. */

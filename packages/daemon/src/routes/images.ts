@@ -25,6 +25,7 @@ export const imageRoutes: readonly Route[] = [
     id: 'listImages',
     tag,
     summary: 'List images',
+    tokens: true,
     answer: json(z.array(Image)),
     handle: async (_, { images }) => images.list(),
   }),

@@ -7,10 +7,13 @@ import { fleetRoutes } from './fleets.ts'
 import { imageRoutes } from './images.ts'
 import { insideRoutes } from './inside.ts'
 import { systemRoutes } from './system.ts'
+import { tokenRoutes } from './tokens.ts'
 import { treeRoutes } from './tree.ts'
 
-/** Every route below /v1, in the order of the documents. */
-export const routes: readonly Route[] = [
+const forTokensToo = (group: readonly Route[]): Route[] => group.map((route) => ({ ...route, tokens: true }))
+
+/** What is of boxes: a token may call it, and is given its own boxes only. */
+const routesOfBoxes: readonly Route[] = [
   ...boxRoutes,
   ...fleetRoutes,
   ...eventRoutes,
@@ -18,6 +21,12 @@ export const routes: readonly Route[] = [
   ...fileRoutes,
   ...treeRoutes,
   ...insideRoutes,
+]
+
+/** Every route below /v1, in the order of the documents. */
+export const routes: readonly Route[] = [
+  ...forTokensToo(routesOfBoxes),
   ...imageRoutes,
+  ...tokenRoutes,
   ...systemRoutes,
 ]

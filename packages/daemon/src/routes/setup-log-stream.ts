@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ControlPlane } from '@gibil/core'
+import type { BoxPlane } from '@gibil/core'
 import type { ServerSentEvent } from '../http/event-stream.ts'
 
 const pageBytes = 64 * 1024
@@ -7,7 +7,7 @@ const lookEveryMs = 150
 
 /** What set-up prints from an offset on, until it ends or the signal: `log` events, the last of which says `done`. */
 export async function* followSetupLog(
-  plane: Pick<ControlPlane, 'setupLog'>,
+  plane: Pick<BoxPlane, 'setupLog'>,
   box: string,
   from: number,
   signal: AbortSignal,

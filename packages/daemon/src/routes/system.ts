@@ -24,6 +24,7 @@ export const systemRoutes: readonly Route[] = [
     tag,
     summary: 'What this daemon is, and which boxes it can make',
     early: true,
+    tokens: true,
     answer: json(Version),
     handle: async (_, { daemon }) => daemon.version(),
   }),
@@ -33,6 +34,7 @@ export const systemRoutes: readonly Route[] = [
     id: 'top',
     tag,
     summary: 'What each running box uses now',
+    tokens: true,
     answer: json(z.array(TopEntry)),
     handle: async ({ signal }, api) => readTop(api, signal),
   }),
@@ -53,8 +55,8 @@ export const systemRoutes: readonly Route[] = [
     tag,
     summary: 'Metrics of the daemon for Prometheus',
     answer: stream('text/plain', 'Metrics in the text form of Prometheus'),
-    handle: async ({ response }, { metrics, plane }) => {
-      const { contentType, text } = await metrics.render(await plane.list(), plane.pool())
+    handle: async ({ response }, { metrics, control }) => {
+      const { contentType, text } = await metrics.render(await control.list(), control.pool())
       response.writeHead(200, { 'content-type': contentType }).end(text)
       return written
     },
@@ -67,7 +69,7 @@ export const systemRoutes: readonly Route[] = [
     summary: 'Remove remains of boxes that nobody knows',
     progress: true,
     answer: json(SweepResult),
-    handle: async (_, { plane }) => ({ removed: await plane.sweep() }),
+    handle: async (_, { control }) => ({ removed: await control.sweep() }),
   }),
   route({
     method: 'post',

@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream'
 import { GibilError, maxFrameBytes } from '@gibil/contract'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Api } from '../api.ts'
+import { apiOf, callerOf } from '../http/caller.ts'
 import { asGibilError, errorAnswer } from '../http/errors.ts'
-import { checkPlace, checkToken } from '../http/guard.ts'
 import { apiPrefix } from '../http/prefix.ts'
 import { rawResponse } from '../http/server.ts'
 
@@ -54,10 +54,12 @@ export function createWebSockets(handlers: ReadonlyMap<string, WebSocketHandler>
     let accepted = false
     try {
       const url = new URL(request.url ?? '/', 'http://localhost')
-      if (!trusted) {
-        checkPlace(request.headers)
-        checkToken(request.headers, api.daemon.token)
-      }
+      const caller = await callerOf(request.headers, trusted, api)
+      const leave = caller?.onRevoked((reason) => {
+        abort.abort(reason)
+        if (accepted) socket.destroy()
+      })
+      if (leave) socket.once('close', leave)
       const { box, handler } = find(url.pathname)
       await api.daemon.ready
       const accept = (): Promise<WebSocket> =>
@@ -66,12 +68,12 @@ export function createWebSockets(handlers: ReadonlyMap<string, WebSocketHandler>
           accepted = true
           upgrader.handleUpgrade(request, socket, head, resolve)
         })
-      await handler({ box, search: url.searchParams, signal: abort.signal, accept }, api)
+      await handler({ box, search: url.searchParams, signal: abort.signal, accept }, apiOf(caller, api))
     } catch (thrown) {
       const error = asGibilError(thrown, abort.signal)
       api.log.debug({ code: error.code, message: error.message }, 'a WebSocket was refused')
       if (accepted || !socket.writable) socket.destroy()
-      else socket.end(rawResponse(errorAnswer(error).status, error.toBody()))
+      else socket.end(rawResponse(errorAnswer(error)))
     }
   }
 

@@ -4,6 +4,10 @@ import { buffer } from 'node:stream/consumers'
 import { type Box, type CreateBox, type Event, type Fleet, GibilError, type Status } from '@gibil/contract'
 import type { ControlPlane, CreateOptions } from '@gibil/core'
 
+const unknownHere = (): never => {
+  throw new GibilError('internal', 'The fake plane has no tokens.')
+}
+
 /** A control plane in memory: boxes are records only, and `dial` says how boxd of each is reached. */
 export interface FakePlane extends ControlPlane {
   readonly uploads: Map<string, Buffer>
@@ -27,6 +31,7 @@ const base = {
   envNames: [],
   labels: {},
   fleet: null,
+  owner: null,
   network: 'internet',
   address: '10.0.0.2',
   ports: [],
@@ -63,7 +68,7 @@ export function createFakePlane(options: {
   }
   const to = (ref: string, status: Status): Box => put({ ...find(ref), status })
   const emit: FakePlane['emit'] = (event) => {
-    const whole = { ...event, seq: kept.length + 1, at: '2026-01-01T00:00:00.000Z', data: {} }
+    const whole = { ...event, seq: kept.length + 1, owner: null, at: '2026-01-01T00:00:00.000Z', data: {} }
     kept.push(whole)
     bus.emit('event', whole)
     return whole
@@ -159,6 +164,16 @@ export function createFakePlane(options: {
         if (!signal.aborted) throw error
       }
     },
+    // One user: tokens are tested where boxes are real.
+    tokens: {
+      create: unknownHere,
+      list: async () => [],
+      revoke: unknownHere,
+      authenticate: async () => {
+        throw new GibilError('unauthorized', 'The token is wrong.')
+      },
+    },
+    as: unknownHere,
     sweep: async () => ['b9'],
     imageEvent: async () => undefined,
     shapes: () => [{ shape: 'container', provider: 'local', unavailable: null }],

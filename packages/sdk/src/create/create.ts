@@ -7,6 +7,7 @@ import { type CreateOptions, prepareRepo } from './input.ts'
 import { randomName } from './name.ts'
 import { destroyIfThere, destroyNamed, undoOnAbort } from './undo.ts'
 import { uploadRepo } from './upload-repo.ts'
+import { whileBusy } from './while-busy.ts'
 
 export type { CreateOptions, RepoOptions } from './input.ts'
 
@@ -53,7 +54,10 @@ async function makeBox(
   { onProgress, signal }: LongCallOptions,
 ): Promise<Box> {
   const create = (tell: LongCallOptions['onProgress']): Promise<Box> =>
-    callWithProgress(transport, Box, 'POST', '/boxes', { body: input, onProgress: tell })
+    whileBusy(() => callWithProgress(transport, Box, 'POST', '/boxes', { body: input, onProgress: tell }), {
+      onProgress,
+      signal,
+    })
   if (upload === undefined) return create(onProgress)
 
   // The create stays open while the tree is sent, so that all of its progress is heard. The box waits for the tree from the

@@ -1,0 +1,47 @@
+import { type Box, type Event, GibilError } from '@gibil/contract'
+import type { BoxPlane, ControlPlane } from '../control-plane.ts'
+import { throwingGibilErrors } from '../util/gibil-errors.ts'
+import type { Boxes } from './boxes.ts'
+
+const own = (box: Box): Box => ({ ...box, owner: null })
+const ownEvent = (event: Event): Event => ({ ...event, owner: null })
+
+/** The control plane as one token sees it. Each call finds the box among the token's own, and then goes by its id. */
+export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): BoxPlane {
+  const idOf = async (ref: string): Promise<string> => (await boxes.find(ref, owner)).id
+
+  return throwingGibilErrors<BoxPlane>({
+    create: async (input, options) => own(await plane.create(input, { ...options, owner })),
+    async createFleet(input, options) {
+      const fleet = await plane.createFleet(input, { ...options, owner })
+      return { ...fleet, boxes: fleet.boxes.map(own) }
+    },
+    wait: async (ref, wait, signal) => own(await plane.wait(await idOf(ref), wait, signal)),
+    uploadRepo: async (ref, tar) => own(await plane.uploadRepo(await idOf(ref), tar)),
+    get: async (ref) => own(await plane.get(await idOf(ref))),
+    list: async (filter) => (await plane.list({ ...filter, owner })).map(own),
+    extend: async (ref, ttl) => own(await plane.extend(await idOf(ref), ttl)),
+    pause: async (ref) => own(await plane.pause(await idOf(ref))),
+    resume: async (ref) => own(await plane.resume(await idOf(ref))),
+    stopBox: async (ref) => own(await plane.stopBox(await idOf(ref))),
+    startBox: async (ref) => own(await plane.startBox(await idOf(ref))),
+    destroy: async (ref) => own(await plane.destroy(await idOf(ref))),
+    async destroyFleet(fleet) {
+      if ((await boxes.list({ fleet, owner })).length === 0) throw noSuchFleet(fleet)
+      // A fleet is made by one call, so that all of it has one owner.
+      return (await plane.destroyFleet(fleet)).map(own)
+    },
+    async connect(ref, signal, options) {
+      const { box, stream } = await plane.connect(await idOf(ref), signal, options)
+      return { box: own(box), stream }
+    },
+    setupLog: async (ref, offset, limit) => plane.setupLog(await idOf(ref), offset, limit),
+    async *events(options) {
+      for await (const event of plane.events({ ...options, owner })) yield ownEvent(event)
+    },
+    shapes: () => plane.shapes(),
+  })
+}
+
+export const noSuchFleet = (fleet: string): GibilError =>
+  new GibilError('fleet_not_found', `No box belongs to a fleet "${fleet.slice(0, 80)}".`)
