@@ -110,6 +110,13 @@ describe('without a daemon', () => {
 })
 
 describe('create', () => {
+  test('waits for a daemon that is busy, and says so', async () => {
+    const run = await gibil(['create', '--name', 'w', '--image', 'busy-once'])
+    expect(run).toMatchObject({ status: 0, stdout: 'w\n' })
+    expect(run.stderr).toContain('busy: the daemon is busy, asking again in 1 s')
+    expect(asked).toHaveLength(2)
+  })
+
   test('flags become a request of the contract', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'gibil-cli-'))
     await writeFile(join(dir, 'vars'), '# comment\nexport A="one two"\nB=2\n')

@@ -1,10 +1,12 @@
 import type { BoxdClient } from '@gibil/boxd-client'
 import type { Health, HostCheck, Version } from '@gibil/contract'
-import type { BoxPlane, ControlPlane } from '@gibil/core'
+import type { BoxPlane, ControlPlane, Owner } from '@gibil/core'
 import type { ImageStore } from '@gibil/images'
 import type { Logger } from 'pino'
 import type { OpenApiDocument } from './documents/document.ts'
+import type { OpenCalls } from './http/open-calls.ts'
 import type { DaemonMetrics } from './metrics.ts'
+import type { OutputBudget } from './routes/output-budget.ts'
 
 /** What the routes need of the images of this machine. */
 export type ImageService = Pick<ImageStore, 'list' | 'build' | 'pull' | 'importTar' | 'remove' | 'prune'>
@@ -20,6 +22,8 @@ export interface Api {
   readonly boxd: (ref: string, signal?: AbortSignal, options?: { readonly quiet?: boolean }) => BoxdClient
   /** What the drivers need of this host, looked at now. */
   readonly hostChecks: () => Promise<HostCheck[]>
+  /** Memory for the output that this caller waits for. */
+  readonly output: OutputBudget
   readonly metrics: DaemonMetrics
   readonly log: Logger
   readonly daemon: DaemonState
@@ -27,6 +31,8 @@ export interface Api {
 
 interface DaemonState {
   readonly token: string
+  readonly openCalls: OpenCalls
+  readonly outputOf: (owner: Owner) => OutputBudget
   readonly status: () => Health['status']
   readonly version: () => Version
   /** Resolves when the control plane has started; until then, boxes are not served. */

@@ -5,6 +5,7 @@ import type { Api } from './api.ts'
 import type { OpenApiDocument } from './documents/document.ts'
 import { type Compose, startEngine } from './engine.ts'
 import { createApplication } from './http/application.ts'
+import { createOpenCalls } from './http/open-calls.ts'
 import { openListeners } from './listeners.ts'
 import { createMetrics } from './metrics.ts'
 import { type Home, openHome, readDaemonFile, readOrMakeToken, socketPath, writeDaemonFile } from './process/home.ts'
@@ -12,6 +13,7 @@ import { takeInstanceLock } from './process/instance-lock.ts'
 import { createLog } from './process/log.ts'
 import type { LogLevel } from './process/log-level.ts'
 import { routes } from './routes/index.ts'
+import { createOutputBudgets } from './routes/output-budget.ts'
 import { version } from './version.ts'
 import { webSocketHandlers } from './websocket/index.ts'
 import { createWebSockets } from './websocket/upgrade.ts'
@@ -77,6 +79,7 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
     return compose(home, log, { failpoint: options.failpoint, pool: options.pool ?? 0 })
   })
 
+  const outputOf = createOutputBudgets()
   const api: Api = {
     get plane() {
       return engine.parts().plane
@@ -89,10 +92,13 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
     },
     boxd: (...where) => engine.parts().boxd(...where),
     hostChecks: () => engine.parts().hostChecks(),
+    output: outputOf(null),
     metrics: createMetrics(),
     log,
     daemon: {
       token,
+      openCalls: createOpenCalls(),
+      outputOf,
       status: () => status,
       version: () => ({
         name: 'gibild',

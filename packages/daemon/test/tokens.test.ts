@@ -171,6 +171,24 @@ describe('a token', () => {
   })
 })
 
+test('a token has so many calls open at once, and nobody else is the worse for it', async () => {
+  const headers = { authorization: `Bearer ${two.secret}` }
+  const streams = await Promise.all(
+    Array.from({ length: 256 }, () => daemon.open('GET', '/events', { tcp: true, headers })),
+  )
+  for (const stream of streams) stream.on('error', () => undefined).resume()
+  const refused = await two.call('GET', '/boxes')
+  expect([refused.status, codeOf(refused), refused.headers['retry-after']]).toEqual([503, 'busy', '1'])
+  const socket = await open(two, '/boxes/work/exec')
+  const [, response] = await once(socket, 'unexpected-response')
+  expect([response.statusCode, response.headers['retry-after']]).toEqual([503, '1'])
+  socket.on('error', () => undefined).terminate()
+  expect((await one.call('GET', '/boxes')).status).toBe(200)
+  expect((await daemon.call('GET', '/boxes')).status).toBe(200)
+  for (const stream of streams) stream.destroy()
+  await expect.poll(async () => (await two.call('GET', '/boxes')).status).toBe(200)
+})
+
 test('a revoked token is refused, its open streams are cut, and its boxes live on', async () => {
   const caller = await callerOf('brief')
   const made = Box.parse((await caller.call('POST', '/boxes', { body: { name: 'kept', ...size } })).json)

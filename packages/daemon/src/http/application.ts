@@ -54,9 +54,14 @@ async function serve(c: Ctx, route: Route, api: Api): Promise<Response> {
     const caller = route.open ? null : await callerOf(request.headers, trusted, api)
     if (caller) {
       if (!route.tokens) throw administratorOnly()
+      call.signal.throwIfAborted()
+      call.atEnd(api.daemon.openCalls.enter(caller.name))
       call.endWith(caller)
     }
     if (!route.early) await api.daemon.ready
+    if (route.large) {
+      call.atEnd(await api.daemon.openCalls.enterLarge(caller?.name ?? null, call.signal))
+    }
     const own = apiOf(caller, api)
     const raw = { params: c.req.param(), search: new URL(c.req.url).searchParams, request, response }
     if (route.progress && wantsEvents(request.headers.accept)) {
@@ -80,6 +85,8 @@ async function serve(c: Ctx, route: Route, api: Api): Promise<Response> {
 
 const ignore = (): void => undefined
 
+const maxWaitingProgress = 1000
+
 /** A long call as events. The status is 200 whatever comes: failures are an `error` event. */
 async function serveEvents(
   response: ServerResponse,
@@ -88,14 +95,21 @@ async function serveEvents(
   api: Api,
 ): Promise<void> {
   const events = openEventStream(response)
-  // Progress is told in order and never awaited by the work; it is small and its amount is bounded by the work itself.
+  // Progress is told in order and never awaited by the work. A client that does not read it misses some.
   let told = Promise.resolve()
+  let waiting = 0
   const tell = (event: string, data: unknown): Promise<void> => {
-    told = told.then(() => events.send({ event, data }))
+    waiting += 1
+    told = told.then(async () => {
+      await events.send({ event, data })
+      waiting -= 1
+    })
     return told
   }
   try {
-    const result = await work((progress) => void tell('progress', progress))
+    const result = await work((progress) => {
+      if (waiting < maxWaitingProgress) void tell('progress', progress)
+    })
     await tell('result', result ?? null)
   } catch (error) {
     const known = asGibilError(error, call.signal)
@@ -127,6 +141,8 @@ function report(error: GibilError, api: Api): void {
 interface Watch {
   /** Aborts when the client leaves early, and when its token is revoked. */
   readonly signal: AbortSignal
+  /** Called when the response has closed, however that came. */
+  atEnd(work: () => void): void
   /** Ends the call when the token of its caller is revoked. */
   endWith(caller: Caller): void
 }
@@ -136,7 +152,9 @@ function watch(c: Ctx, path: string, api: Api): Watch {
   const { incoming: request, outgoing: response } = c.env
   const begin = performance.now()
   const abort = new AbortController()
+  const last: (() => void)[] = []
   response.once('close', () => {
+    for (const work of last) work()
     if (!response.writableFinished) {
       abort.abort(new GibilError('cancelled', 'The client went away before its answer was finished.'))
     }
@@ -149,13 +167,14 @@ function watch(c: Ctx, path: string, api: Api): Watch {
   })
   return {
     signal: abort.signal,
+    atEnd: (work) => void last.push(work),
     endWith(caller) {
       const leave = caller.onRevoked((reason) => {
         abort.abort(reason)
         // What streams is cut; what only waits can still be told why.
         if (response.headersSent || !request.complete) response.destroy()
       })
-      response.once('close', leave)
+      last.push(leave)
     },
   }
 }

@@ -30,6 +30,7 @@ export function apiOf(caller: Caller | null, api: Api): Api {
       throw administratorOnly()
     },
     boxd: boxdOf(plane),
+    output: daemon.outputOf(caller.name),
     images,
     hostChecks,
     metrics,

@@ -65,6 +65,8 @@ interface RouteFacts {
   readonly early?: boolean
   /** Holds nothing secret, so that a browser or a probe may read it without the token. */
   readonly open?: boolean
+  /** Its answer may take tens of megabytes to make: a caller gets few of them at once, and waits for its turn. */
+  readonly large?: boolean
   /** A token may call it too; what does not say so is for the administrator alone. */
   readonly tokens?: boolean
   /** The errors that this call is about, beside those that any call may meet. */

@@ -20,11 +20,11 @@ export const commandRoutes: readonly Route[] = [
     tag,
     summary: 'Run a command to its end',
     description:
-      'Answers with all it printed, each stream cut at `maxOutputBytes`. A client that leaves before the end kills the command.',
+      'Answers with all it printed, each stream cut at `maxOutputBytes`, and all that a caller lets run at once at 128 MiB. A client that leaves before the end kills the command.',
     body: RunCommand,
     answer: json(RunResult),
     errors: starting,
-    handle: async ({ param, body, signal }, api) => runCommand(api, param('box'), body, signal),
+    handle: async ({ param, body, signal, response }, api) => runCommand(api, param('box'), body, { signal, response }),
   }),
   route({
     method: 'get',

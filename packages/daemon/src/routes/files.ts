@@ -82,6 +82,7 @@ export const fileRoutes: readonly Route[] = [
     id: 'listFiles',
     tag,
     summary: 'What is in a directory, sorted by path',
+    large: true,
     query: z.strictObject({ path, depth: z.coerce.number().int().min(1).max(100).optional().describe('default 1') }),
     answer: json(z.array(FileInfo)),
     errors: [...reading, 'payload_too_large'],

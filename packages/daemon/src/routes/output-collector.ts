@@ -1,4 +1,4 @@
-/** Keeps the beginning of a stream of output, up to a number of bytes. */
+/** Keeps the beginning of a stream of output, up to a number of bytes; nothing after a part that was left out. */
 export interface OutputCollector {
   add(data: Uint8Array): void
   /** Whether something was left out. */
@@ -7,21 +7,43 @@ export interface OutputCollector {
   text(): string
 }
 
-export function collectOutput(maxBytes: number): OutputCollector {
-  const chunks: Uint8Array[] = []
+const firstBlockBytes = 4 * 1024
+const largestBlockBytes = 1024 * 1024
+
+/**
+ * `take` says how many of so many bytes there is memory for. Bytes are copied into blocks: kept as they come, those of a command that
+ * prints one at a time would each cost a hundred.
+ */
+export function collectOutput(maxBytes: number, take: (bytes: number) => number): OutputCollector {
+  const full: Buffer[] = []
+  let block = Buffer.alloc(0)
+  let used = 0
   let length = 0
   let cut = false
+
+  const append = (data: Uint8Array): void => {
+    for (let at = 0; at < data.byteLength; ) {
+      if (used === block.length) {
+        if (used > 0) full.push(block)
+        block = Buffer.allocUnsafeSlow(Math.min(largestBlockBytes, Math.max(firstBlockBytes, length)))
+        used = 0
+      }
+      const part = data.subarray(at, at + block.length - used)
+      block.set(part, used)
+      used += part.byteLength
+      at += part.byteLength
+      length += part.byteLength
+    }
+  }
+
   return {
     add(data) {
-      const room = maxBytes - length
-      if (data.byteLength > room) cut = true
-      if (room <= 0 || data.byteLength === 0) return
-      // A copy of a part: the rest of a large chunk need not stay in memory.
-      const kept = data.byteLength > room ? data.slice(0, room) : data
-      chunks.push(kept)
-      length += kept.byteLength
+      if (cut) return
+      const room = take(Math.min(data.byteLength, maxBytes - length))
+      cut = room < data.byteLength
+      append(data.subarray(0, room))
     },
     cut: () => cut,
-    text: () => Buffer.concat(chunks).toString('utf8'),
+    text: () => Buffer.concat([...full, block.subarray(0, used)]).toString('utf8'),
   }
 }

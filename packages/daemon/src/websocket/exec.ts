@@ -23,8 +23,8 @@ type ClientFrame =
   | typeof FrameType.signal
 const isFromClient = (type: number | undefined): type is ClientFrame => type !== undefined && fromClient.has(type)
 
-/** Messages that may wait for boxd to take them before the client is no longer read. */
-const waitingMessages = 4
+/** Messages that may wait for boxd to take them before the client is no longer read. Each may be 1 MiB. */
+const waitingMessages = 1
 
 /**
  * A command with streams both ways. What either side does not read stops the other: the WebSocket is not read while boxd

@@ -55,11 +55,15 @@ export function createWebSockets(handlers: ReadonlyMap<string, WebSocketHandler>
     try {
       const url = new URL(request.url ?? '/', 'http://localhost')
       const caller = await callerOf(request.headers, trusted, api)
-      const leave = caller?.onRevoked((reason) => {
-        abort.abort(reason)
-        if (accepted) socket.destroy()
-      })
-      if (leave) socket.once('close', leave)
+      if (caller) {
+        abort.signal.throwIfAborted()
+        socket.once('close', api.daemon.openCalls.enter(caller.name))
+        const leave = caller.onRevoked((reason) => {
+          abort.abort(reason)
+          if (accepted) socket.destroy()
+        })
+        socket.once('close', leave)
+      }
       const { box, handler } = find(url.pathname)
       await api.daemon.ready
       const accept = (): Promise<WebSocket> =>

@@ -56,6 +56,7 @@ export function createFakePlane(options: {
   const quietConnects: string[] = []
   const waitingSignals: AbortSignal[] = []
   const held: (() => void)[] = []
+  const refused = new Set<string>()
 
   const find = (ref: string): Box => {
     const box = [...boxes.values()].find(({ id, name }) => id === ref || name === ref)
@@ -78,6 +79,10 @@ export function createFakePlane(options: {
     const name = input.name ?? 'made-up'
     if ([...boxes.values()].some((box) => box.name === name)) {
       throw new GibilError('name_in_use', `Another box is called ${name}.`)
+    }
+    if (input.image === 'busy-once' && input.name !== undefined && !refused.has(input.name)) {
+      refused.add(input.name)
+      throw new GibilError('busy', 'Enough for now.', { details: { retryAfterSeconds: 0.05 } })
     }
     if (input.image === 'busy') {
       throw new GibilError('busy', 'Enough for now.', { details: { retryAfterSeconds: 7 } })

@@ -8,6 +8,7 @@ import { prepareRepo, type RepoOptions } from './input.ts'
 import { randomName } from './name.ts'
 import { clockSlackMs, destroyIfThere, undoOnAbort } from './undo.ts'
 import { uploadRepo } from './upload-repo.ts'
+import { whileBusy } from './while-busy.ts'
 
 /** What the boxes of a fleet are made of. */
 export type FleetOptions = Omit<CreateFleet, 'repo'> & { readonly repo?: string | RepoOptions | undefined }
@@ -44,7 +45,7 @@ async function makeFleet(
   { onProgress, signal }: LongCallOptions,
 ): Promise<Fleet> {
   const create = (body: CreateFleet): Promise<Fleet> =>
-    callWithProgress(transport, Fleet, 'POST', '/fleets', { body, onProgress })
+    whileBusy(() => callWithProgress(transport, Fleet, 'POST', '/fleets', { body, onProgress }), { onProgress, signal })
   if (upload === undefined) return create(input)
 
   const created = await create({ ...input, wait: 'created' })

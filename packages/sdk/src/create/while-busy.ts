@@ -4,7 +4,7 @@ import type { LongCallOptions } from '../images.ts'
 
 /** How long a create is asked for again. After it the caller hears that the daemon is busy, and may decide for himself. */
 const patienceMs = 60_000
-const longestPauseMs = 15_000
+const longestPauseSeconds = 15
 
 /**
  * Asks again while the daemon is `busy`, after the time that it names (Retry-After), longer each time, and a little apart from
@@ -22,8 +22,8 @@ export async function whileBusy<T>(
     } catch (error) {
       if (!GibilError.is(error) || error.code !== 'busy') throw error
       const named = Number(error.details?.['retryAfterSeconds'] ?? 1)
-      const pause = Math.min(longestPauseMs, Math.max(0.1, named) * 1000 * 1.5 ** attempt) * (1 + random() / 2)
-      if (!Number.isFinite(pause) || Date.now() + pause > until) throw error
+      const pause = Math.max(named, Math.min(longestPauseSeconds, named * 1.5 ** attempt)) * (1 + random() / 2) * 1000
+      if (!(Date.now() + pause <= until)) throw error
       onProgress?.({ phase: 'busy', message: `the daemon is busy, asking again in ${Math.ceil(pause / 1000)} s` })
       await sleep(pause, undefined, signal ? { signal } : {}).catch((cause: unknown) => {
         throw new GibilError('cancelled', 'The create was cancelled while the daemon was busy.', { cause })
