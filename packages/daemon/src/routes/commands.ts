@@ -20,7 +20,7 @@ export const commandRoutes: readonly Route[] = [
     tag,
     summary: 'Run a command to its end',
     description:
-      'Answers with all it printed, each stream cut at `maxOutputBytes`, and all that a caller lets run at once at 128 MiB. A client that leaves before the end kills the command.',
+      'Answers with all it printed, each stream cut at `maxOutputBytes`, and all that a token lets run at once at 128 MiB (the administrator: 512). A client that leaves before the end kills the command.',
     body: RunCommand,
     answer: json(RunResult),
     errors: starting,

@@ -7,10 +7,14 @@ export interface OutputBudget {
 }
 
 /** As much as one call may ask for: 64 MiB each of stdout and stderr. */
-const bytesOfCaller = 128 * 1024 * 1024
+const bytesOfToken = 128 * 1024 * 1024
+/** Behind the administrator there may be many, and what is cut for him is cut for them. */
+const bytesOfAdministrator = 512 * 1024 * 1024
 
 /** One budget for each owner: what one of them holds is not missing to another. */
-export function createOutputBudgets(bytes = bytesOfCaller): (owner: Owner) => OutputBudget {
+export function createOutputBudgets(
+  bytesOf = (owner: Owner): number => (owner === null ? bytesOfAdministrator : bytesOfToken),
+): (owner: Owner) => OutputBudget {
   const used = new Map<Owner, number>()
   return (owner) => ({
     hold() {
@@ -18,7 +22,7 @@ export function createOutputBudgets(bytes = bytesOfCaller): (owner: Owner) => Ou
       return {
         take(wanted) {
           const before = used.get(owner) ?? 0
-          const taken = Math.min(wanted, bytes - before)
+          const taken = Math.min(wanted, bytesOf(owner) - before)
           used.set(owner, before + taken)
           held += taken
           return taken

@@ -38,7 +38,7 @@ test('a million single bytes cost little more than a million bytes', () => {
 })
 
 test('the calls of one owner share a budget, and what is beyond it is cut', () => {
-  const budgetOf = createOutputBudgets(100)
+  const budgetOf = createOutputBudgets(() => 100)
   const first = budgetOf('a').hold()
   const out = collectOutput(1000, first.take)
   out.add(bytes(70))
