@@ -151,6 +151,14 @@ describe('a token', () => {
     expect(z.array(Box).parse((await one.call('GET', '/boxes')).json)).toHaveLength(1)
   })
 
+  test('comes to its limit and not beyond it by creates side by side', async () => {
+    const answers = await Promise.all(Array.from({ length: 8 }, () => one.call('POST', '/boxes', { body: size })))
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 201, 429, 429, 429, 429, 429, 429])
+    const boxes = z.array(Box).parse((await one.call('GET', '/boxes')).json)
+    expect(boxes).toHaveLength(3)
+    for (const { id, name } of boxes) if (name !== 'work') await one.call('DELETE', `/boxes/${id}`)
+  })
+
   test('hears and sees nothing of others', async () => {
     expect((await two.call('GET', '/boxes')).json).toEqual([])
     expect((await two.call('GET', '/top')).json).toEqual([])
