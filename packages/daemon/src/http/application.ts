@@ -75,7 +75,11 @@ async function serve(c: Ctx, route: Route, api: Api): Promise<Response> {
     }
     const result = await route.invoke({ ...raw, signal: call.signal, onProgress: ignore }, own)
     if (result === written) return RESPONSE_ALREADY_SENT
-    if (route.answer.kind === 'json') return c.json(result, route.answer.status)
+    if (route.answer.kind === 'json') {
+      // What it holds (memory, a turn with a large answer) must come back also from a client that never reads.
+      response.setTimeout(unreadMs, () => response.destroy())
+      return c.json(result, route.answer.status)
+    }
     if (route.answer.kind === 'empty') return c.body(null, 204)
     return RESPONSE_ALREADY_SENT
   } catch (error) {
@@ -86,6 +90,8 @@ async function serve(c: Ctx, route: Route, api: Api): Promise<Response> {
 const ignore = (): void => undefined
 
 const maxWaitingProgress = 1000
+/** How long a client may take nothing of an answer that is whole. */
+const unreadMs = 60_000
 
 /** A long call as events. The status is 200 whatever comes: failures are an `error` event. */
 async function serveEvents(
