@@ -22,6 +22,13 @@ export type OnExpire = z.infer<typeof OnExpire>
 export const NetworkPolicy = z.enum(['internet', 'lan', 'none'])
 export type NetworkPolicy = z.infer<typeof NetworkPolicy>
 
+/**
+ * What is between a container and the host's kernel: `namespaces` alone (and seccomp), or `gvisor`, a kernel of its own in user space that
+ * takes every system call.
+ */
+export const Isolation = z.enum(['namespaces', 'gvisor'])
+export type Isolation = z.infer<typeof Isolation>
+
 /** A DNS label (RFC 1123) that starts with a letter. */
 export const BoxName = z.string().regex(/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/)
 
@@ -89,6 +96,7 @@ export const Box = z.object({
     .nullable()
     .describe('null: your own; else the token that made it, and `<name>@<owner>` is how to name it'),
   network: NetworkPolicy,
+  isolation: Isolation,
   address: z.string().nullable().describe("the box's address on the host's private network"),
   ports: z.array(z.int()).describe('ports that .gibil.yml declares'),
   repo: Repo.nullable(),
@@ -134,6 +142,7 @@ const createFields = {
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
   user: z.string().optional().describe('default user of commands: agent'),
   network: NetworkPolicy.optional(),
+  isolation: Isolation.optional().describe('of a container; default namespaces'),
   labels: z.record(z.string(), z.string()).optional(),
   repo: RepoInput.optional(),
   defaulted: z

@@ -1,5 +1,6 @@
 import type {
   Failure,
+  Isolation,
   Lease,
   NetworkPolicy,
   PhaseTime,
@@ -53,6 +54,7 @@ export interface BoxRecord extends Making {
   readonly labels: Readonly<Record<string, string>>
   readonly fleet: string | null
   readonly network: NetworkPolicy
+  readonly isolation: Isolation
   readonly address: string | null
   readonly ports: readonly number[]
   readonly repo: RepoRecord | null

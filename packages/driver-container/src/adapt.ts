@@ -18,7 +18,7 @@ export function isMadeFor(made: DriverSpec, asked: DriverSpec): boolean {
 }
 
 /** What of a box cannot be changed once it runs. */
-const madeOf = ({ image, size }: DriverSpec): unknown => [image.digest, size]
+const madeOf = ({ image, size, isolation }: DriverSpec): unknown => [image.digest, size, isolation]
 
 /**
  * Gives a box that runs nothing but boxd another host name and network policy. The box file is written last: until then it says that the box is

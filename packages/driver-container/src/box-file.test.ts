@@ -23,6 +23,7 @@ const box: BoxFile = {
     image: { name: 'base', digest: 'sha256:0', layers: ['/layers/a'], env: {}, workdir: null, user: null },
     size: { cpu: 1, memoryMib: 256, diskMib: 256 },
     network: 'internet',
+    isolation: 'namespaces',
     labels: {},
   },
 }

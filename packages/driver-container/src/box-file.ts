@@ -1,4 +1,4 @@
-import { GibilError, NetworkPolicy, Size } from '@gibil/contract'
+import { GibilError, Isolation, NetworkPolicy, Size } from '@gibil/contract'
 import type { DriverSpec } from '@gibil/core'
 import * as z from 'zod'
 import { parseJson, readNow, writeWhole } from './files.ts'
@@ -18,6 +18,8 @@ const spec = z.object({
   }),
   size: Size,
   network: NetworkPolicy,
+  // Boxes of before there was a choice have none.
+  isolation: Isolation.default('namespaces'),
   labels: z.record(z.string(), z.string()),
 }) satisfies z.ZodType<DriverSpec>
 

@@ -4,6 +4,7 @@ import { formatBytes, type HostCheck } from '@gibil/contract'
 import { parseCgroupLayout } from './cgroups.ts'
 import { namesIn, readIfThere } from './files.ts'
 import { droppingChains } from './firewall.ts'
+import { installGvisor } from './gvisor.ts'
 import { roomNeeded } from './host-disk.ts'
 import { publicResolver } from './host-network.ts'
 import { homeNames } from './names.ts'
@@ -27,6 +28,7 @@ export async function checkHost(options: { readonly home: string; readonly runti
     checkRoom(options.home),
     checkResolver(),
     checkFirewall(options.home),
+    checkGvisor(),
   ])
 }
 
@@ -162,4 +164,11 @@ async function checkFirewall(home: string): Promise<HostCheck> {
         : `dropped by ${closed.map(({ family, table, chain }) => `${family} ${table} ${chain}`).join(', ')}`,
     mend,
   }
+}
+
+/** Not needed by any box that does not ask for it, so its absence is no fault. */
+async function checkGvisor(): Promise<HostCheck> {
+  const path = locate('runsc')
+  const detail = path ?? 'runsc is not installed, so boxes with --isolation gvisor are refused'
+  return { name: 'gvisor', ok: true, required: false, detail, mend: installGvisor }
 }

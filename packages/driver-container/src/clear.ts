@@ -38,7 +38,7 @@ export async function clear(
     const pid = await readPid(paths.pidFile)
     const started = pid !== undefined && (await cgroups.holds(id, pid)) && (await isUp(pid))
     // A runtime that still starts the box has been given its run directory.
-    if (!started && existsSync(paths.run)) await endStrayRuntimes(names.runtimeRoot, id)
+    if (!started && existsSync(paths.run)) await endStrayRuntimes(names.runtimeRoot, paths.gvisorRoot, id)
     await cgroups.kill(id)
   })
 

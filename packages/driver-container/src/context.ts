@@ -18,9 +18,11 @@ export interface Context {
   readonly templates: DiskTemplates
   /** Path of the OCI runtime that works here. */
   readonly runtime: string
+  /** Path of a runsc that works here, looked for at the first box that needs it. Throws `missing_tool`, `host_unfit`. */
+  readonly gvisor: () => Promise<string>
   readonly boxdBinary: string
-  /** Processes and threads that a box may have. */
-  readonly pidsLimit: number
+  /** Processes and threads that a box may have, whatever its size. */
+  readonly pidsLimit: number | undefined
   /** The daemon's own limit of open files. */
   readonly openFiles: number
   readonly run: RunTool

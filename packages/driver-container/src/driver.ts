@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
@@ -8,9 +9,10 @@ import { readBoxFile } from './box-file.ts'
 import { type BuildNetworks, createBuildNetworks, sweepBuildNetworks } from './build-network.ts'
 import { createCgroups, parseCgroupLayout } from './cgroups.ts'
 import type { Context } from './context.ts'
-import { dialSocket } from './dial.ts'
+import { dialShared, dialSocket } from './dial.ts'
 import { createExitWatch, type ExitWatch } from './exit-watch.ts'
 import { errnoOf, readIfThere } from './files.ts'
+import { chooseGvisor } from './gvisor.ts'
 import { createKeyedLock } from './keyed-lock.ts'
 import { isUp, readPid } from './liveness.ts'
 import type { Log } from './log.ts'
@@ -33,9 +35,11 @@ export interface ContainerDriverOptions {
   readonly log: Log
   /** An OCI runtime to use instead of the one that is found to work: a name or a path. */
   readonly runtime?: string | undefined
+  /** A runsc to use for boxes in gVisor instead of the one that is found: a name or a path. */
+  readonly gvisor?: string | undefined
   /** IPv4 address of the resolver for boxes, instead of the host's. */
   readonly resolver?: string | undefined
-  /** Processes and threads that a box may have; 4096 if absent. */
+  /** Processes and threads that a box may have; by its CPUs if absent. */
   readonly pidsLimit?: number | undefined
   readonly step?: Step | undefined
 }
@@ -107,7 +111,8 @@ export function createContainerDriver(options: ContainerDriverOptions): Containe
       return Promise.all((await allIds(context)).map((id) => inspectBox(context, id)))
     },
     async dial(id, signal) {
-      return dialSocket(boxPaths(names, id).socket, id, signal)
+      const { sharedDir, sharedSocket, socket } = boxPaths(names, id)
+      return existsSync(sharedDir) ? dialShared(sharedSocket, id, signal) : dialSocket(socket, id, signal)
     },
     onExit(listener) {
       listeners.add(listener)
@@ -149,7 +154,8 @@ async function openContext(names: HomeNames, options: ContainerDriverOptions): P
   const cgroups = createCgroups(layout, names.prefix)
   const openFiles = await ownFileLimit()
   const candidates = options.runtime === undefined ? knownRuntimes : [options.runtime]
-  const runtime = await chooseRuntime({ names, layout, cgroups, run, log, boxdBinary, openFiles, candidates })
+  const runtimeDeps = { names, layout, cgroups, run, log, boxdBinary, openFiles }
+  const runtime = await chooseRuntime({ ...runtimeDeps, candidates })
   const network = await openNetwork({ names, run, log, resolver: options.resolver })
   return {
     names,
@@ -159,8 +165,9 @@ async function openContext(names: HomeNames, options: ContainerDriverOptions): P
     slots: createSlots(),
     templates: createDiskTemplates(names.cacheDir, hostkit),
     runtime,
+    gvisor: () => chooseGvisor(runtimeDeps, options.gvisor),
     boxdBinary,
-    pidsLimit: options.pidsLimit ?? 4096,
+    pidsLimit: options.pidsLimit,
     openFiles,
     run,
     log,

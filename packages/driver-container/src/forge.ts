@@ -8,11 +8,13 @@ import { type BoxFile, cgroupPath, routedPolicy } from './box-file.ts'
 import type { Context } from './context.ts'
 import { etcFiles, writeEtcFiles } from './etc-files.ts'
 import { writeWhole } from './files.ts'
+import { gvisorSpec, gvisorStartCommand, untilAnswers } from './gvisor.ts'
 import { onHost, runtimeError } from './host-errors.ts'
 import { addressOf, gatewayOf, macOf } from './host-network.ts'
 import { readPid } from './liveness.ts'
 import { type BoxPaths, boxPaths, linkName } from './names.ts'
-import { boxdPath, idsPerBox, ociSpec } from './oci-spec.ts'
+import { boxdPath, idsPerBox, ociSpec, socketDirInBox } from './oci-spec.ts'
+import { processLimits } from './process-limits.ts'
 import { startCommand } from './runtime.ts'
 
 /** How long a runtime may take to start a box on a busy host. */
@@ -41,6 +43,8 @@ export async function forge(
     return result
   }
 
+  const runsc = spec.isolation === 'gvisor' ? await context.gvisor() : undefined
+  const netnsPath = spec.network === 'none' ? undefined : `${netnsDir}/${paths.netns}`
   await context.step(`${verb}.run-dir`)
   await onHost('made the run directory', async () => {
     await mkdir(paths.run, { mode: 0o710 })
@@ -51,6 +55,9 @@ export async function forge(
       mkdir(paths.bundle, { mode: 0o700 }),
       mkdir(paths.rootfs, { mode: 0o755 }),
     ])
+    if (runsc === undefined) return
+    await mkdir(paths.sharedDir, { mode: 0o700 })
+    await chown(paths.sharedDir, uidBase, uidBase)
   })
 
   const idmap = { base: uidBase, count: idsPerBox }
@@ -93,20 +100,21 @@ export async function forge(
         {
           hostname: spec.hostname,
           rootfs: paths.rootfs,
-          args: [boxdPath, '--fd', '3'],
+          args: [boxdPath, ...(runsc === undefined ? ['--fd', '3'] : ['--listen', `unix:${socketDirInBox}/boxd.sock`])],
           boxdBinary: context.boxdBinary,
           cgroupsPath: cgroupPath(names, spec.id),
           uidBase,
           size: spec.size,
-          pids: context.pidsLimit,
+          processes: processLimits(spec.size, context.pidsLimit),
           openFiles: context.openFiles,
-          netns: spec.network === 'none' ? undefined : `${netnsDir}/${paths.netns}`,
+          netns: netnsPath,
           env: {},
           arch: process.arch,
         },
         existsSync,
       )
-      await writeWhole(`${paths.bundle}/config.json`, JSON.stringify(config), { durable: false })
+      const adapted = runsc === undefined ? config : gvisorSpec(config, paths.sharedDir)
+      await writeWhole(`${paths.bundle}/config.json`, JSON.stringify(adapted), { durable: false })
     }),
   ])
 
@@ -134,11 +142,14 @@ export async function forge(
     await rm(paths.pidFile, { force: true })
     const { exitCode, stderr } = await hostkit.runStart(
       {
-        argv: startCommand(context, spec.id, paths.bundle, paths.pidFile),
+        argv:
+          runsc === undefined
+            ? startCommand(context, spec.id, paths.bundle, paths.pidFile)
+            : gvisorStartCommand({ ...paths, runsc, netnsPath, name: `${names.prefix}-${spec.id}` }),
         env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
         cwd: '/',
         log: paths.log,
-        socket: paths.socket,
+        ...(runsc === undefined ? { socket: paths.socket } : {}),
         timeoutMs: startTimeoutMs,
         mounts: mountsForRuntime(context, paths, spec.network),
       },
@@ -148,6 +159,7 @@ export async function forge(
     const pid = await readPid(paths.pidFile)
     if (pid === undefined)
       throw new GibilError('driver_failed', `The OCI runtime did not say which process box ${spec.id} is.`)
+    if (runsc !== undefined) await untilAnswers(context, paths, spec.id)
     return pid
   })
 }

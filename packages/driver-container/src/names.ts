@@ -36,6 +36,11 @@ export interface BoxPaths {
   readonly socket: string
   /** On the box's own disk: what its first process prints counts as the box's, and cannot fill the host. */
   readonly log: string
+  /** A directory that a box in gVisor shares with the host, and boxd's socket in it: all there is the box's, and may be anything. */
+  readonly sharedDir: string
+  readonly sharedSocket: string
+  /** State of the runtime of a box in gVisor, which is kept in files of several names. */
+  readonly gvisorRoot: string
   readonly netns: string
   /** A symbolic link to nowhere that tells the name of the box's link, should `box.json` be lost. */
   readonly link: string
@@ -85,6 +90,9 @@ export function boxPaths(names: HomeNames, id: string): BoxPaths {
     pidFile: join(run, 'pid'),
     socket: join(run, 'boxd.sock'),
     log: join(disk, 'console.log'),
+    sharedDir: join(run, 'shared'),
+    sharedSocket: join(run, 'shared', 'boxd.sock'),
+    gvisorRoot: join(run, 'gvisor'),
     netns: `${names.prefix}-${id}`,
     link: join(run, 'link'),
   }

@@ -9,7 +9,7 @@ const input: OciInput = {
   cgroupsPath: '/gibil-000000/b',
   uidBase: 0x7000_0000,
   size: { cpu: 0.5, memoryMib: 256, diskMib: 1024 },
-  pids: 4096,
+  processes: { box: 1024, user: 972 },
   openFiles: 20_000,
   netns: '/run/netns/gibil-000000-b',
   env: {},
@@ -20,7 +20,7 @@ it('turns the size into limits, without swap', () => {
   const { resources } = ociSpec(input, () => true).linux
   expect(resources.cpu).toEqual({ shares: 512, quota: 50_000, period: 100_000 })
   expect(resources.memory).toEqual({ limit: 256 * 1024 * 1024, swap: 256 * 1024 * 1024 })
-  expect(resources.pids.limit).toBe(4096)
+  expect(resources.pids.limit).toBe(1024)
 })
 
 it('shifts all ids and joins the network namespace, or makes an empty one', () => {

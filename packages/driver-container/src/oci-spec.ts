@@ -1,11 +1,14 @@
 import type { Size } from '@gibil/contract'
 import { boxCapabilities } from './capabilities.ts'
+import type { ProcessLimits } from './process-limits.ts'
 import { seccompProfile } from './seccomp.ts'
 
 /** Host ids per box: enough for `nobody` and what useradd gives out. */
 export const idsPerBox = 65_536
 /** Where boxd is in a box. */
 export const boxdPath = '/run/gibil/boxd'
+/** Where boxd listens in a box that cannot inherit a socket. */
+export const socketDirInBox = '/run/gibil/socket'
 const cpuPeriodUs = 100_000
 
 export interface OciInput {
@@ -16,7 +19,7 @@ export interface OciInput {
   readonly cgroupsPath: string
   readonly uidBase: number
   readonly size: Size
-  readonly pids: number
+  readonly processes: ProcessLimits
   /** The daemon's own hard limit of open files, which it may have no right to exceed. */
   readonly openFiles: number
   /** Path of the network namespace to join; undefined: a new one with nothing but `lo`. */
@@ -106,6 +109,8 @@ function mounts(input: OciInput, exists: (path: string) => boolean): Mount[] {
   ]
 }
 
+export type OciSpec = ReturnType<typeof ociSpec>
+
 /** The OCI runtime configuration (specification 1.0.2) of one box. `exists` says whether a path is on this host. */
 export function ociSpec(input: OciInput, exists: (path: string) => boolean) {
   const bytes = input.size.memoryMib * 1024 * 1024
@@ -138,6 +143,7 @@ export function ociSpec(input: OciInput, exists: (path: string) => boolean) {
           soft: Math.min(65_536, input.openFiles),
           hard: Math.min(524_288, input.openFiles),
         },
+        { type: 'RLIMIT_NPROC', soft: input.processes.user, hard: input.processes.user },
         { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
       ],
     },
@@ -166,7 +172,7 @@ export function ociSpec(input: OciInput, exists: (path: string) => boolean) {
         },
         // Memory and swap together have the same limit as memory alone: a box does not swap.
         memory: { limit: bytes, swap: bytes },
-        pids: { limit: input.pids },
+        pids: { limit: input.processes.box },
       },
       seccomp: seccompProfile(input.arch),
       maskedPaths,

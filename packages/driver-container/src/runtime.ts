@@ -9,7 +9,7 @@ import type { CgroupLayout, Cgroups } from './cgroups.ts'
 import { parseJson, readIfThere, writeWhole } from './files.ts'
 import type { Log } from './log.ts'
 import type { HomeNames } from './names.ts'
-import { boxdPath, ociSpec } from './oci-spec.ts'
+import { boxdPath, type OciSpec, ociSpec } from './oci-spec.ts'
 import { uidBaseOf } from './slots.ts'
 import { hostPath, lastLine, type RunTool } from './tool.ts'
 
@@ -42,26 +42,38 @@ export async function chooseRuntime(deps: RuntimeDeps): Promise<string> {
       hint: 'Install runc: `apt-get install runc`, or run `./gibil up`.',
     })
   }
-  const cacheFile = join(deps.names.cacheDir, 'runtime.json')
+  return recall(deps, 'runtime.json', paths, async () => {
+    const failures: Record<string, string> = {}
+    for (const path of paths) {
+      const failure = await probe(deps, (root) => [path, '--root', root])
+      if (failure === undefined) {
+        deps.log('info', 'OCI runtime chosen', { runtime: path, cgroups: deps.layout.version })
+        return path
+      }
+      failures[path] = failure
+    }
+    const reasons = Object.entries(failures).map(([path, failure]) => `${path}: ${lastLine(failure)}`)
+    throw new GibilError('host_unfit', `No OCI runtime can run a box on this host. ${reasons.join('; ')}`, {
+      details: { failures, cgroups: deps.layout.version },
+    })
+  })
+}
+
+/** The path that `find` found last time in the same circumstances, else what it finds now. */
+export async function recall(
+  deps: Pick<RuntimeDeps, 'layout' | 'names'>,
+  file: string,
+  paths: readonly string[],
+  find: () => Promise<string>,
+): Promise<string> {
+  const cacheFile = join(deps.names.cacheDir, file)
   const key = await probeKey(deps.layout, paths)
   const known = remembered.safeParse(parseJson((await readIfThere(cacheFile)) ?? ''))
   if (known.success && known.data.key === key && paths.includes(known.data.path)) return known.data.path
-
-  const failures: Record<string, string> = {}
-  for (const path of paths) {
-    const failure = await probe(path, deps)
-    if (failure === undefined) {
-      deps.log('info', 'OCI runtime chosen', { runtime: path, cgroups: deps.layout.version })
-      await mkdir(deps.names.cacheDir, { recursive: true, mode: 0o700 })
-      await writeWhole(cacheFile, `${JSON.stringify({ key, path })}\n`, { durable: false })
-      return path
-    }
-    failures[path] = failure
-  }
-  const reasons = Object.entries(failures).map(([path, failure]) => `${path}: ${lastLine(failure)}`)
-  throw new GibilError('host_unfit', `No OCI runtime can run a box on this host. ${reasons.join('; ')}`, {
-    details: { failures, cgroups: deps.layout.version },
-  })
+  const path = await find()
+  await mkdir(deps.names.cacheDir, { recursive: true, mode: 0o700 })
+  await writeWhole(cacheFile, `${JSON.stringify({ key, path })}\n`, { durable: false })
+  return path
 }
 
 /** The path of a program of the host, or undefined. */
@@ -83,16 +95,25 @@ async function probeKey(layout: CgroupLayout, paths: readonly string[]): Promise
   return [release(), `cgroup${layout.version}`, ...facts].join('\n')
 }
 
-/** Undefined when it works, else what the runtime said. */
-async function probe(runtime: string, deps: RuntimeDeps): Promise<string | undefined> {
+/**
+ * Runs a tiny container. `command` is the runtime with its flags, given where to keep its state; `adapt` may change the configuration, given a
+ * directory of the container's root. Undefined when it works, else what the runtime said.
+ */
+export async function probe(
+  deps: Omit<RuntimeDeps, 'candidates'>,
+  command: (root: string) => readonly [string, ...string[]],
+  adapt: (spec: OciSpec, directory: string) => OciSpec = (spec) => spec,
+): Promise<string | undefined> {
   const id = `probe-${randomBytes(4).toString('hex')}`
   const directory = join(deps.names.runDir, id)
   const rootfs = join(directory, 'rootfs')
-  const root = join(directory, 'runtime')
+  const shared = join(directory, 'shared')
+  const [runtime, ...flags] = command(join(directory, 'runtime'))
   const uidBase = uidBaseOf(0, 0)
   try {
     await mkdir(rootfs, { recursive: true, mode: 0o711 })
-    await chown(rootfs, uidBase, uidBase)
+    await mkdir(shared, { mode: 0o700 })
+    await Promise.all([rootfs, shared].map((path) => chown(path, uidBase, uidBase)))
     const spec = ociSpec(
       {
         hostname: 'probe',
@@ -102,7 +123,7 @@ async function probe(runtime: string, deps: RuntimeDeps): Promise<string | undef
         cgroupsPath: `/${deps.names.prefix}/${id}`,
         uidBase,
         size: { cpu: 1, memoryMib: 128, diskMib: 64 },
-        pids: 64,
+        processes: { box: 64, user: 60 },
         openFiles: deps.openFiles,
         netns: undefined,
         env: {},
@@ -110,11 +131,11 @@ async function probe(runtime: string, deps: RuntimeDeps): Promise<string | undef
       },
       existsSync,
     )
-    await writeWhole(join(directory, 'config.json'), JSON.stringify(spec), { durable: false })
-    const { exitCode, stdout, stderr } = await deps.run(runtime, ['--root', root, 'run', '--bundle', directory, id])
+    await writeWhole(join(directory, 'config.json'), JSON.stringify(adapt(spec, shared)), { durable: false })
+    const { exitCode, stdout, stderr } = await deps.run(runtime, [...flags, 'run', '--bundle', directory, id])
     return exitCode === 0 ? undefined : stderr || stdout || `exit status ${exitCode ?? 'unknown'}`
   } finally {
-    await deps.run(runtime, ['--root', root, 'delete', '--force', id])
+    await deps.run(runtime, [...flags, 'delete', '--force', id])
     await deps.cgroups.kill(id)
     await deps.cgroups.remove(id)
     await rm(directory, { recursive: true, force: true })

@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { boxPaths, homeNames } from '../src/names.ts'
+import { processLimits } from '../src/process-limits.ts'
 import { call, run } from './boxd-call.ts'
-import { openWorld, type World } from './world.ts'
+import { eventually, openWorld, type World } from './world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -56,6 +57,17 @@ it('has no more processes than it may', async () => {
   const had = Number(/had (\d+)/.exec(output)?.[1] ?? 0)
   expect(had).toBeLessThan(60)
   expect((await inBox('echo alive')).output).toBe('alive\n')
+})
+
+it('lets root in while another user has all the processes that it may', async () => {
+  const many = 'for i in $(seq 1 100); do sleep 60 & done 2> /dev/null'
+  await call(world.driver, 'box', 'POST', '/v1/jobs', { argv: ['bash', '-c', many], user: 'agent', cwd: '/' })
+  const ofAgent = async () => Number((await inBox('ps -o user | grep -c "^agent"')).output)
+  const { user } = processLimits({ cpu: 0.25, memoryMib: 96, diskMib: 96 }, 60)
+  await eventually('the user has all that it may', async () => (await ofAgent()) >= user)
+  expect(await ofAgent()).toBeLessThanOrEqual(user + 1)
+  await inBox('kill -9 $(ps -o pid,user | sed -n "s/ agent *$//p")')
+  await eventually('they are gone', async () => (await ofAgent()) === 0)
 })
 
 it('meets ENOSPC at its disk limit, and takes no more of the host than that', async () => {

@@ -86,6 +86,7 @@ export function boxSpec(rootfs: string, id: string, given: Partial<DriverSpec> =
     image: { name: 'test', digest: 'sha256:test', layers: [rootfs], env: {}, workdir: null, user: null },
     size: { cpu: 1, memoryMib: 128, diskMib: 128 },
     network: 'internet',
+    isolation: 'namespaces',
     labels: {},
     ...given,
   }

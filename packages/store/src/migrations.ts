@@ -55,6 +55,10 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
       CREATE INDEX boxes_by_fleet ON boxes (fleet) WHERE fleet IS NOT NULL;
       ALTER TABLE events ADD COLUMN owner TEXT;`,
   },
+  {
+    name: 'isolation of a box',
+    sql: `UPDATE boxes SET record = json_insert(record, '$.isolation', 'namespaces');`,
+  },
 ]
 
 /** Brings the file to the newest schema, each step in one transaction. Refuses a file that a newer version has written. */

@@ -47,6 +47,7 @@ const record = (change: Partial<BoxRecord> = {}): BoxRecord => ({
   labels: {},
   fleet: null,
   network: 'internet',
+  isolation: 'namespaces',
   address: null,
   ports: [],
   repo: null,

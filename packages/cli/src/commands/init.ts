@@ -10,7 +10,18 @@ import { action, type Session, withCommonOptions } from '../session.ts'
 interface Flags
   extends Partial<
     Record<
-      'image' | 'shape' | 'size' | 'cpu' | 'memory' | 'disk' | 'ttl' | 'idle' | 'onExpire' | 'user' | 'network',
+      | 'image'
+      | 'shape'
+      | 'size'
+      | 'cpu'
+      | 'memory'
+      | 'disk'
+      | 'ttl'
+      | 'idle'
+      | 'onExpire'
+      | 'user'
+      | 'network'
+      | 'isolation',
       string
     >
   > {
@@ -35,6 +46,7 @@ export function define(command: Command, cli: Cli): void {
     .option('--on-expire <action>', 'destroy, stop or pause')
     .option('--user <user>', 'user of commands')
     .option('--network <policy>', 'internet, lan or none')
+    .option('--isolation <kind>', 'namespaces or gvisor')
     .option('-y, --yes', 'ask nothing')
     .action(action(cli, init))
 }

@@ -16,6 +16,7 @@ export const Defaults = z
     onExpire: z.enum(['destroy', 'stop', 'pause']),
     user: z.string(),
     network: z.enum(['internet', 'lan', 'none']),
+    isolation: z.enum(['namespaces', 'gvisor']),
     env: z.record(z.string(), z.string()),
     labels: z.record(z.string(), z.string()),
   })

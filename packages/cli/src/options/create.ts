@@ -23,6 +23,7 @@ export interface CreateFlags {
   readonly envFile?: string[]
   readonly user?: string
   readonly network?: string
+  readonly isolation?: string
   readonly label?: string[]
   readonly fleet?: string
   readonly wait?: string
@@ -48,6 +49,7 @@ export const addCreateOptions = (command: Command): Command =>
     .option('--env-file <file>', 'the same, from a file with a KEY=value on each line', parse.collect)
     .option('--user <user>', 'default user of commands (default agent)')
     .option('--network <policy>', 'internet, lan or none (default internet)')
+    .option('--isolation <kind>', 'namespaces, or gvisor where runsc is installed (default namespaces)')
     .option('--label <key=value>', 'a note for programs; repeat it for more', parse.collect)
     .option('--fleet <n>', 'make n boxes, called <name>-1 to <name>-n')
     .option('--wait <state>', 'created, running or ready (default ready)')
@@ -68,6 +70,7 @@ export async function createOptions(
   const shape = flags.shape ?? defaults.shape
   const size = flags.size ?? defaults.size
   const network = flags.network ?? defaults.network
+  const isolation = flags.isolation ?? defaults.isolation
   const fromFiles = await Promise.all((flags.envFile ?? []).map((file) => parse.environmentFile(file, cli.cwd)))
   const env = Object.assign({}, defaults.env, ...fromFiles, parse.environment(flags.env ?? [], cli.env))
   const labels = { ...defaults.labels, ...parse.labels(flags.label ?? []) }
@@ -88,6 +91,8 @@ export async function createOptions(
     shape: shape === undefined ? undefined : parse.oneOf(shape, ['container', 'microvm', 'vm'], 'a shape'),
     size: size === undefined ? undefined : parse.oneOf(size, ['small', 'medium', 'large'], 'a size', 'invalid_size'),
     network: network === undefined ? undefined : parse.oneOf(network, ['internet', 'lan', 'none'], 'a network policy'),
+    isolation:
+      isolation === undefined ? undefined : parse.oneOf(isolation, ['namespaces', 'gvisor'], 'a kind of isolation'),
     wait:
       flags.wait === undefined
         ? undefined

@@ -48,7 +48,7 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
     ['owner', box.owner ?? undefined],
     ['state', stateOf(box)],
     ['readiness', box.readiness],
-    ['shape', `${box.shape} on ${box.provider}`],
+    ['shape', `${box.shape} on ${box.provider}${box.isolation === 'namespaces' ? '' : `, in ${box.isolation}`}`],
     ['image', box.image],
     ['size', formatSize(box.size)],
     ['user', box.user],

@@ -23,6 +23,7 @@ export function toBox(record: BoxRecord, lastActiveAt: number | null = record.la
     fleet: record.fleet,
     owner: record.owner,
     network: record.network,
+    isolation: record.isolation,
     address: record.address,
     ports: [...record.ports],
     repo: repo && {

@@ -56,6 +56,16 @@ export async function settle(
       hint: 'Give it a network, or a local path, which is sent to it.',
     })
   }
+  const isolation = input.isolation ?? 'namespaces'
+  if (isolation === 'gvisor' && shape !== 'container') {
+    throw new GibilError(
+      'unsupported_by_shape',
+      `A box of shape ${shape} has a kernel of its own and takes no other.`,
+      {
+        hint: 'Leave --isolation out, or give it the shape container.',
+      },
+    )
+  }
   const driver = drivers.for({ shape, provider })
   checkCanPause(driver, onExpire)
   await checkFits(size, { shape, provider }, deps.host)
@@ -77,6 +87,7 @@ export async function settle(
       labels: input.labels ?? {},
       fleet,
       network,
+      isolation,
       address: null,
       ports: [],
       repo,

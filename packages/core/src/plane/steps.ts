@@ -17,6 +17,7 @@ const toSpec = (record: BoxRecord, image: ResolvedImage): DriverSpec => ({
   image,
   size: record.size,
   network: record.network,
+  isolation: record.isolation,
   labels: record.labels,
 })
 

@@ -1,7 +1,7 @@
 import { GibilError } from '@gibil/contract'
 import { newBoxId } from '../box/ids.ts'
 import { chooseSize } from '../box/sizes.ts'
-import type { Making } from '../box-record.ts'
+import type { BoxRecord, Making } from '../box-record.ts'
 import type { BoxdAccess } from '../plane/boxd-access.ts'
 import type { ControlPlaneDeps, Policy } from '../plane/deps.ts'
 import type { Drivers } from '../plane/drivers.ts'
@@ -33,7 +33,7 @@ export interface PoolState {
 export interface WarmPool {
   start(): void
   /** The id of a spare that is made so, from now on the caller's; undefined when there is none. Counts as demand either way. */
-  take(making: Making): string | undefined
+  take(making: Making & Pick<BoxRecord, 'isolation'>): string | undefined
   /** A spare that was taken and is not needed after all. */
   giveBack(id: string): void
   /** Whether a box is a spare that was taken and has yet to become its taker's. True once; the box must have a record by then. */
@@ -54,6 +54,9 @@ export interface PoolContext {
   readonly drivers: Drivers
   readonly boxd: BoxdAccess
 }
+
+/** What of a spare may be changed when it is handed out, and what a box with another wish cannot be made of. */
+const usualSpec = { network: 'internet', isolation: 'namespaces', labels: {} } as const
 
 /** What a spare is called until it is somebody's. */
 export const spareHostname = 'spare'
@@ -124,8 +127,8 @@ export function createWarmPool(context: PoolContext, isBusy: () => boolean): War
       const image = await images.resolve(wish.image)
       const spare: Spare = { id, key, digest: image.digest, driver, state: 'making' }
       spares.set(id, spare)
-      const labels = {}
-      const spec = { id, hostname: spareHostname, image, size: wish.size, network: 'internet' as const, labels }
+      const { network, isolation, labels } = usualSpec
+      const spec = { id, hostname: spareHostname, image, size: wish.size, network, isolation, labels }
       await driver.create(spec, { signal: closing.signal })
       const answer = boxd.of({ ...wish, id, startedAt: clock.now() }, closing.signal).health()
       await within(clock, context.policy.bootMs, 'The first answer of boxd', answer)
@@ -186,7 +189,7 @@ export function createWarmPool(context: PoolContext, isBusy: () => boolean): War
   return {
     start: () => wake(policy.quietMs),
     take(making) {
-      if (policy.most === 0 || !capable(making)) return undefined
+      if (policy.most === 0 || making.isolation !== 'namespaces' || !capable(making)) return undefined
       const key = keyOf(making)
       demand.note(key, clock.now())
       const { shape, provider, image, size } = making

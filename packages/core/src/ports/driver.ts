@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { NetworkPolicy, Provider, Shape, Size } from '@gibil/contract'
+import type { Isolation, NetworkPolicy, Provider, Shape, Size } from '@gibil/contract'
 
 /** A root filesystem ready for use: directories, top layer first, none of which is ever written to. */
 export interface ResolvedImage {
@@ -18,6 +18,7 @@ export interface DriverSpec {
   readonly image: ResolvedImage
   readonly size: Size
   readonly network: NetworkPolicy
+  readonly isolation: Isolation
   readonly labels: Readonly<Record<string, string>>
 }
 
@@ -58,7 +59,7 @@ export interface Driver {
 
   /**
    * Makes and starts the box; one that is there with this spec is kept, one with another spec is made anew. On failure nothing of it is left.
-   * Throws `disk_full`, `size_beyond_host`, `driver_failed`.
+   * Throws `disk_full`, `size_beyond_host`, `missing_tool`, `driver_failed`.
    */
   create(spec: DriverSpec, options?: DriverOptions): Promise<DriverBox>
   /**

@@ -19,6 +19,7 @@ export const aRecord = (change: Partial<BoxRecord> = {}): BoxRecord => ({
   labels: {},
   fleet: null,
   network: 'internet',
+  isolation: 'namespaces',
   address: null,
   ports: [],
   repo: null,

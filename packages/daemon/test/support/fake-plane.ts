@@ -33,6 +33,7 @@ const base = {
   fleet: null,
   owner: null,
   network: 'internet',
+  isolation: 'namespaces',
   address: '10.0.0.2',
   ports: [],
   repo: null,
