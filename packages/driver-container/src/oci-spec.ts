@@ -60,7 +60,8 @@ const maskedPaths = [
   '/proc/timer_list',
   '/proc/timer_stats',
 ]
-const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
+/** On version 1, runc leaves the directory above the cgroup mounts a writable tmpfs without a size of its own. */
+const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger', '/sys/fs/cgroup']
 
 const tmpfs = (destination: string, ...options: string[]): Mount => ({
   destination,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { boxPaths, homeNames } from '../src/names.ts'
 import { locate } from '../src/runtime.ts'
 import { call, run } from './boxd-call.ts'
+import { armBox } from './rig.ts'
 import { eventually, openWorld, type World } from './world.ts'
 
 const size = { cpu: 1, memoryMib: 512, diskMib: 128 }
@@ -73,6 +74,29 @@ describe.runIf(locate('runsc'))('a box in gVisor', () => {
     } finally {
       server.close()
     }
+  })
+
+  it('does not reach processes, sockets or files of the host', async () => {
+    const names = homeNames(world.home)
+    const { rootfs, pidFile, kept } = boxPaths(names, 'box')
+    await armBox(rootfs)
+    for (const pid of [process.pid, (await readFile(pidFile, 'utf8')).trim()]) {
+      const { output } = await inBox(`attack neighbour ${pid}`)
+      const tries = output.trim().split('\n')
+      expect(tries).toHaveLength(10)
+      expect(tries.filter((line) => line.endsWith('\tdone'))).toEqual([])
+    }
+    const name = `gibil-test-gvisor-${process.pid}`
+    const server = createTcpServer((socket) => socket.end('the host'))
+    await new Promise<void>((resolve) => server.listen(`\0${name}`, resolve))
+    expect((await inBox(`attack unix ${name}`)).output).toBe('connect\tECONNREFUSED\n')
+    server.close()
+    const layer = world.spec('box').image.layers[0] ?? ''
+    expect((await inBox(`ls -d ${kept} ${names.runDir} ${layer} /run/netns 2> /dev/null`)).output).toBe('')
+    const { output } = await inBox('attack devices')
+    expect(output.split('\n').filter((line) => /mem|port|loop|kvm|[sv]da/.test(line) && line.endsWith('done'))).toEqual(
+      [],
+    )
   })
 
   it('has no network with the policy none', async () => {

@@ -81,7 +81,7 @@ it('can do what its users expect', async () => {
   expect(
     (
       await inBox(
-        'busybox nc -l -p 80 & sleep 0.2; echo hi | busybox nc -w 1 127.0.0.1 80; kill %1 2>/dev/null; wait; echo end',
+        'busybox nc -l -p 80 & for i in $(seq 20); do echo hi | busybox nc -w 1 127.0.0.1 80 && break; sleep 0.2; done; kill %1 2>/dev/null; wait; echo end',
       )
     ).output,
   ).toContain('hi')

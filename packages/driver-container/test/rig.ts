@@ -37,6 +37,14 @@ export async function buildBinaries(): Promise<{ boxd: string; hostkit: string }
   return { boxd: join(out, 'boxd'), hostkit: join(out, 'hostkit') }
 }
 
+/** Puts the program that tries to get out (attack/main.go) into a box, and returns its path there. */
+export async function armBox(rootfs: string): Promise<string> {
+  const path = 'bin/attack'
+  const env = { ...process.env, CGO_ENABLED: '0', GO111MODULE: 'off' }
+  await exec('go', ['build', '-o', join(rootfs, path), '.'], { cwd: join(import.meta.dirname, 'attack'), env })
+  return `/${path}`
+}
+
 /** A root file system of static bash and busybox from Debian with the users root and agent, made once per machine. */
 export async function testRootfs(): Promise<string> {
   const target = join(cache, 'rootfs-5')
