@@ -114,7 +114,7 @@ export function openStore(file: string, { keptEvents = 10_000 }: StoreOptions = 
           fn.coalesce(fn.sum<number>('memory_mib'), sql.lit(0)).as('memoryMib'),
           fn.coalesce(fn.sum<number>('disk_mib'), sql.lit(0)).as('diskMib'),
         ])
-        .$if(owner !== undefined, (select) => select.where('owner', '=', column(owner ?? null)))
+        .where('owner', '=', column(owner))
         .executeTakeFirstOrThrow()
       return total
     },

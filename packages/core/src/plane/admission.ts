@@ -55,8 +55,8 @@ export function createAdmission(store: Store, boxes: Boxes, policy: Pick<Policy,
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => queue.run('', work)
   const reserved = new Set<{ readonly owner: Owner; readonly amounts: Amounts }>()
 
-  const usedBy = async (owner?: Owner): Promise<Amounts> => {
-    const open = [...reserved].filter((place) => owner === undefined || place.owner === owner)
+  const usedBy = async (owner: Owner): Promise<Amounts> => {
+    const open = [...reserved].filter((place) => place.owner === owner)
     return open.reduce((total, { amounts }) => sum(total, amounts), await store.amounts(owner))
   }
   const limitsOf = async (owner: string): Promise<TokenLimits> => {
@@ -66,8 +66,8 @@ export function createAdmission(store: Store, boxes: Boxes, policy: Pick<Policy,
   }
   const check = async (owner: Owner, asked: Amounts): Promise<void> => {
     if (owner !== null) checkLimits(owner, await limitsOf(owner), await usedBy(owner), asked)
-    const kept = asked.boxes === 0 ? 0 : (await usedBy()).boxes
-    if (kept + asked.boxes > policy.maxBoxes) {
+    const kept = (await store.countBoxes()) + reserved.size
+    if (asked.boxes > 0 && kept + asked.boxes > policy.maxBoxes) {
       throw new GibilError(
         'limit_reached',
         `${kept} boxes are kept; ${asked.boxes} more are beyond the ${policy.maxBoxes} that this daemon takes.`,

@@ -15,7 +15,6 @@ export interface Boxes {
   /** The box that a caller means by a name or id, if it is his. The administrator has all. Throws `box_not_found`. */
   find(ref: string, caller?: Owner): Promise<BoxRecord>
   list(filter?: BoxFilter): Promise<BoxRecord[]>
-  count(): Promise<number>
   /** Throws `name_in_use`. */
   insert(record: BoxRecord): Promise<void>
   /**
@@ -47,7 +46,6 @@ export function createBoxes(store: Store, events: EventLog): Boxes {
       })
     },
     list: (filter) => store.listBoxes(filter),
-    count: () => store.countBoxes(),
     async insert(record) {
       await store.insertBox(record)
       await events.append('box.created', record, { shape: record.shape, image: record.image, fleet: record.fleet })

@@ -25,8 +25,8 @@ export interface Store {
   /** Without reading a record. */
   countBoxes(): Promise<number>
   removeBox(id: string): Promise<void>
-  /** What all boxes take together, or those of one owner; of a box that is to be made anew, the larger of both sizes. */
-  amounts(owner?: Owner): Promise<Amounts>
+  /** What the boxes of one owner take together; of a box that is to be made anew, the larger of both sizes. */
+  amounts(owner: Owner): Promise<Amounts>
 
   /** Throws `name_in_use`. */
   insertToken(token: TokenRecord): Promise<void>
