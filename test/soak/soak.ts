@@ -27,8 +27,8 @@ const judgedMs = 120_000
 /** Node gives memory back late, and the number differs by some MiB from one minute to the next; a leak of a KiB a call is more in half an hour. */
 const daemonGrowthMiB = 64
 const hostkitGrowthMiB = 16
-/** Connections and files that are just being closed. */
-const spareFds = 8
+/** Connections and files that are just being closed, and what is held for boxes that were made ahead. */
+const spareFds = 32
 
 /** Works with the daemon at random and kills it, until the time is over. Throws SoakFailure at the first thing that is wrong. */
 export async function soak(options: SoakOptions, say: (line: string) => void): Promise<SoakResult> {

@@ -21,6 +21,7 @@ const actions: readonly (readonly [number, Action])[] = [
   [3, power.stop],
   [6, commands.echo],
   [4, commands.feed],
+  [4, commands.pour],
   [3, commands.flood],
   [3, commands.environment],
   [3, commands.oddEnds],

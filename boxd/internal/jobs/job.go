@@ -3,6 +3,7 @@ package jobs
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,6 +41,8 @@ type Info struct {
 	Exit        *Exit    `json:"exit"`
 	OutputBytes int64    `json:"outputBytes"`
 	FirstOffset int64    `json:"firstOffset"`
+	// InputBytes came for its input, taken or still waiting for it. Who comes back sees by them whether some were lost on the way.
+	InputBytes int64 `json:"inputBytes"`
 }
 
 // Job is one command: its process, its output and who listens.
@@ -51,6 +54,7 @@ type Job struct {
 	timer   *time.Timer
 
 	stdinMu   sync.Mutex
+	input     atomic.Int64
 	stdin     *os.File
 	lastTyped byte
 
@@ -85,6 +89,7 @@ func (j *Job) snapshot() Info {
 	info := j.info
 	info.OutputBytes = j.ring.next
 	info.FirstOffset = j.ring.first
+	info.InputBytes = j.input.Load()
 	if j.ended {
 		info.Exit = j.exit
 	}
@@ -305,6 +310,7 @@ func (j *Job) WriteStdin(data []byte) error {
 	if j.stdin == nil {
 		return fault.New(fault.InvalidRequest, "The command was started without stdin.")
 	}
+	j.input.Add(int64(len(data)))
 	j.stdinMu.Lock()
 	defer j.stdinMu.Unlock()
 	if len(data) > 0 {

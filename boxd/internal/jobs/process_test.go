@@ -276,3 +276,16 @@ func orphans() {
 	}
 	fmt.Println("children are left:", descendants(os.Getpid()))
 }
+
+func TestInputIsCountedAlsoWhileItWaits(t *testing.T) {
+	job := start(t, newTable(t), Spec{Argv: []string{"sh", "-c", "sleep 0.3; cat > /dev/null"}, Stdin: true})
+	go func() { _ = job.WriteStdin(make([]byte, 300_000)) }()
+	eventually(t, "what waits for a full pipe counts", func() bool { return job.Info().InputBytes == 300_000 })
+	if err := job.EndStdin(); err != nil {
+		t.Fatal(err)
+	}
+	waitExit(t, job)
+	if got := job.Info().InputBytes; got != 300_000 {
+		t.Fatalf("%d bytes", got)
+	}
+}

@@ -55,6 +55,10 @@ export const Job = z.object({
   exit: Exit.nullable().describe('null while it runs'),
   outputBytes: z.int().describe('bytes printed so far, stdout and stderr together'),
   firstOffset: z.int().describe('the oldest offset still kept'),
+  inputBytes: z
+    .int()
+    .optional()
+    .describe('bytes that came for its input so far; not told by a box of an older version'),
 })
 export type Job = z.infer<typeof Job>
 

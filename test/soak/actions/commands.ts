@@ -32,6 +32,44 @@ export async function feed(client: Client, box: BoxModel): Promise<void> {
   must(box, `${stdin.length} characters of input came back as ${stdout.length}`, stdout === stdin)
 }
 
+/** Input sent bit by bit to a slow reader: it comes whole over a kill of the daemon, or the command is said to have been interrupted. */
+export async function pour(client: Client, box: BoxModel): Promise<void> {
+  const pieces = Array.from({ length: client.random.int(1, 60) }, () =>
+    client.random.bytes(client.random.int(1, 60_000)),
+  )
+  const kills = client.daemon.kills
+  const script = 'while read -r -N 20000 -t 60 part; do printf %s "$part"; sleep 0.02; done; printf %s "$part"'
+  const hex = pieces.map((piece) => piece.toString('hex'))
+  const outcome = await client.ask(box, `pour ${hex.join('').length}`, async () => {
+    const stream = await client.handle(box).stream(script, { stdin: true, reattachMs: 120_000 })
+    const write = async (): Promise<void> => {
+      for (const piece of hex) {
+        await new Promise<void>((resolve, reject) => {
+          stream.stdin.write(piece, (error) => (error ? reject(error) : resolve()))
+        })
+      }
+      stream.stdin.end()
+    }
+    // What ends the writing ends the reading too, and is thrown there.
+    const written = write().catch(() => undefined)
+    let text = ''
+    for await (const { data } of stream) text += Buffer.from(data).toString()
+    await written
+    return { text, lost: stream.lost, exit: await stream.exit }
+  })
+  if (outcome.is === 'cut') {
+    must(box, 'input was lost without a kill', client.daemon.kills !== kills || client.daemon.wasAwaySince(kills))
+    await client.get(box, 'run pkill', () =>
+      client.handle(box).run(['pkill', '-f', 'read -r -N 2000[0]'], { user: 'root' }),
+    )
+    return
+  }
+  must(box, 'pouring was refused', outcome.is === 'answer', outcome)
+  const { text, lost, exit } = outcome.value
+  mustEqual(box, 'how pouring ended', { lost, code: exit.exitCode }, { lost: 0, code: 0 })
+  must(box, `${hex.join('').length} bytes of input came back as ${text.length}`, text === hex.join(''))
+}
+
 /** Megabytes of output, byte for byte; cut where a limit was given. */
 export async function flood(client: Client, box: BoxModel): Promise<void> {
   const { random } = client

@@ -9,6 +9,8 @@ export interface FakeBoxd {
   flooded(): number
   /** Frames that the last command got. */
   readonly received: Frame[]
+  /** What a job that is attached to says of its input; undefined: nothing, as an older boxd. */
+  inputBytes: number | undefined
   /** Lets the commands "deaf" take their input. */
   hear(): void
   /** How many channels are open. */
@@ -44,7 +46,8 @@ export function createFakeBoxd(): FakeBoxd {
     closed: Promise<void>,
   ): AsyncGenerator<Frame> {
     const [name, argument = '0'] = request.argv
-    yield asJson(FrameType.started, { job, offset: 0 })
+    const { inputBytes } = fake
+    yield asJson(FrameType.started, { job: inputBytes === undefined ? job : { ...job, inputBytes }, offset: 0 })
     if (name === 'echo') yield { type: FrameType.stdout, payload: Buffer.from(argument) }
     if (name === 'cat') {
       for await (const { type, payload } of input) {
@@ -140,5 +143,13 @@ export function createFakeBoxd(): FakeBoxd {
     ports: missing,
     metrics: missing,
   }
-  return { api, received, hear: hearing.resolve, flooded: () => flooded, open: () => open }
+  const fake: FakeBoxd = {
+    api,
+    received,
+    inputBytes: undefined,
+    hear: hearing.resolve,
+    flooded: () => flooded,
+    open: () => open,
+  }
+  return fake
 }

@@ -111,6 +111,54 @@ describe('a daemon that goes away and comes back', () => {
     expect(await command.exit).toMatchObject({ exitCode: 0 })
   })
 
+  test.each([
+    [1000, 'goes on when all of its input came'],
+    [400, 'is interrupted when some of its input was lost on the way'],
+    [1400, 'is interrupted when a part of its input would come twice'],
+  ])('a command that got %i of 1000 bytes %s', async (came) => {
+    const plane = createFakePlane({})
+    const own = createFakeBoxd()
+    own.inputBytes = 0
+    const first = await startTestDaemon(plane, { boxd: () => own.api })
+    await using client = Gibil.connect({ home: first.home })
+    const command = await client.box('w').stream(['sleep'], { stdin: true })
+    await new Promise((resolve) => command.stdin.write(Buffer.alloc(1000), resolve))
+    await first.daemon.stop()
+    own.inputBytes = came
+    await using _second = await startTestDaemon(plane, { home: first.home, boxd: () => own.api })
+    if (came === 1000) expect(await command.wait()).toMatchObject({ exitCode: 0 })
+    else
+      await expect(command.wait()).rejects.toMatchObject({
+        code: 'interrupted',
+        message: expect.stringContaining('1000'),
+      })
+  })
+
+  test('whoever waits for a command to take its input is told when the input was lost', async () => {
+    const plane = createFakePlane({})
+    const own = createFakeBoxd()
+    own.inputBytes = 0
+    const first = await startTestDaemon(plane, { boxd: () => own.api })
+    await using client = Gibil.connect({ home: first.home })
+    const command = await client.box('w').stream(['deaf'], { stdin: true })
+    const write = () =>
+      new Promise<void>((resolve, reject) =>
+        command.stdin.write(Buffer.alloc(65_536), (error) => (error ? reject(error) : resolve())),
+      )
+    const writing = (async () => {
+      for (;;) await write()
+    })()
+    writing.catch(() => undefined)
+    await expect.poll(() => own.received.length + command.stdin.writableLength).toBeGreaterThan(0)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await first.daemon.stop()
+    // Several tries to come back fail before.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await using _second = await startTestDaemon(plane, { home: first.home, boxd: () => own.api })
+    await expect(command.wait()).rejects.toMatchObject({ code: 'interrupted' })
+    await expect(writing).rejects.toMatchObject({ code: 'interrupted' })
+  })
+
   test('one that does not come back in time is told', async () => {
     const first = await startTestDaemon(createFakePlane({}), { boxd: () => boxd.api })
     await using client = Gibil.connect({ home: first.home })

@@ -68,6 +68,18 @@ const drops: ReadonlySet<string> = new Set([
 ])
 const isDrop = (error: unknown): error is GibilError => GibilError.is(error) && drops.has(error.code)
 
+/** Whether a frame went out. One that waits when the connection ends is not always told so by its own callback. */
+function sendOn(socket: WebSocket, frame: Buffer): Promise<boolean> {
+  return new Promise((resolve) => {
+    const onClose = (): void => resolve(false)
+    socket.once('close', onClose)
+    socket.send(frame, (error) => {
+      socket.off('close', onClose)
+      resolve(!error)
+    })
+  })
+}
+
 /** Starts or attaches; resolves once boxd says that the command runs. */
 export async function openCommandStream(
   transport: Transport,
@@ -82,6 +94,9 @@ export async function openCommandStream(
   let offset = askedOffset ?? 0
   let lost = 0
   let lastSize: TtySize | undefined
+  // Input that the command has, as far as this side knows: what others wrote before, and what was sent.
+  let inputBytes = 0
+  let inputEnded = false
   let finished = false
   let iterated = false
   let held = false
@@ -91,6 +106,7 @@ export async function openCommandStream(
   const started = Promise.withResolvers<Job>()
   const exit = Promise.withResolvers<Exit>()
   let connected = Promise.withResolvers<WebSocket>()
+  let isConnected = false
   for (const promise of [exit.promise, connected.promise, started.promise]) promise.catch(() => {})
 
   const queue = createQueue<CommandOutput>({
@@ -112,7 +128,10 @@ export async function openCommandStream(
       sendInput(chunk).then(() => callback(), callback)
     },
     final(callback) {
-      sendFrame(encodeFrame(FrameType.stdinEnd)).then(() => callback(), callback)
+      sendFrame(encodeFrame(FrameType.stdinEnd)).then(() => {
+        inputEnded = true
+        callback()
+      }, callback)
     },
   })
   stdin.on('error', () => {})
@@ -143,7 +162,7 @@ export async function openCommandStream(
   async function sendFrame(frame: Buffer): Promise<void> {
     for (;;) {
       const target = await connected.promise
-      const sent = await new Promise<boolean>((resolve) => target.send(frame, (error) => resolve(!error)))
+      const sent = await sendOn(target, frame)
       if (sent) return
       await sleep(firstPauseMs)
       if (finished)
@@ -153,7 +172,9 @@ export async function openCommandStream(
 
   async function sendInput(data: Buffer): Promise<void> {
     for (let at = 0; at < data.length; at += inputChunkBytes) {
-      await sendFrame(encodeFrame(FrameType.stdin, data.subarray(at, at + inputChunkBytes)))
+      const piece = data.subarray(at, at + inputChunkBytes)
+      await sendFrame(encodeFrame(FrameType.stdin, piece))
+      inputBytes += piece.length
     }
   }
 
@@ -174,6 +195,14 @@ export async function openCommandStream(
     })
   }
 
+  /** A command whose input has a hole, or would get a part twice, must not go on as if nothing had been. A person at a terminal sees it. */
+  function inputIsWhole({ id, tty, inputBytes: came }: Job): boolean {
+    if (tty || came === undefined || came === inputBytes) return true
+    const message = `The connection was lost while input was sent: of ${inputBytes} bytes ${came} came to the command.`
+    fail(new GibilError('interrupted', message, { hint: `Run it again; the old one is job ${id}, which still waits.` }))
+    return false
+  }
+
   function onFrame({ type, payload }: Frame, from: WebSocket): void {
     if (type === FrameType.stdout || type === FrameType.stderr) {
       offset += payload.length
@@ -182,11 +211,17 @@ export async function openCommandStream(
       const frame = Started.parse(JSON.parse(payload.toString()))
       if ((job || askedOffset !== undefined) && frame.offset > offset) lost += frame.offset - offset
       offset = frame.offset
+      const cameBack = job !== undefined
       job = frame.job
+      if (!cameBack) inputBytes = job.inputBytes ?? 0
+      else if (!inputIsWhole(job)) return
       droppedAt = undefined
       pauseMs = firstPauseMs
       connected.resolve(from)
+      isConnected = true
       if (lastSize) void resize(lastSize).catch(() => {})
+      // It may have been lost as well, and can be said twice.
+      if (cameBack && inputEnded && !job.tty) void sendFrame(encodeFrame(FrameType.stdinEnd)).catch(() => {})
       started.resolve(job)
     } else if (type === FrameType.gap) {
       const gap = Gap.parse(JSON.parse(payload.toString()))
@@ -239,8 +274,12 @@ export async function openCommandStream(
       if (Date.now() - droppedAt >= reattachMs) {
         throw lastDrop ?? new GibilError('interrupted', 'The connection was lost; the command may go on.')
       }
-      connected = Promise.withResolvers<WebSocket>()
-      connected.promise.catch(() => {})
+      // Whoever waits already waits for the next connection, however many tries it takes.
+      if (isConnected) {
+        isConnected = false
+        connected = Promise.withResolvers<WebSocket>()
+        connected.promise.catch(() => {})
+      }
       message = { attach: job.id, offset }
       await sleep(pauseMs)
       pauseMs = Math.min(pauseMs * 2, 2000)
