@@ -34,8 +34,8 @@ export async function feed(client: Client, box: BoxModel): Promise<void> {
 
 /** Input sent bit by bit to a slow reader: it comes whole over a kill of the daemon, or the command is said to have been interrupted. */
 export async function pour(client: Client, box: BoxModel): Promise<void> {
-  const pieces = Array.from({ length: client.random.int(1, 60) }, () =>
-    client.random.bytes(client.random.int(1, 60_000)),
+  const pieces = Array.from({ length: client.random.int(1, 20) }, () =>
+    client.random.bytes(client.random.int(1, 30_000)),
   )
   const kills = client.daemon.kills
   const script = 'while read -r -N 20000 -t 60 part; do printf %s "$part"; sleep 0.02; done; printf %s "$part"'

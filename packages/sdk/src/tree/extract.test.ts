@@ -2,6 +2,7 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { GibilError } from '@gibil/contract'
 import { pack } from 'tar-stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { extractTree } from './extract.ts'
@@ -81,6 +82,13 @@ describe('an honest archive', () => {
       expect([info.size, info.mode & 0o777, info.mtimeMs]).toEqual([size, 0o640, mtime.getTime()])
     }
   })
+})
+
+test('a stream that failed before it was read is an error and no endless wait', async () => {
+  const source = new Readable({ read: () => undefined })
+  source.on('error', () => undefined)
+  source.destroy(new GibilError('interrupted', 'The connection was lost.'))
+  await expect(extractTree(source, target)).rejects.toMatchObject({ code: 'interrupted' })
 })
 
 describe('a hostile archive', () => {

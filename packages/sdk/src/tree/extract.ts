@@ -62,6 +62,8 @@ export async function extractTree(
     bytes: 0,
   }
   const unpacked = extract()
+  // It may have failed while the target was made: then nobody heard of it, and a pipe from it would never end.
+  if (source.errored) unpacked.destroy(source.errored)
   source.once('error', (error) => unpacked.destroy(error))
   source.pipe(unpacked)
   let entries = 0
