@@ -94,7 +94,14 @@ export function createContainerDriver(options: ContainerDriverOptions): Containe
       await dismantle(context)
     },
     create: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.create(context, watch, spec, given)),
-    adapt: (spec, given = {}) => locked(spec.id, ({ context, watch }) => adapt(context, watch, spec, given)),
+    adapt: (spec, given = {}) =>
+      locked(spec.id, async ({ context, watch }) => {
+        try {
+          return await adapt(context, watch, spec, given)
+        } catch (error) {
+          throw GibilError.from(error, 'driver_failed')
+        }
+      }),
     start: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.start(context, watch, spec, given)),
     stop: (id, graceMs) => locked(id, ({ context, watch }) => verbs.stop(context, watch, id, graceMs)),
     pause: (id) => locked(id, ({ context }) => verbs.pause(context, id)),

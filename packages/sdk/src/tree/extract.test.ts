@@ -208,3 +208,20 @@ describe('a hostile archive', () => {
     })
   })
 })
+
+test.each(['0', '5'])(
+  'an entry of type %s whose size cannot be read ends the download, and does not hang it',
+  async (type) => {
+    const header = Buffer.alloc(512)
+    header.write('name', 0)
+    header.write('000644 \0', 100)
+    header.write('x'.repeat(12), 124)
+    header.write(' '.repeat(8), 148)
+    header.write(type, 156)
+    header.write('ustar\x0000', 257)
+    const sum = header.reduce((total, byte) => total + byte, 0)
+    header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
+    const unpacked = extractTree(Readable.from([header], { objectMode: false }), target)
+    await expect(unpacked).rejects.toMatchObject({ code: 'boxd_protocol' })
+  },
+)

@@ -72,6 +72,8 @@ export async function extractTree(
       options.signal?.throwIfAborted()
       entries += 1
       if (entries > maxEntries) throw hostile(`more than ${maxEntries} entries`)
+      // tar-stream waits for ever for the end of an entry whose size it could not read.
+      if (!Number.isSafeInteger(entry.header.size)) throw hostile('an entry of no size that can be read')
       await unpackEntry(run, entry.header, entry)
       entry.resume()
     }
