@@ -85,11 +85,6 @@ type procWatch struct {
 	Key string `json:"key"`
 }
 
-type procHostname struct {
-	Pid      int    `json:"pid"`
-	Hostname string `json:"hostname"`
-}
-
 // Operations by name.
 func Operations() map[string]rpc.Operation {
 	works, runs := rpc.NewLane(worksAtOnce), rpc.NewLane(runsAtOnce)
@@ -123,7 +118,7 @@ func Operations() map[string]rpc.Operation {
 		"net.rename":    done(works, netns.Rename),
 		"net.destroy":   done(works, func(a netDestroy) error { return netns.Destroy(a.Netns, a.Host) }),
 		"run.start":     op(runs, func(ctx context.Context, a run.Command) (any, error) { return run.Start(ctx, a) }),
-		"proc.hostname": done(works, func(a procHostname) error { return uts.SetHostname(a.Pid, a.Hostname) }),
+		"proc.hostname": done(works, uts.Name),
 		"proc.watch": op(nil, func(ctx context.Context, a procWatch) (any, error) {
 			return map[string]string{"key": a.Key}, procs.Wait(ctx, a.Pid)
 		}),

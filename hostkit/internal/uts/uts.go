@@ -15,9 +15,43 @@ import (
 // nameMax is __NEW_UTS_LEN of linux/utsname.h.
 const nameMax = 64
 
-// SetHostname names the host in the UTS namespace of a process. Refused for a process that shares hostkit's own: an id
+// Naming is what a box is called, and the files in it that say so too.
+type Naming struct {
+	Pid      int    `json:"pid"`
+	Hostname string `json:"hostname"`
+	// Files by path, with their new content. They must be regular files that are there already.
+	Files map[string]string `json:"files"`
+}
+
+// Name gives a box its name, in all the places where it stands.
+func Name(n Naming) error {
+	if err := setHostname(n.Pid, n.Hostname); err != nil {
+		return err
+	}
+	for path, text := range n.Files {
+		if err := writeOver(path, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeOver never makes a file, and never follows a link to one.
+func writeOver(path, text string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	if _, err := file.WriteString(text); err != nil {
+		_ = file.Close()
+		return err
+	}
+	return file.Close()
+}
+
+// setHostname names the host in the UTS namespace of a process. Refused for a process that shares hostkit's own: an id
 // that was given to another process meanwhile must not rename this machine.
-func SetHostname(pid int, name string) error {
+func setHostname(pid int, name string) error {
 	if pid < 1 {
 		return errno.Invalidf("%d is no process id", pid)
 	}

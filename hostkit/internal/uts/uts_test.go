@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,8 +28,24 @@ func TestNamesTheHostOfAnotherNamespaceOnly(t *testing.T) {
 	}
 	defer func() { _ = in.Close(); _ = command.Wait() }()
 
-	if err := SetHostname(command.Process.Pid, "other"); err != nil {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "hostname"), filepath.Join(dir, "link")
+	if err := os.WriteFile(file, []byte("a longer text than the new one"), 0o644); err != nil {
 		t.Fatal(err)
+	}
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := Name(Naming{Pid: command.Process.Pid, Hostname: "other", Files: map[string]string{file: "other\n"}}); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := os.ReadFile(file); string(text) != "other\n" {
+		t.Errorf("the file says %q", text)
+	}
+	for _, path := range []string{link, filepath.Join(dir, "missing")} {
+		if err := Name(Naming{Pid: command.Process.Pid, Hostname: "other", Files: map[string]string{path: "x"}}); err == nil {
+			t.Errorf("%s was written", path)
+		}
 	}
 	if _, err := in.Write([]byte("\n")); err != nil {
 		t.Fatal(err)
@@ -47,14 +64,14 @@ func TestRefusesToRenameThisHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := SetHostname(os.Getpid(), "stolen"); err == nil || !strings.Contains(err.Error(), "no host name of its own") {
+	if err := setHostname(os.Getpid(), "stolen"); err == nil || !strings.Contains(err.Error(), "no host name of its own") {
 		t.Errorf("got %v", err)
 	}
 	if after, _ := os.Hostname(); after != before {
 		t.Errorf("this host was renamed to %q", after)
 	}
 	for _, name := range []string{"", "two\nlines", strings.Repeat("x", nameMax+1)} {
-		if err := SetHostname(os.Getpid(), name); err == nil {
+		if err := setHostname(os.Getpid(), name); err == nil {
 			t.Errorf("%q was taken", name)
 		}
 	}

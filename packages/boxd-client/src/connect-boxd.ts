@@ -17,6 +17,7 @@ export interface ConnectedBoxd {
   startJob(request: StartRequest): Promise<string>
   jobs(): Promise<readonly Job[]>
   jobOutput(id: string, options: { readonly offset: number; readonly waitMs: number }): Promise<JobOutput>
+  forgetJob(id: string): Promise<void>
   /** Undefined when there is no such file. Throws `payload_too_large` beyond `maxBytes`. */
   readFile(path: string, maxBytes: number): Promise<Uint8Array | undefined>
   putTar(path: string, tar: Readable, user?: string): Promise<void>
@@ -34,6 +35,7 @@ export function connectBoxd(dial: Dial): ConnectedBoxd {
     startJob: async (request) => (await client.startJob(request)).id,
     jobs: () => client.listJobs(),
     jobOutput: (id, options) => client.jobOutput(id, options),
+    forgetJob: (id) => client.forgetJob(id),
     readFile: (path, maxBytes) => readSmallFile(client, path, maxBytes),
     putTar: (path, tar, user) => client.writeTar(path, tar, { user }),
     dialPort: (port) => client.dial(port),

@@ -3,7 +3,7 @@ import { GibilError } from '@gibil/contract'
 import type { DriverBox, DriverOptions, DriverSpec } from '@gibil/core'
 import { assertSpec, type BoxFile, readBoxFile, routedPolicy, writeBoxFile } from './box-file.ts'
 import type { Context } from './context.ts'
-import { etcFiles, rewriteEtcFiles } from './etc-files.ts'
+import { etcFiles, inEtc } from './etc-files.ts'
 import type { ExitWatch } from './exit-watch.ts'
 import { addressOfBox, throwIfAborted } from './forge.ts'
 import { onHost } from './host-errors.ts'
@@ -47,8 +47,7 @@ export async function adapt(
   await onHost('gave the box its names', async () => {
     const files = etcFiles({ id: spec.id, hostname: spec.hostname, address, gateway: gatewayOf(network.subnet) })
     await Promise.all([
-      hostkit.procHostname({ pid, hostname: spec.hostname }),
-      rewriteEtcFiles(paths.rootfs, box.uidBase, files),
+      hostkit.procHostname({ pid, hostname: spec.hostname, files: inEtc(paths.rootfs, files) }),
       changeNetwork(before),
     ])
   })

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { lstat, mkdir, open, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from './files.ts'
 
@@ -52,23 +52,9 @@ export async function writeEtcFiles(
   )
 }
 
-/** Writes over the files that `writeEtcFiles` made, in a box that has run nothing since. */
-export async function rewriteEtcFiles(
-  rootfs: string,
-  owner: number,
-  files: Readonly<Record<string, string>>,
-): Promise<void> {
-  const flags = constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW
-  try {
-    await Promise.all(
-      Object.entries(files).map(([name, text]) => writeFile(join(rootfs, 'etc', name), text, { flag: flags })),
-    )
-  } catch (error) {
-    // An image may have something else at one of these places.
-    if (!['ENOENT', 'ELOOP', 'EISDIR'].includes(errnoOf(error) ?? '')) throw error
-    await writeEtcFiles(rootfs, owner, files)
-  }
-}
+/** The same files by their paths on the host. */
+export const inEtc = (rootfs: string, files: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(files).map(([name, text]) => [join(rootfs, 'etc', name), text]))
 
 async function statIfThere(path: string): Promise<Stats | undefined> {
   try {

@@ -9,6 +9,7 @@ import type {
   NetCreate,
   NetDestroy,
   NetRename,
+  ProcHostname,
   RunResult,
   RunStart,
   SweepQuery,
@@ -50,7 +51,7 @@ export interface HostKit {
   /** When the signal aborts, the command is killed, and this throws once it is gone. */
   runStart(args: RunStart, options?: { readonly signal?: AbortSignal | undefined }): Promise<RunResult>
   /** Names the host in the UTS namespace of a process, which must have one of its own. 1 to 64 bytes. */
-  procHostname(args: { readonly pid: number; readonly hostname: string }): Promise<void>
+  procHostname(args: ProcHostname): Promise<void>
   /** Settles when the process has ended. */
   procWatch(
     args: { readonly pid: number; readonly key: string },

@@ -63,6 +63,13 @@ export interface NetRename {
   readonly guestAddress: string
 }
 
+export interface ProcHostname {
+  readonly pid: number
+  readonly hostname: string
+  /** Files that say it too, by path, with their new text. They must be there. */
+  readonly files?: Readonly<Record<string, string>>
+}
+
 export interface NetDestroy {
   readonly netns?: string
   readonly host?: string

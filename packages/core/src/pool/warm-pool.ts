@@ -5,6 +5,7 @@ import type { BoxRecord, Making } from '../box-record.ts'
 import type { BoxdAccess } from '../plane/boxd-access.ts'
 import type { ControlPlaneDeps, Policy } from '../plane/deps.ts'
 import type { Drivers } from '../plane/drivers.ts'
+import type { BoxdPort } from '../ports/boxd.ts'
 import type { Driver } from '../ports/driver.ts'
 import { createGate } from '../util/gate.ts'
 import { within } from '../util/timing.ts'
@@ -61,9 +62,26 @@ const usualSpec = { network: 'internet', isolation: 'namespaces', labels: {} } a
 /** What a spare is called until it is somebody's. */
 export const spareHostname = 'spare'
 const endsAtOnce = 4
+/** How long the smallest program may take on a busy host. */
+const warmUpMs = 10_000
 
 const keyOf = ({ shape, provider, image, size }: Wish): string =>
   JSON.stringify([provider, shape, image, size.cpu, size.memoryMib, size.diskMib])
+
+/**
+ * Lets a box do once what its first command will do, and leaves no trace of it: programs and libraries are then known to it. An image without
+ * `true` goes without.
+ */
+async function warmUp(boxd: BoxdPort): Promise<void> {
+  await boxd.health()
+  try {
+    const id = await boxd.startJob({ argv: ['true'], user: '0:0', cwd: '/' })
+    await boxd.jobOutput(id, { offset: 0, waitMs: warmUpMs })
+    await boxd.forgetJob(id)
+  } catch (error) {
+    if (!GibilError.is(error) || error.code !== 'command_not_found') throw error
+  }
+}
 
 /** `isBusy`: creates are under way, which spares must not slow. */
 export function createWarmPool(context: PoolContext, isBusy: () => boolean): WarmPool {
@@ -130,8 +148,8 @@ export function createWarmPool(context: PoolContext, isBusy: () => boolean): War
       const { network, isolation, labels } = usualSpec
       const spec = { id, hostname: spareHostname, image, size: wish.size, network, isolation, labels }
       await driver.create(spec, { signal: closing.signal })
-      const answer = boxd.of({ ...wish, id, startedAt: clock.now() }, closing.signal).health()
-      await within(clock, context.policy.bootMs, 'The first answer of boxd', answer)
+      const reached = boxd.of({ ...wish, id, startedAt: clock.now() }, closing.signal)
+      await within(clock, context.policy.bootMs, 'The first answer of boxd', warmUp(reached))
       spare.state = 'ready'
     } catch (error) {
       const spare = spares.get(id)

@@ -26,6 +26,8 @@ export interface BoxdPort {
   jobs(): Promise<readonly Job[]>
   /** What a job printed from a byte offset on; waits up to `waitMs` for the first new byte or the exit. */
   jobOutput(id: string, options: { readonly offset: number; readonly waitMs: number }): Promise<JobOutput>
+  /** Takes one that has ended out of the list. */
+  forgetJob(id: string): Promise<void>
   /** Undefined when there is no such file. Throws `payload_too_large` beyond `maxBytes`. */
   readFile(path: string, maxBytes: number): Promise<Uint8Array | undefined>
   putTar(path: string, tar: Readable, user?: string): Promise<void>

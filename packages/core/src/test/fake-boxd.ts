@@ -77,13 +77,22 @@ export function createFakeBoxd(host: Host, clock: Clock): ConnectBoxd {
         const { box } = await reach()
         return [...box.jobs.values()].map(({ job }) => job)
       },
-      async jobOutput(id, { offset }) {
+      async jobOutput(id, { offset, waitMs }) {
         const { box } = await reach()
         const running = box.jobs.get(id)
         if (!running) throw new GibilError('job_not_found', id)
+        if (running.output.length <= offset) {
+          const late = new Promise<void>((resolve) => void clock.after(waitMs, resolve))
+          await Promise.race([running.ended.promise, late])
+        }
         const rest = running.output.slice(offset)
         const chunks = rest === '' ? [] : [{ stream: 'stdout' as const, offset, text: rest }]
         return { chunks, nextOffset: running.output.length, lost: 0, exit: running.job.exit }
+      },
+      async forgetJob(id) {
+        const { box } = await reach()
+        if (!box.jobs.get(id)?.job.exit) throw new GibilError('file_conflict', id)
+        box.jobs.delete(id)
       },
       async readFile(path) {
         const { box } = await reach()
