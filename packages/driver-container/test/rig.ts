@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import {
   chmod,
@@ -25,13 +26,15 @@ const root = resolve(import.meta.dirname, '../../..')
 const cache = '/var/tmp/gibil-test-driver-container'
 
 export async function sh(command: string): Promise<string> {
-  const { stdout } = await exec('bash', ['-ec', command], { maxBuffer: 16 * 1024 * 1024 })
+  // Without --norc bash reads ~/.bashrc here: it takes a socket as its input, which Node's pipes are, for a remote login.
+  const { stdout } = await exec('bash', ['--norc', '-ec', command], { maxBuffer: 16 * 1024 * 1024 })
   return stdout
 }
 
 /** Builds boxd and hostkit (from Go's cache when nothing changed). */
 export async function buildBinaries(): Promise<{ boxd: string; hostkit: string }> {
-  const out = join(cache, 'bin')
+  // Not those of another checkout, which may speak another protocol.
+  const out = join(cache, `bin-${createHash('sha256').update(root).digest('hex').slice(0, 8)}`)
   await mkdir(out, { recursive: true })
   for (const name of ['boxd', 'hostkit']) await exec('sh', [join(root, name, 'build.sh'), out])
   return { boxd: join(out, 'boxd'), hostkit: join(out, 'hostkit') }
