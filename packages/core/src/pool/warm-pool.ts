@@ -5,22 +5,10 @@ import type { BoxRecord, Making } from '../box-record.ts'
 import type { BoxdAccess } from '../plane/boxd-access.ts'
 import type { ControlPlaneDeps, Policy } from '../plane/deps.ts'
 import type { Drivers } from '../plane/drivers.ts'
-import type { BoxdPort } from '../ports/boxd.ts'
 import type { Driver } from '../ports/driver.ts'
 import { createGate } from '../util/gate.ts'
-import { within } from '../util/timing.ts'
 import { createDemand, shareOut } from './demand.ts'
-
-/** How a box is made, by the name of its image: what the name means may change while spares of it are kept. */
-type Wish = Pick<Making, 'shape' | 'provider' | 'image' | 'size'>
-
-interface Spare {
-  readonly id: string
-  readonly key: string
-  readonly digest: string
-  readonly driver: Driver
-  state: 'making' | 'ready' | 'taken' | 'going'
-}
+import { forge, keyOf, type Spare, type Wish } from './spare.ts'
 
 export interface PoolState {
   readonly ready: number
@@ -56,36 +44,10 @@ export interface PoolContext {
   readonly boxd: BoxdAccess
 }
 
-/** What of a spare may be changed when it is handed out, and what a box with another wish cannot be made of. */
-const usualSpec = { network: 'internet', isolation: 'namespaces', labels: {} } as const
-
-/** What a spare is called until it is somebody's. */
-export const spareHostname = 'spare'
 const endsAtOnce = 4
-/** How long the smallest program may take on a busy host. */
-const warmUpMs = 10_000
-
-const keyOf = ({ shape, provider, image, size }: Wish): string =>
-  JSON.stringify([provider, shape, image, size.cpu, size.memoryMib, size.diskMib])
-
-/**
- * Lets a box do once what its first command will do, and leaves no trace of it: programs and libraries are then known to it. An image without
- * `true` goes without.
- */
-async function warmUp(boxd: BoxdPort): Promise<void> {
-  await boxd.health()
-  try {
-    const id = await boxd.startJob({ argv: ['true'], user: '0:0', cwd: '/' })
-    await boxd.jobOutput(id, { offset: 0, waitMs: warmUpMs })
-    await boxd.forgetJob(id)
-  } catch (error) {
-    if (!GibilError.is(error) || error.code !== 'command_not_found') throw error
-  }
-}
-
 /** `isBusy`: creates are under way, which spares must not slow. */
 export function createWarmPool(context: PoolContext, isBusy: () => boolean): WarmPool {
-  const { boxd, deps, drivers } = context
+  const { deps, drivers } = context
   const { clock, host, images, log, random } = deps
   const policy = context.policy.pool
   const demand = createDemand(policy)
@@ -145,11 +107,7 @@ export function createWarmPool(context: PoolContext, isBusy: () => boolean): War
       const image = await images.resolve(wish.image)
       const spare: Spare = { id, key, digest: image.digest, driver, state: 'making' }
       spares.set(id, spare)
-      const { network, isolation, labels } = usualSpec
-      const spec = { id, hostname: spareHostname, image, size: wish.size, network, isolation, labels }
-      await driver.create(spec, { signal: closing.signal })
-      const reached = boxd.of({ ...wish, id, startedAt: clock.now() }, closing.signal)
-      await within(clock, context.policy.bootMs, 'The first answer of boxd', warmUp(reached))
+      await forge(context, { id, image, driver, wish, signal: closing.signal })
       spare.state = 'ready'
     } catch (error) {
       const spare = spares.get(id)

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { GibilError } from '@gibil/contract'
-import { spareHostname } from '../pool/warm-pool.ts'
+import { spareHostname } from '../pool/spare.ts'
 import type { Driver, DriverBox, OptionalVerb } from '../ports/driver.ts'
 import type { Host, HostBox } from './host.ts'
 

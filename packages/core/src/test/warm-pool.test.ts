@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { defaultPolicy, type PoolPolicy } from '../plane/deps.ts'
-import { spareHostname } from '../pool/warm-pool.ts'
+import { spareHostname } from '../pool/spare.ts'
 import { startWorld, type World } from './world.ts'
 
 let world: World
