@@ -15,6 +15,7 @@ module.exports = {
     only('boxd-client', 'contract'),
     only('hostkit-client', 'contract'),
     only('driver-container', 'core', 'contract', 'hostkit-client'),
+    only('driver-qemu', 'core', 'contract', 'hostkit-client', 'boxd-client', 'driver-container'),
     only('images', 'core', 'contract', 'hostkit-client'),
     only('sdk', 'contract'),
     only('cli', 'sdk'),

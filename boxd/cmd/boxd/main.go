@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gibil.dev/boxd/internal/files"
+	"gibil.dev/boxd/internal/guest"
 	"gibil.dev/boxd/internal/httpapi"
 	"gibil.dev/boxd/internal/jobs"
 	"gibil.dev/boxd/internal/metrics"
@@ -38,9 +39,25 @@ const (
 )
 
 func main() {
+	if guest.Starting() {
+		bootMachine()
+		return
+	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "boxd:", err)
 		os.Exit(1)
+	}
+}
+
+// bootMachine serves as the first process of a virtual machine. Whatever happens, its end is that of the machine.
+func bootMachine() {
+	defer guest.PowerOff()
+	listener, err := guest.Boot()
+	if err == nil {
+		err = serve(listener, "agent", true)
+	}
+	if err != nil {
+		fmt.Println("boxd:", err)
 	}
 }
 
@@ -58,8 +75,13 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	return serve(listener, *user, false)
+}
+
+// serve answers until the box is shut down. In a machine of its own, the machine is the box.
+func serve(listener net.Listener, user string, machine bool) error {
 	prepare()
-	table := jobs.NewTable(users.System(), *user, true)
+	table := jobs.NewTable(users.System(), user, true)
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)
 	go func() {
@@ -81,7 +103,10 @@ func run() error {
 		Jobs:     table,
 		Shutdown: shutdown,
 		Files:    &files.Tree{Users: table.Users(), DefaultUser: func() string { return table.Defaults().User }},
-		Metrics:  metrics.New("/", os.Getpid() == 1, time.Now).Start(),
+		Metrics:  metrics.New("/", os.Getpid() == 1 && !machine, time.Now).Start(),
+	}
+	if machine {
+		api.Identify = guest.Take
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- api.Serve(listener) }()

@@ -13,6 +13,7 @@ import (
 
 	"gibil.dev/boxd/internal/fault"
 	"gibil.dev/boxd/internal/files"
+	"gibil.dev/boxd/internal/guest"
 	"gibil.dev/boxd/internal/jobs"
 	"gibil.dev/boxd/internal/metrics"
 	"gibil.dev/boxd/internal/ports"
@@ -29,6 +30,8 @@ type API struct {
 	Files *files.Tree
 	// Metrics reads what the box uses.
 	Metrics *metrics.Reader
+	// Identify gives a virtual machine its identity; nil where boxd is no machine's first process.
+	Identify func(guest.Identity) error
 
 	started time.Time
 	routes  map[string]handler
@@ -86,6 +89,7 @@ func (a *API) table() map[string]handler {
 		"GET health":     a.health,
 		"POST configure": a.configure,
 		"POST shutdown":  a.shutdown,
+		"POST identity":  a.identity,
 		"GET jobs":       a.listJobs,
 		"POST jobs":      a.startJob,
 		"GET metrics":    a.metrics,
@@ -123,6 +127,20 @@ func (a *API) configure(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := a.Jobs.Configure(body.Env, body.User, body.Cwd); err != nil {
+		return err
+	}
+	return noContent(w)
+}
+
+func (a *API) identity(w http.ResponseWriter, r *http.Request) error {
+	if a.Identify == nil {
+		return fault.New(fault.NotFound, "This boxd is not that of a virtual machine.")
+	}
+	var body guest.Identity
+	if err := readJSON(w, r, &body); err != nil {
+		return err
+	}
+	if err := a.Identify(body); err != nil {
 		return err
 	}
 	return noContent(w)

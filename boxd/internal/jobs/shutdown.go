@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -47,9 +48,31 @@ func (t *Table) signalAll(signal syscall.Signal) {
 func (t *Table) anyLeft() bool {
 	t.Reap()
 	if os.Getpid() == 1 {
-		return syscall.Kill(-1, 0) == nil
+		return syscall.Kill(-1, 0) == nil && anyProcess("/proc")
 	}
 	return len(descendants(os.Getpid())) > 0
+}
+
+// kernelThread is PF_KTHREAD of linux/sched.h. In a machine of its own boxd sees the kernel's threads, which signals reach as if they were
+// processes, and which never end.
+const kernelThread = 0x0020_0000
+
+// anyProcess tells whether anything but this process and the kernel's threads runs. Where it cannot be told, something does.
+func anyProcess(proc string) bool {
+	entries, err := os.ReadDir(proc)
+	if err != nil {
+		return true
+	}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		if flags, ok := statField(proc, pid, 6); ok && flags&kernelThread == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // descendants finds the children of a process, and theirs.
@@ -76,17 +99,19 @@ func descendants(root int) []int {
 	return found
 }
 
-// parentOf reads the fourth field of /proc/<pid>/stat; the second, in brackets, may hold anything.
-func parentOf(pid int) (int, bool) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+func parentOf(pid int) (int, bool) { return statField("/proc", pid, 1) }
+
+// statField reads a number of /proc/<pid>/stat, counted from the third field, since the second, in brackets, may hold anything.
+func statField(proc string, pid, index int) (int, bool) {
+	data, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "stat"))
 	if err != nil {
 		return 0, false
 	}
 	text := string(data)
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	if len(fields) < 2 {
+	if len(fields) <= index {
 		return 0, false
 	}
-	parent, err := strconv.Atoi(fields[1])
-	return parent, err == nil
+	value, err := strconv.Atoi(fields[index])
+	return value, err == nil
 }

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"gibil.dev/hostkit/internal/launch"
 	"gibil.dev/hostkit/internal/ops"
 	"gibil.dev/hostkit/internal/rpc"
 	"gibil.dev/hostkit/internal/selftest"
@@ -50,6 +51,10 @@ func run(args []string) error {
 		// Keeps a user namespace alive while the parent opens it; not for people.
 		_, err := io.Copy(io.Discard, os.Stdin)
 		return err
+	case "launch":
+		if len(args) == 3 {
+			return launch.Run(args[1], args[2])
+		}
 	case "selftest":
 		flags := flag.NewFlagSet("selftest", flag.ContinueOnError)
 		dir := flags.String("dir", os.TempDir(), "where to try things")
@@ -65,5 +70,5 @@ func run(args []string) error {
 		fmt.Println("hostkit", ops.Version)
 		return nil
 	}
-	return fmt.Errorf("use: hostkit serve | selftest --dir DIR | --version")
+	return fmt.Errorf("use: hostkit serve | launch SPEC PIDFILE | selftest --dir DIR | --version")
 }

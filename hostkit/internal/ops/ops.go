@@ -14,9 +14,11 @@ import (
 	"gibil.dev/hostkit/internal/mount"
 	"gibil.dev/hostkit/internal/netns"
 	"gibil.dev/hostkit/internal/procs"
+	"gibil.dev/hostkit/internal/relay"
 	"gibil.dev/hostkit/internal/rpc"
 	"gibil.dev/hostkit/internal/run"
 	"gibil.dev/hostkit/internal/sweep"
+	"gibil.dev/hostkit/internal/tsc"
 	"gibil.dev/hostkit/internal/uts"
 )
 
@@ -80,6 +82,10 @@ type netDestroy struct {
 	Host  string `json:"host"`
 }
 
+type relayClose struct {
+	Socket string `json:"socket"`
+}
+
 type procWatch struct {
 	Pid int    `json:"pid"`
 	Key string `json:"key"`
@@ -90,6 +96,7 @@ func Operations() map[string]rpc.Operation {
 	works, runs := rpc.NewLane(worksAtOnce), rpc.NewLane(runsAtOnce)
 	// Two calls at once for one place must not both find nothing there.
 	var places keyed.Lock
+	var relays relay.Relays
 	at := func(path string, work func() error) error { return places.Do(filepath.Clean(path), work) }
 	return map[string]rpc.Operation{
 		"disk.create": done(works, func(a diskCreate) error { return disk.Create(a.Image, a.SizeMib, a.From) }),
@@ -121,6 +128,12 @@ func Operations() map[string]rpc.Operation {
 		"proc.hostname": done(works, uts.Name),
 		"proc.watch": op(nil, func(ctx context.Context, a procWatch) (any, error) {
 			return map[string]string{"key": a.Key}, procs.Wait(ctx, a.Pid)
+		}),
+		"relay.open":  done(works, relays.Open),
+		"relay.close": done(works, func(a relayClose) error { return relays.Close(a.Socket) }),
+		"host.tsc": op(works, func(context.Context, struct{}) (any, error) {
+			khz, err := tsc.KHz()
+			return map[string]int64{"khz": khz}, err
 		}),
 		"sweep.list": op(works, func(_ context.Context, a sweep.Query) (any, error) { return sweep.List(a) }),
 		"ping": op(nil, func(context.Context, struct{}) (any, error) {

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -44,4 +45,18 @@ func listen(path string) (*os.File, error) {
 		return nil, err
 	}
 	return socket, nil
+}
+
+// Listen makes such a socket for this process itself.
+func Listen(path string) (net.Listener, error) {
+	socket, err := listen(path)
+	if err != nil {
+		return nil, err
+	}
+	defer socket.Close()
+	listener, err := net.FileListener(socket)
+	if err != nil {
+		_ = os.Remove(path)
+	}
+	return listener, err
 }

@@ -16,6 +16,7 @@ export function createBoxdClient(dial: Dial, options: BoxdClientOptions = {}): B
   return {
     health: () => callJson(context, { method: 'GET', path: 'health' }, BoxdHealth),
     configure: (json) => callEmpty(context, { method: 'POST', path: 'configure', json }),
+    identify: (json) => callEmpty(context, { method: 'POST', path: 'identity', json }),
     metrics: () => callJson(context, { method: 'GET', path: 'metrics' }, Metrics),
     ports: () => callJson(context, { method: 'GET', path: 'ports' }, z.array(OpenPort)),
     shutdown: (graceMs) => callEmpty(context, { method: 'POST', path: 'shutdown', json: { graceMs } }),

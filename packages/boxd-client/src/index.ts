@@ -9,6 +9,7 @@ export type {
   Dial,
   Download,
   Frame,
+  Identity,
   OutputQuery,
   StartRequest,
 } from './types.ts'

@@ -39,6 +39,24 @@ export interface StartRequest {
   readonly ringBytes?: number | undefined
 }
 
+/** What makes a virtual machine one certain box. What is absent stays as it is; `network` counts only with `hostname`. */
+export interface Identity {
+  readonly hostname?: string
+  /** Files of /etc by name: hostname, hosts, resolv.conf, machine-id. */
+  readonly etc?: Readonly<Record<string, string>>
+  /** IPv4 addresses; null: the box has no network. */
+  readonly network?: {
+    readonly address: string
+    readonly gateway: string
+    readonly mac: string
+    readonly mtu: number
+  } | null
+  /** Base64 of at most 512 random bytes, from which the kernel's random numbers begin anew. */
+  readonly entropy?: string
+  /** RFC 3339. */
+  readonly time?: string
+}
+
 export interface Frame {
   readonly type: FrameType
   readonly payload: Buffer
@@ -80,6 +98,8 @@ export interface OutputQuery {
 export interface BoxdClient {
   health(): Promise<{ version: string; pid: number; startedAt: string }>
   configure(defaults: Defaults): Promise<void>
+  /** For boxd of a virtual machine only; others throw `not_found`. */
+  identify(identity: Identity): Promise<void>
   metrics(): Promise<Metrics>
   ports(): Promise<OpenPort[]>
   /** Asks all processes to end, and kills them after the grace; boxd itself ends last. */

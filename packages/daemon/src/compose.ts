@@ -2,6 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { connectBoxd } from '@gibil/boxd-client'
 import { createControlPlane, defaultPolicy } from '@gibil/core'
 import { checkHost, createContainerDriver } from '@gibil/driver-container'
+import { createMicrovmDriver } from '@gibil/driver-qemu'
 import { createHostKit } from '@gibil/hostkit-client'
 import { openImageStore } from '@gibil/images'
 import { openStore } from '@gibil/store'
@@ -23,13 +24,15 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
     await store.close()
   }
   try {
-    const driver = createContainerDriver({
+    const place = {
       home: home.dir,
       boxdBinary: sourceTree.boxd,
       hostkit,
-      log: (level, message, facts) => log[level](facts, message),
+      log: (level: 'debug' | 'info' | 'warn', message: string, facts: object) => log[level](facts, message),
       step: createFailpoint(failpoint),
-    })
+    }
+    const driver = createContainerDriver(place)
+    const microvms = createMicrovmDriver({ ...place, hostkitBinary: sourceTree.hostkit })
     const images = await openImageStore({
       home: home.dir,
       recipesDir: sourceTree.recipes,
@@ -50,7 +53,7 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
     })
     const plane = createControlPlane({
       store,
-      drivers: [driver],
+      drivers: [driver, microvms],
       images,
       setupLog: createSetupLog(home.boxLogs),
       clock: systemClock,

@@ -58,13 +58,17 @@ export async function namesIn(path: string): Promise<string[]> {
  * Replaces a file whole: whoever reads it finds the old text or the new one. `durable`: also after a power cut; costs a flush
  * of the disk. Else it is written at once: four short calls to the kernel, each of which would cost more to wait for.
  */
-export async function writeWhole(path: string, text: string, options: { durable: boolean }): Promise<void> {
+export async function writeWhole(
+  path: string,
+  content: string | Uint8Array,
+  options: { durable: boolean },
+): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
-  if (!options.durable) return writeNow(temporary, path, text)
+  if (!options.durable) return writeNow(temporary, path, content)
   try {
     const handle = await open(temporary, 'wx', 0o600)
     try {
-      await handle.writeFile(text)
+      await handle.writeFile(content)
       await handle.datasync()
     } finally {
       await handle.close()
@@ -76,9 +80,9 @@ export async function writeWhole(path: string, text: string, options: { durable:
   }
 }
 
-function writeNow(temporary: string, path: string, text: string): void {
+function writeNow(temporary: string, path: string, content: string | Uint8Array): void {
   try {
-    writeFileSync(temporary, text, { flag: 'wx', mode: 0o600 })
+    writeFileSync(temporary, content, { flag: 'wx', mode: 0o600 })
     renameSync(temporary, path)
   } catch (error) {
     rmSync(temporary, { force: true })

@@ -10,6 +10,7 @@ import type {
   NetDestroy,
   NetRename,
   ProcHostname,
+  RelayOpen,
   RunResult,
   RunStart,
   SweepQuery,
@@ -22,6 +23,7 @@ import { type CallOptions, type HostkitLog, type HostkitProcess, parseResult, st
 const Pong = z.object({ version: z.string(), pid: z.int() })
 const Ran = z.object({ exitCode: z.int(), stderr: z.string() }) satisfies z.ZodType<RunResult>
 const Taken = z.object({ lazy: z.boolean() }) satisfies z.ZodType<Unmounted>
+const Tsc = z.object({ khz: z.int().positive() })
 const Watched = z.object({ key: z.string() })
 const Swept = z.object({
   mounts: z.array(z.string()),
@@ -52,6 +54,11 @@ export interface HostKit {
   runStart(args: RunStart, options?: { readonly signal?: AbortSignal | undefined }): Promise<RunResult>
   /** Names the host in the UTS namespace of a process, which must have one of its own. 1 to 64 bytes. */
   procHostname(args: ProcHostname): Promise<void>
+  /** The relay ends with hostkit: open it again when the socket refuses. Throws `driver_failed` (ESRCH) when the process is gone. */
+  relayOpen(args: RelayOpen): Promise<void>
+  relayClose(args: { readonly socket: string }): Promise<void>
+  /** How fast the time stamp counter counts, measured for a tenth of a second. Throws `driver_failed` (ENOTSUP) where there is none. */
+  hostTsc(): Promise<{ khz: number }>
   /** Settles when the process has ended. */
   procWatch(
     args: { readonly pid: number; readonly key: string },
@@ -106,6 +113,9 @@ export function createHostKit(options: HostKitOptions): HostKit {
     netDestroy: (args) => order('net.destroy', args),
     runStart: (args, { signal } = {}) => call('run.start', Ran, args, { signal }),
     procHostname: (args) => order('proc.hostname', args),
+    relayOpen: (args) => order('relay.open', args),
+    relayClose: (args) => order('relay.close', args),
+    hostTsc: () => call('host.tsc', Tsc, {}),
     async procWatch(args, { signal } = {}) {
       await call('proc.watch', Watched, args, { signal, waits: true })
     },

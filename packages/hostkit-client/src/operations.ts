@@ -103,6 +103,13 @@ export interface RunResult {
   readonly stderr: string
 }
 
+/** A unix socket that leads to the boxd of a virtual machine. */
+export interface RelayOpen {
+  readonly socket: string
+  /** The process that is the machine: boxd is reached in its network namespace. */
+  readonly pid: number
+}
+
 export interface SweepQuery {
   readonly mountPrefix: string
   readonly linkPrefix: string

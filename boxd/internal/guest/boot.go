@@ -1,0 +1,84 @@
+// Package guest makes a virtual machine a box: where the kernel starts boxd as its first program, this sets up what a container has from
+// its runtime (modules, root disk, mounts, control link), and later gives the box its identity.
+package guest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+)
+
+const (
+	// program is where the kernel finds boxd in the initial root file system; nothing else is called so.
+	program = "/init"
+	// rootDisk is the first disk of the machine.
+	rootDisk = "/dev/vda"
+	newRoot  = "/root"
+)
+
+// Starting tells whether the kernel of a virtual machine has just started this process as its first.
+func Starting() bool { return os.Getpid() == 1 && os.Args[0] == program }
+
+// Boot sets up the machine around this process and returns the listener of its control link. The process then is in the root file system of the
+// box, as its first process.
+func Boot() (net.Listener, error) {
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"first file systems", mountFirst},
+		{"modules", loadModules},
+		{"probe", endProbe},
+		{"root disk", mountRoot},
+		{"change of root", enterRoot},
+		{"file systems", mountRest},
+		{"settings", tune},
+	} {
+		if err := step.do(); err != nil {
+			return nil, fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	listener, err := listenApart()
+	if err != nil {
+		return nil, fmt.Errorf("control link: %w", err)
+	}
+	return listener, nil
+}
+
+// endProbe ends a machine that was booted only to see whether it boots.
+func endProbe() error {
+	line, err := os.ReadFile("/proc/cmdline")
+	if err == nil && strings.Contains(string(line), "gibil.probe") {
+		return errors.New("gibil: boots")
+	}
+	return err
+}
+
+// tune sets for the machine what containers get from outside: no IPv6, any port and ping for everybody.
+func tune() error {
+	for name, value := range map[string]string{
+		"net/ipv6/conf/all/disable_ipv6":      "1",
+		"net/ipv6/conf/default/disable_ipv6":  "1",
+		"net/ipv4/ip_unprivileged_port_start": "0",
+		"net/ipv4/ping_group_range":           "0 2147483647",
+		"kernel/printk":                       "1",
+	} {
+		if err := os.WriteFile("/proc/sys/"+name, []byte(value), 0); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// PowerOff writes what is not yet on the disk and ends the machine, which is how its host learns that the box has ended.
+func PowerOff() {
+	syscall.Sync()
+	// Read-only, so that the disk is whole and needs no recovery at the next start; busy files may hinder it, then the journal does that.
+	_ = syscall.Mount("", "/", "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+	syscall.Sync()
+	// The host is told not to begin again.
+	_ = syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART)
+}

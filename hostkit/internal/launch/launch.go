@@ -1,0 +1,195 @@
+// Package launch starts the program that is a virtual machine: it joins the box's cgroups, makes its links, enters a network namespace in
+// which nothing else is, and executes. All that it makes ends with that program.
+package launch
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"gibil.dev/hostkit/internal/errno"
+	"gibil.dev/hostkit/internal/netlink"
+	"gibil.dev/hostkit/internal/netns"
+)
+
+// The program finds at these descriptors: the socket that this process was given, its two links, and then its files.
+const (
+	socketFD  = 3
+	controlFD = 4
+	boxFD     = 5
+	filesFD   = 6
+	mostFiles = 8
+)
+
+const (
+	// controlHost is this side of the link by which boxd is reached. It is in the namespace of one box, so it is the same in all; so are the
+	// hardware addresses, since a machine whose memory was another's remembers those of that one's link.
+	controlHost    = "169.254.77.1"
+	controlBox     = "169.254.77.2"
+	controlHostMAC = "02:67:69:62:69:00"
+	controlBoxMAC  = "02:67:69:62:69:01"
+	controlMTU     = 65_000
+	cgroupRoot     = "/sys/fs/cgroup/"
+)
+
+// File is opened for the program, which may not be able to.
+type File struct {
+	Path string `json:"path"`
+	// Make: an empty file for writing.
+	Make bool `json:"make"`
+}
+
+// Spec is what to become.
+type Spec struct {
+	Argv []string `json:"argv"`
+	// Cgroups are directories of cgroups to join.
+	Cgroups []string `json:"cgroups"`
+	// Link is the host's side of the box's network; absent, the box's link leads nowhere.
+	Link *netns.HostLink `json:"link"`
+	MTU  int             `json:"mtu"`
+	// Files are open at descriptor 6 and above.
+	Files []File `json:"files"`
+}
+
+func (s Spec) check() error {
+	if len(s.Argv) == 0 || !filepath.IsAbs(s.Argv[0]) {
+		return errno.Invalidf("argv begins with the absolute path of a program")
+	}
+	if s.MTU < 68 || s.MTU > 65_535 {
+		return errno.Invalidf("mtu is 68 to 65535")
+	}
+	if len(s.Files) > mostFiles {
+		return errno.Invalidf("at most %d files", mostFiles)
+	}
+	for _, cgroup := range s.Cgroups {
+		if !strings.HasPrefix(filepath.Clean(cgroup), cgroupRoot) {
+			return errno.Invalidf("%q is no cgroup", cgroup)
+		}
+	}
+	if s.Link == nil {
+		return nil
+	}
+	return netns.CheckLink(s.Link.Name)
+}
+
+// become does not return when all goes well. Its thread is locked to the calling goroutine, so that what it enters is what the program is in.
+func become(spec Spec) error {
+	for _, cgroup := range spec.Cgroups {
+		if err := os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte("0"), 0); err != nil {
+			return err
+		}
+	}
+	files, err := spec.open()
+	if err != nil {
+		return err
+	}
+	box, err := spec.boxLink()
+	if err != nil {
+		return err
+	}
+	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+		return os.NewSyscallError("unshare", err)
+	}
+	control, err := controlLink()
+	if err != nil {
+		return err
+	}
+	if box == nil {
+		if box, err = netlink.Tap("box", spec.MTU); err != nil {
+			return err
+		}
+	}
+	if err := inherit(append([]*os.File{control, box}, files...)); err != nil {
+		return err
+	}
+	return os.NewSyscallError("exec", syscall.Exec(spec.Argv[0], spec.Argv, os.Environ()))
+}
+
+func (s Spec) open() ([]*os.File, error) {
+	files := []*os.File{}
+	for _, f := range s.Files {
+		flags, mode := os.O_RDONLY, os.FileMode(0)
+		if f.Make {
+			flags, mode = os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600
+		}
+		file, err := os.OpenFile(f.Path, flags|syscall.O_NOFOLLOW, mode)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+func (s Spec) boxLink() (*os.File, error) {
+	if s.Link == nil {
+		return nil, nil
+	}
+	tap, err := netlink.Tap(s.Link.Name, s.MTU)
+	if err != nil {
+		return nil, err
+	}
+	return tap, s.Link.SetUp()
+}
+
+// controlLink makes the host's side of the control link in the namespace that the thread is in now.
+func controlLink() (*os.File, error) {
+	for _, name := range []string{"all", "default"} {
+		// So that the machine hears nothing from this side that it did not ask for.
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0); err != nil && !os.IsNotExist(err) {
+			return nil, err
+		}
+	}
+	tap, err := netlink.Tap("control", controlMTU)
+	if err != nil {
+		return nil, err
+	}
+	connection, err := netlink.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer connection.Close()
+	link, err := netlink.Index("control")
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range []func() error{
+		func() error { return netlink.SetHardware("control", controlHostMAC) },
+		func() error { return connection.AddAddress(link, net.ParseIP(controlHost)) },
+		func() error { return connection.SetUp(link) },
+		func() error { return connection.AddHostRoute(link, net.ParseIP(controlBox)) },
+		// Known from the beginning: a machine that still boots would not answer who has the address, and the kernel asks but once a second.
+		func() error { return connection.AddNeighbour(link, net.ParseIP(controlBox), controlBoxMAC) },
+	} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("control link: %w", err)
+		}
+	}
+	return tap, nil
+}
+
+// inherit puts the files where the program looks for them, from controlFD on.
+func inherit(files []*os.File) error {
+	// First out of the way: one may lie where another goes.
+	high := []int{}
+	for _, file := range files {
+		fd, _, failed := syscall.Syscall(syscall.SYS_FCNTL, file.Fd(), syscall.F_DUPFD_CLOEXEC, filesFD+2*mostFiles)
+		if failed != 0 {
+			return os.NewSyscallError("fcntl", failed)
+		}
+		high = append(high, int(fd))
+	}
+	for i, fd := range high {
+		if err := syscall.Dup3(fd, controlFD+i, 0); err != nil {
+			return os.NewSyscallError("dup3", err)
+		}
+	}
+	_, _, failed := syscall.Syscall(syscall.SYS_FCNTL, socketFD, syscall.F_SETFD, 0)
+	if failed != 0 {
+		return os.NewSyscallError("fcntl", failed)
+	}
+	return nil
+}

@@ -1,0 +1,3 @@
+package relay
+
+const sysSetns = 308

@@ -1,0 +1,5 @@
+package tsc
+
+const present = true
+
+func read() uint64

@@ -1,0 +1,67 @@
+import { GibilError, Isolation, NetworkPolicy, Size } from '@gibil/contract'
+import type { DriverSpec } from '@gibil/core'
+import { isBoxId, parseJson, readIfThere, slotCount, writeWhole } from '@gibil/driver-container/host'
+import * as z from 'zod'
+import type { BoxPaths } from './names.ts'
+
+const spec = z.object({
+  id: z.string().refine(isBoxId),
+  hostname: z.string(),
+  image: z.object({
+    name: z.string(),
+    digest: z.string(),
+    layers: z.array(z.string()).min(1),
+    env: z.record(z.string(), z.string()),
+    workdir: z.string().nullable(),
+    user: z.string().nullable(),
+  }),
+  size: Size,
+  network: NetworkPolicy,
+  isolation: Isolation,
+  labels: z.record(z.string(), z.string()),
+}) satisfies z.ZodType<DriverSpec>
+
+const boxFile = z.object({
+  version: z.literal(1),
+  /** `creating` until create has come to its end: a dead box that says so is the remainder of a create. */
+  phase: z.enum(['creating', 'made']),
+  slot: z
+    .int()
+    .min(0)
+    .max(slotCount - 1),
+  /** The disk that the box's own disk holds the difference to. */
+  backing: z.object({ path: z.string(), format: z.enum(['raw', 'qcow2']) }),
+  spec,
+})
+
+/** What the driver remembers of a box: written before anything is made, removed after everything is gone. */
+export type BoxFile = Readonly<Omit<z.infer<typeof boxFile>, 'spec'>> & { readonly spec: DriverSpec }
+
+/** A kernel, boxd and a shell need about this much. */
+const leastMemoryMib = 192
+
+/** Throws `invalid_request` for what could be written and not be read again, `invalid_size` for what could not boot. */
+export function assertSpec(given: DriverSpec): void {
+  const parsed = spec.safeParse(given)
+  if (!parsed.success) {
+    throw new GibilError('invalid_request', `The box cannot be made so. ${z.prettifyError(parsed.error)}`)
+  }
+  if (given.size.memoryMib < leastMemoryMib) {
+    throw new GibilError('invalid_size', `A microvm needs at least ${leastMemoryMib} MiB of memory for its kernel.`, {
+      hint: `Give it more: --memory ${leastMemoryMib}M or more. A container can be smaller.`,
+    })
+  }
+}
+
+export type ReadBox = { readonly kind: 'box'; readonly box: BoxFile } | { readonly kind: 'missing' | 'damaged' }
+
+export async function readBoxFile(paths: BoxPaths): Promise<ReadBox> {
+  const text = await readIfThere(paths.boxFile)
+  if (text === undefined) return { kind: 'missing' }
+  const parsed = boxFile.safeParse(parseJson(text))
+  return parsed.success ? { kind: 'box', box: parsed.data } : { kind: 'damaged' }
+}
+
+export async function writeBoxFile(paths: BoxPaths, box: BoxFile): Promise<void> {
+  await writeWhole(paths.boxFile, `${JSON.stringify(box, null, 2)}\n`, { durable: false })
+}

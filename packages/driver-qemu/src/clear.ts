@@ -1,0 +1,27 @@
+import { rm } from 'node:fs/promises'
+import { onHost } from '@gibil/driver-container/host'
+import type { Context } from './context.ts'
+import { boxPaths } from './names.ts'
+
+type ClearStep = 'kill' | 'cgroup' | 'relay' | 'run-dir'
+
+/**
+ * Takes away all of a box that does not outlive the host's uptime. Works from any remainder; each part that is gone already is fine. The machine's
+ * links and its network namespace end with its process.
+ */
+export async function clear(
+  context: Context,
+  id: string,
+  step: (name: ClearStep) => void | Promise<void> = () => undefined,
+): Promise<void> {
+  const { cgroups, hostkit, names } = context
+  const paths = boxPaths(names, id)
+  await step('kill')
+  await onHost("ended the box's machine", () => cgroups.kill(id))
+  await step('cgroup')
+  await onHost("removed the box's cgroups", () => cgroups.remove(id))
+  await step('relay')
+  await onHost('closed the way to boxd', () => hostkit.relayClose({ socket: paths.control }))
+  await step('run-dir')
+  await onHost("removed the box's run directory", () => rm(paths.run, { recursive: true, force: true }))
+}

@@ -1,0 +1,31 @@
+import type { Cgroups, HomeNames, HomeNetwork, Log, RunTool, Slots } from '@gibil/driver-container/host'
+import type { HostKit } from '@gibil/hostkit-client'
+import type { Guest } from './initrd.ts'
+import type { MachineCgroups } from './machine-cgroups.ts'
+import type { Accelerator } from './qemu-args.ts'
+import type { RootDisks } from './root-disk.ts'
+import type { Step } from './steps.ts'
+
+/** What machines are made of; found out, and where need be fetched, at the first create or start. */
+export interface Machinery {
+  readonly qemu: string
+  readonly guest: Guest
+  readonly accelerator: Accelerator
+}
+
+/** What the verbs of an opened driver work with. */
+export interface Context {
+  readonly names: HomeNames
+  readonly hostkit: HostKit
+  /** Path of the program that `hostkit` is, to be run for each machine. */
+  readonly hostkitBinary: string
+  readonly cgroups: Cgroups
+  readonly machineCgroups: MachineCgroups
+  readonly network: HomeNetwork
+  readonly slots: Slots
+  readonly disks: RootDisks
+  readonly machinery: () => Promise<Machinery>
+  readonly run: RunTool
+  readonly log: Log
+  readonly step: Step
+}

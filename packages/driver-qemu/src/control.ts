@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createBoxdClient, type Identity } from '@gibil/boxd-client'
+import { GibilError } from '@gibil/contract'
+import type { DriverSpec } from '@gibil/core'
+import { addressOf, dialSocket, etcFiles, gatewayOf, isUp, macOf, readPid } from '@gibil/driver-container/host'
+import type { Context } from './context.ts'
+import { boxPaths } from './names.ts'
+
+/** A guest under emulation on a busy host takes its time. */
+const bootMs = 120_000
+const pauseMs = 20
+const answerMs = 10_000
+
+/** A byte stream to boxd. hostkit may have been started anew since the relay was opened, so it is opened where nobody listens. */
+export async function dialBoxd(context: Context, id: string, signal?: AbortSignal): Promise<Duplex> {
+  const paths = boxPaths(context.names, id)
+  try {
+    return await dialSocket(paths.control, id, signal)
+  } catch (error) {
+    signal?.throwIfAborted()
+    const pid = await readPid(paths.pidFile)
+    if (pid === undefined || !(await context.cgroups.holds(id, pid))) throw error
+    await openRelay(context, id, pid)
+    return dialSocket(paths.control, id, signal)
+  }
+}
+
+async function openRelay(context: Context, id: string, pid: number): Promise<void> {
+  try {
+    await context.hostkit.relayOpen({ socket: boxPaths(context.names, id).control, pid })
+  } catch (cause) {
+    throw new GibilError('boxd_unreachable', `The boxd of box ${id} cannot be reached: its machine has ended.`, {
+      cause,
+    })
+  }
+}
+
+/** Gives the machine its identity as soon as its boxd answers. Throws `driver_failed` when it ends before, or takes too long. */
+export async function identify(
+  context: Context,
+  id: string,
+  pid: number,
+  identity: Identity,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const deadline = performance.now() + bootMs
+  await openRelay(context, id, pid)
+  const boxd = createBoxdClient((ended) => dialBoxd(context, id, ended), { signal, answerMs })
+  for (;;) {
+    try {
+      return await boxd.identify(identity)
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!GibilError.is(error) || (error.code !== 'boxd_unreachable' && error.code !== 'boxd_protocol')) throw error
+      if (!(await isUp(pid))) throw new GibilError('driver_failed', `The machine of box ${id} ended while it booted.`)
+      if (performance.now() > deadline) {
+        throw new GibilError('driver_failed', `The machine of box ${id} did not boot within ${bootMs / 1000} s.`, {
+          cause: error,
+        })
+      }
+    }
+    await sleep(pauseMs)
+  }
+}
+
+/** What makes a machine this box. `etc` is left out where the box has had its files and may have changed them. */
+export function identityOf(context: Context, spec: DriverSpec, slot: number, etc: boolean): Identity {
+  const { names, network } = context
+  const gateway = gatewayOf(network.subnet)
+  const address = spec.network === 'none' ? null : addressOf(network.subnet, slot)
+  return {
+    ...freshness(),
+    hostname: spec.hostname,
+    ...(etc ? { etc: etcFiles({ id: spec.id, hostname: spec.hostname, address, gateway }) } : {}),
+    network: address === null ? null : { address, gateway, mac: macOf(names.prefix.slice(-6), slot), mtu: network.mtu },
+  }
+}
+
+/** What a machine lacks whose time stood still: the time, and random numbers of its own. */
+export const freshness = (): Identity => ({
+  time: new Date().toISOString(),
+  entropy: randomBytes(64).toString('base64'),
+})

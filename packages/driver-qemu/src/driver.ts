@@ -1,0 +1,205 @@
+import { chmod, mkdir, rmdir } from 'node:fs/promises'
+import { GibilError } from '@gibil/contract'
+import type { Driver, OptionalVerb } from '@gibil/core'
+import {
+  assertBoxId,
+  createCgroups,
+  createExitWatch,
+  createKeyedLock,
+  createSlots,
+  type ExitWatch,
+  errnoOf,
+  type HomeNames,
+  type Log,
+  locate,
+  openNetwork,
+  parseCgroupLayout,
+  readIfThere,
+  runTool,
+} from '@gibil/driver-container/host'
+import type { HostKit } from '@gibil/hostkit-client'
+import { chooseAccelerator } from './accelerator.ts'
+import { readBoxFile } from './box-file.ts'
+import type { Context, Machinery } from './context.ts'
+import { dialBoxd } from './control.ts'
+import { provideKernel } from './guest-kernel.ts'
+import { provideGuest } from './initrd.ts'
+import { createMachineCgroups } from './machine-cgroups.ts'
+import { boxPaths, microvmNames, runBoxesDir } from './names.ts'
+import { createRootDisks } from './root-disk.ts'
+import type { Step } from './steps.ts'
+import { allIds, inspectBox, runningPid } from './survey.ts'
+import * as verbs from './verbs.ts'
+
+export interface MicrovmDriverOptions {
+  /** The daemon's home: all names on the host derive from this path. */
+  readonly home: string
+  /** Path of the boxd binary for this host's architecture. */
+  readonly boxdBinary: string
+  /** Path of the program that `hostkit` speaks to. */
+  readonly hostkitBinary: string
+  readonly hostkit: HostKit
+  readonly log: Log
+  /** IPv4 address of the resolver for boxes, instead of the host's. */
+  readonly resolver?: string | undefined
+  /** Where the guest's kernel is kept, and what was found out of the host; in the home if absent. */
+  readonly cacheDir?: string | undefined
+  readonly step?: Step | undefined
+}
+
+interface Opened {
+  readonly context: Context
+  readonly watch: ExitWatch
+}
+
+/** The emulator of Debian's package qemu-system-x86. */
+const emulator = 'qemu-system-x86_64'
+
+/** Boxes of the shape `microvm` on this machine. */
+export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
+  const names = microvmNames(options.home)
+  const locks = createKeyedLock()
+  const capabilities: ReadonlySet<OptionalVerb> = new Set(['pause'])
+  const listeners = new Set<(id: string) => void>()
+  let opened: Opened | undefined
+
+  const use = (): Opened => {
+    if (opened === undefined) throw new GibilError('internal', 'The microvm driver is not open.')
+    return opened
+  }
+  const locked = <T>(id: string, task: (opened: Opened) => Promise<T>): Promise<T> => {
+    assertBoxId(id)
+    return locks.run(id, () => task(use()))
+  }
+
+  return {
+    provider: 'local',
+    shape: 'microvm',
+    capabilities,
+    async open() {
+      const context = await openContext(names, options)
+      const watch = createExitWatch(options.hostkit, options.log)
+      watch.onExit((id) => {
+        for (const listener of listeners) listener(id)
+      })
+      await takeOver(context, watch)
+      opened = { context, watch }
+    },
+    async close() {
+      if (opened === undefined) return
+      const { context, watch } = opened
+      opened = undefined
+      watch.close()
+      await dismantle(context)
+    },
+    create: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.create(context, watch, spec, given)),
+    start: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.start(context, watch, spec, given)),
+    stop: (id, graceMs) => locked(id, ({ context, watch }) => verbs.stop(context, watch, id, graceMs)),
+    pause: (id) => locked(id, ({ context }) => verbs.pause(context, id)),
+    resume: (id) => locked(id, ({ context }) => verbs.resume(context, id)),
+    destroy: (id) => locked(id, ({ context, watch }) => verbs.destroy(context, watch, id)),
+    async inspect(id) {
+      assertBoxId(id)
+      const { context } = use()
+      const found = await inspectBox(context, id)
+      return found.status !== 'partial' || (await allIds(context)).includes(id) ? found : undefined
+    },
+    async list() {
+      const { context } = use()
+      return Promise.all((await allIds(context)).map((id) => inspectBox(context, id)))
+    },
+    async dial(id, signal) {
+      assertBoxId(id)
+      return dialBoxd(use().context, id, signal)
+    },
+    onExit(listener) {
+      listeners.add(listener)
+    },
+  }
+}
+
+async function openContext(names: HomeNames, options: MicrovmDriverOptions): Promise<Context> {
+  const { hostkit, log } = options
+  const qemu = fitQemu()
+  const layout = parseCgroupLayout((await readIfThere('/proc/self/mountinfo')) ?? '')
+  if (layout === undefined) throw new GibilError('host_unfit', 'No cgroup file system is mounted below /sys/fs/cgroup.')
+  for (const directory of [names.boxesDir, names.cacheDir]) await mkdir(directory, { recursive: true, mode: 0o700 })
+  for (const directory of [names.runDir, runBoxesDir(names)]) {
+    await mkdir(directory, { recursive: true, mode: 0o711 })
+    await chmod(directory, 0o711)
+  }
+  return {
+    names,
+    hostkit,
+    hostkitBinary: options.hostkitBinary,
+    cgroups: createCgroups(layout, names.prefix),
+    machineCgroups: createMachineCgroups(layout, names.prefix),
+    network: await openNetwork({ names, run: runTool, log, resolver: options.resolver }),
+    slots: createSlots(),
+    disks: createRootDisks({ names, hostkit, run: runTool }),
+    machinery: machineryOnce(qemu, options.cacheDir ?? names.cacheDir, options),
+    run: runTool,
+    log,
+    step: options.step ?? (() => undefined),
+  }
+}
+
+/** Throws `needs_root`, `host_unfit`, `missing_tool`. */
+function fitQemu(): string {
+  if (process.geteuid?.() !== 0) {
+    throw new GibilError('needs_root', 'Boxes of the shape microvm need a daemon that runs as root.')
+  }
+  if (process.arch !== 'x64') {
+    throw new GibilError('host_unfit', `Boxes of the shape microvm need a host of x86-64, not ${process.arch}.`, {
+      hint: 'Use the shape container on this machine.',
+    })
+  }
+  const missing = [emulator, 'qemu-img', 'mke2fs'].find((program) => locate(program) === undefined)
+  const qemu = locate(emulator)
+  if (qemu === undefined || missing !== undefined) {
+    throw new GibilError('missing_tool', `The shape microvm needs ${missing}, which is not installed.`, {
+      hint: 'Run `./gibil up --shape microvm` as root, or: apt-get install qemu-system-x86 qemu-utils e2fsprogs.',
+    })
+  }
+  return qemu
+}
+
+/** Found out at first need, since it may take a download and a boot; what failed is tried again. */
+function machineryOnce(qemu: string, cacheDir: string, options: MicrovmDriverOptions): () => Promise<Machinery> {
+  let known: Promise<Machinery> | undefined
+  const find = async (): Promise<Machinery> => {
+    const guest = await provideGuest(cacheDir, await provideKernel(cacheDir), options.boxdBinary)
+    const { hostkit, log } = options
+    return { qemu, guest, accelerator: await chooseAccelerator({ qemu, guest, cacheDir, hostkit, log }) }
+  }
+  return () => {
+    const asked = known ?? find()
+    known = asked
+    asked.catch(() => {
+      if (known === asked) known = undefined
+    })
+    return asked
+  }
+}
+
+/** Picks up the boxes of an earlier daemon: their slots and their ends. */
+async function takeOver(context: Context, watch: ExitWatch): Promise<void> {
+  for (const id of await allIds(context)) {
+    const read = await readBoxFile(boxPaths(context.names, id))
+    if (read.kind === 'box') context.slots.hold(id, read.box.slot)
+    const pid = await runningPid(context, id)
+    if (pid !== undefined) watch.watch(id, pid)
+  }
+}
+
+/** Takes away what was made for the home itself when no box is left to need it. */
+async function dismantle(context: Context): Promise<void> {
+  if ((await allIds(context)).length > 0) return
+  await context.network.dismantle()
+  await context.cgroups.removeParent()
+  for (const directory of [runBoxesDir(context.names), context.names.runDir]) {
+    await rmdir(directory).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTEMPTY') throw error
+    })
+  }
+}

@@ -1,0 +1,2 @@
+/** @module The driver of the shape `microvm` on this machine: boxes with a kernel of their own, on QEMU. */
+export { createMicrovmDriver, type MicrovmDriverOptions } from './driver.ts'

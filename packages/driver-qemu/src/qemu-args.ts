@@ -1,0 +1,133 @@
+import type { Size } from '@gibil/contract'
+import type { Guest } from './initrd.ts'
+
+/** How the processor is emulated. `tcg` works everywhere; it is told how fast the host's time stamp counter counts, in kHz. */
+export type Accelerator = { readonly name: 'kvm' } | { readonly name: 'tcg'; readonly tscKhz: number }
+
+/** What the machine's memory is. `frozen`: a file of which it sees a private copy. `shared`: a file that holds what it wrote. */
+type Memory =
+  | { readonly kind: 'fresh' }
+  | { readonly kind: 'frozen'; readonly path: string }
+  | { readonly kind: 'shared'; readonly path: string }
+
+export interface MachineInput {
+  readonly qemu: string
+  readonly guest: Guest
+  readonly accelerator: Accelerator
+  readonly size: Size
+  /** Disk in qcow2 format. */
+  readonly disk: string
+  readonly memory: Memory
+  /** User and group id that QEMU has once it has opened everything. */
+  readonly uid: number
+  /** Waits for a state to be loaded instead of booting. */
+  readonly incoming: boolean
+}
+
+/** Descriptors that hostkit's launch leaves the program: hostkit/PROTOCOL.md. */
+const monitorFd = 3
+const controlFd = 4
+const boxFd = 5
+
+/** By these boxd tells the two links apart: boxd/internal/guest/link.go. */
+const controlMac = '02:67:69:62:69:01'
+const boxMac = '02:67:69:62:69:02'
+
+/** What QEMU may keep of translated code, in MiB; counts as the box's memory on the host. */
+export const codeCacheMib = 256
+
+/** The part of the command line that says which machine it is: the same for the probe, the frozen one and every box. */
+export function machineArgs(accelerator: Accelerator, cpus: number): string[] {
+  const tcg = accelerator.name === 'tcg'
+  return [
+    '-nodefaults',
+    '-no-user-config',
+    '-display',
+    'none',
+    // A machine that restarts itself is a box that has ended.
+    '-no-reboot',
+    '-sandbox',
+    // Not elevateprivileges: QEMU gives up root itself once it has opened its files, and without execve there is no way back.
+    'on,obsolete=deny,spawn=deny,resourcecontrol=deny',
+    '-machine',
+    'microvm,x-option-roms=off,rtc=off',
+    '-accel',
+    tcg ? `tcg,thread=multi,tb-size=${codeCacheMib}` : 'kvm',
+    // Five levels of page tables only cost time here.
+    '-cpu',
+    tcg ? 'max,la57=off' : 'host',
+    '-smp',
+    String(cpus),
+  ]
+}
+
+/**
+ * The kernel's command line. Without KVM nothing in the machine `microvm` tells the kernel how fast its clock is: Debian's kernel has no
+ * other way to find its devices than ACPI, and with this machine's ACPI it uses no timer that it could measure by.
+ */
+export function kernelCommandLine(accelerator: Accelerator): string {
+  const always = ['console=ttyS0', 'loglevel=3', 'panic=-1', 'reboot=t', 'edd=off']
+  // Guests of an emulator cannot be attacked through what a processor speculates.
+  const emulated = accelerator.name === 'tcg' ? [`tsc_early_khz=${accelerator.tscKhz}`, 'mitigations=off'] : []
+  return [...always, ...emulated].join(' ')
+}
+
+const cpusOf = (size: Size): number => Math.max(1, Math.ceil(size.cpu))
+
+export function qemuArgs(input: MachineInput): string[] {
+  const { accelerator, guest, size, memory } = input
+  return [
+    input.qemu,
+    ...machineArgs(accelerator, cpusOf(size)),
+    '-machine',
+    'memory-backend=ram',
+    '-m',
+    `${size.memoryMib}M`,
+    '-object',
+    memoryObject(memory, size.memoryMib),
+    '-kernel',
+    guest.kernel,
+    '-initrd',
+    guest.initrd,
+    '-append',
+    kernelCommandLine(accelerator),
+    '-runas',
+    `${input.uid}:${input.uid}`,
+    '-chardev',
+    `socket,id=monitor,fd=${monitorFd},server=on,wait=off`,
+    '-mon',
+    'chardev=monitor,mode=control',
+    // A ring: what a guest prints must not fill the host.
+    '-chardev',
+    'ringbuf,id=console,size=65536',
+    '-serial',
+    'chardev:console',
+    '-blockdev',
+    JSON.stringify({
+      driver: 'qcow2',
+      'node-name': 'root',
+      discard: 'unmap',
+      'detect-zeroes': 'unmap',
+      file: { driver: 'file', filename: input.disk },
+    }),
+    '-device',
+    'virtio-blk-device,drive=root',
+    '-netdev',
+    `tap,id=control,fd=${controlFd}`,
+    '-device',
+    `virtio-net-device,netdev=control,mac=${controlMac}`,
+    '-netdev',
+    `tap,id=box,fd=${boxFd}`,
+    '-device',
+    `virtio-net-device,netdev=box,mac=${boxMac}`,
+    '-device',
+    'virtio-rng-device',
+    ...(input.incoming ? ['-S', '-incoming', 'defer'] : []),
+  ]
+}
+
+function memoryObject(memory: Memory, memoryMib: number): string {
+  if (memory.kind === 'fresh') return `memory-backend-ram,id=ram,size=${memoryMib}M`
+  const share = memory.kind === 'shared' ? 'on' : 'off'
+  return `memory-backend-file,id=ram,size=${memoryMib}M,mem-path=${memory.path.replaceAll(',', ',,')},share=${share}`
+}

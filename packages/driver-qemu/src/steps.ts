@@ -1,0 +1,29 @@
+/** The steps of each verb, in order. */
+const steps = {
+  create: [
+    'create.box-file',
+    'create.disk',
+    'create.run-dir',
+    'create.machine',
+    'create.identity',
+    'create.made',
+    'create.end',
+  ],
+  start: ['start.clear', 'start.run-dir', 'start.machine', 'start.identity', 'start.end'],
+  stop: ['stop.shutdown', 'stop.kill', 'stop.cgroup', 'stop.relay', 'stop.run-dir', 'stop.end'],
+  destroy: [
+    'destroy.kill',
+    'destroy.cgroup',
+    'destroy.relay',
+    'destroy.run-dir',
+    'destroy.disk',
+    'destroy.box-file',
+    'destroy.end',
+  ],
+} as const
+
+type Verb = keyof typeof steps
+type StepName = (typeof steps)[Verb][number]
+
+/** Called before each step; a test may throw or kill the process there. */
+export type Step = (name: StepName) => void | Promise<void>

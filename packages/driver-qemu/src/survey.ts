@@ -1,0 +1,54 @@
+import type { DriverBox } from '@gibil/core'
+import { addressOf, isBoxId, isUp, namesIn, readPid } from '@gibil/driver-container/host'
+import * as z from 'zod'
+import { type BoxFile, readBoxFile } from './box-file.ts'
+import type { Context } from './context.ts'
+import { boxPaths, runBoxesDir } from './names.ts'
+import { withMonitor } from './qmp.ts'
+
+/** Every id that anything on the host carries in this driver's corner of the home. Links and namespaces end with their process. */
+export async function allIds(context: Context): Promise<string[]> {
+  const { names, cgroups } = context
+  const [kept, run, groups] = await Promise.all([namesIn(names.boxesDir), namesIn(runBoxesDir(names)), cgroups.ids()])
+  return [...new Set([...kept, ...run, ...groups])].filter(isBoxId).sort()
+}
+
+/** How a box is; `partial` also when nothing of it is there, so ask `allIds` first where that matters. */
+export async function inspectBox(context: Context, id: string): Promise<DriverBox> {
+  const read = await readBoxFile(boxPaths(context.names, id))
+  if (read.kind !== 'box' || read.box.spec.id !== id) return { id, status: 'partial', address: null }
+  const address = addressOfBox(context, read.box)
+  const pid = await runningPid(context, id)
+  if (pid !== undefined) return { id, status: (await isPaused(context, id)) ? 'paused' : 'running', address }
+  if (read.box.phase === 'creating') return { id, status: 'partial', address }
+  // A clean stop takes the pid file away, so one that is left tells that the box ended without being asked to.
+  if ((await readPid(boxPaths(context.names, id).pidFile)) === undefined) return { id, status: 'stopped', address }
+  return {
+    id,
+    status: 'stopped',
+    address,
+    reason: (await context.cgroups.oomKills(id)) > 0 ? 'out of memory' : 'ended',
+  }
+}
+
+/** The process that is the box's machine, if it lives. */
+export async function runningPid(context: Context, id: string): Promise<number | undefined> {
+  const pid = await readPid(boxPaths(context.names, id).pidFile)
+  return pid !== undefined && (await context.cgroups.holds(id, pid)) && (await isUp(pid)) ? pid : undefined
+}
+
+export function addressOfBox(context: Context, box: BoxFile): string | null {
+  return box.spec.network === 'none' ? null : addressOf(context.network.subnet, box.slot)
+}
+
+const status = z.object({ running: z.boolean(), status: z.string() })
+
+/** QEMU is asked, since it alone knows. One that does not answer runs, as far as can be told. */
+async function isPaused(context: Context, id: string): Promise<boolean> {
+  try {
+    const answer = await withMonitor(boxPaths(context.names, id).monitor, (monitor) => monitor.run('query-status'))
+    return status.parse(answer).status === 'paused'
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,198 @@
+import { existsSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createBoxdClient } from '@gibil/boxd-client'
+import { GibilError } from '@gibil/contract'
+import type { DriverBox, DriverOptions, DriverSpec } from '@gibil/core'
+import {
+  assertHostRoom,
+  type ExitWatch,
+  isUp,
+  linkName,
+  onHost,
+  ownLinks,
+  throwIfAborted,
+} from '@gibil/driver-container/host'
+import { assertSpec, type BoxFile, readBoxFile, writeBoxFile } from './box-file.ts'
+import { bringUp } from './bring-up.ts'
+import { clear } from './clear.ts'
+import type { Context } from './context.ts'
+import { dialBoxd, freshness } from './control.ts'
+import { boxPaths } from './names.ts'
+import { withMonitor } from './qmp.ts'
+import { addressOfBox, inspectBox, runningPid } from './survey.ts'
+
+/** The verbs that change a box, each called by one caller at a time for one box. */
+
+export async function create(
+  context: Context,
+  watch: ExitWatch,
+  spec: DriverSpec,
+  options: DriverOptions,
+): Promise<DriverBox> {
+  const { names, slots } = context
+  const paths = boxPaths(names, spec.id)
+  assertSpec(spec)
+  throwIfAborted(options.signal)
+  const [before, links] = await Promise.all([readBoxFile(paths), ownLinks(names), assertHostRoom(names.boxesDir)])
+  if (before.kind !== 'missing' || existsSync(paths.run)) {
+    // Called again after a crash: what is whole is kept, what is not is made anew.
+    const found = await inspectBox(context, spec.id)
+    if (found.status !== 'partial') return start(context, watch, spec, options)
+    await destroy(context, watch, spec.id, async () => undefined)
+  }
+  const slot = slots.take(
+    spec.id,
+    (free) => !links.includes(linkName(names, 'internet', free)) && !links.includes(linkName(names, 'lan', free)),
+  )
+  try {
+    const backing = await timed(options, 'image', 'made the disk of the image', () => context.disks.base(spec.image))
+    const box: BoxFile = { version: 1, phase: 'creating', slot, backing, spec }
+    await context.step('create.box-file')
+    await onHost('noted the box', async () => {
+      await mkdir(paths.kept, { recursive: true, mode: 0o700 })
+      await writeBoxFile(paths, box)
+    })
+    await context.step('create.disk')
+    await timed(options, 'disk', "made the box's disk", () =>
+      context.disks.overlay(paths.disk, backing, spec.size.diskMib),
+    )
+    const pid = await bringUp(context, 'create', box, options)
+    await context.step('create.made')
+    await onHost('noted that the box is made', () => writeBoxFile(paths, { ...box, phase: 'made' }))
+    watch.watch(spec.id, pid)
+    await context.step('create.end')
+    throwIfAborted(options.signal)
+    return { id: spec.id, status: 'running', address: addressOfBox(context, box) }
+  } catch (error) {
+    try {
+      await destroy(context, watch, spec.id, async () => undefined)
+    } catch (undo) {
+      context.log('warn', 'the remains of a failed create could not be removed', { id: spec.id, error: String(undo) })
+    }
+    throw GibilError.from(error, 'driver_failed')
+  }
+}
+
+export async function start(
+  context: Context,
+  watch: ExitWatch,
+  spec: DriverSpec,
+  options: DriverOptions,
+): Promise<DriverBox> {
+  const paths = boxPaths(context.names, spec.id)
+  assertSpec(spec)
+  const read = await readBoxFile(paths)
+  if (read.kind !== 'box') throw missing(spec.id)
+  const found = await inspectBox(context, spec.id)
+  if (found.status === 'running') return found
+  if (found.status === 'paused') {
+    await resume(context, spec.id)
+    return { ...found, status: 'running' }
+  }
+  if (found.status === 'partial') {
+    throw new GibilError('wrong_state', `Box ${spec.id} was never finished, so it cannot be started.`, {
+      hint: 'Destroy it and create it again.',
+    })
+  }
+  watch.forget(spec.id)
+  await context.step('start.clear')
+  await clear(context, spec.id)
+  // The disk holds what differs from the image it was made on, so the image and the disk's size stay those of the create.
+  const kept = read.box.spec
+  const box: BoxFile = {
+    ...read.box,
+    spec: { ...spec, image: kept.image, size: { ...spec.size, diskMib: kept.size.diskMib } },
+  }
+  try {
+    await writeBoxFile(paths, box)
+    const pid = await bringUp(context, 'start', box, options)
+    watch.watch(spec.id, pid)
+    await context.step('start.end')
+    return { id: spec.id, status: 'running', address: addressOfBox(context, box) }
+  } catch (error) {
+    watch.forget(spec.id)
+    await clear(context, spec.id).catch((undo: unknown) => {
+      context.log('warn', 'the remains of a failed start could not be removed', { id: spec.id, error: String(undo) })
+    })
+    throw GibilError.from(error, 'driver_failed')
+  }
+}
+
+export async function stop(context: Context, watch: ExitWatch, id: string, graceMs: number): Promise<void> {
+  const read = await readBoxFile(boxPaths(context.names, id))
+  if (read.kind === 'missing') return
+  watch.forget(id)
+  await context.step('stop.shutdown')
+  if (graceMs > 0) await endGently(context, id, graceMs)
+  await clear(context, id, (name) => context.step(`stop.${name}`))
+  await context.step('stop.end')
+}
+
+/** How long a guest may take, after its processes have ended, to write its disk and power off. */
+const powerOffMs = 5000
+
+/** boxd ends the processes, writes the disk and powers off. A box that was about to do so anyway is waited for. */
+async function endGently(context: Context, id: string, graceMs: number): Promise<void> {
+  const pid = await runningPid(context, id)
+  if (pid === undefined) return
+  if ((await inspectBox(context, id)).status === 'paused') await resume(context, id).catch(() => undefined)
+  const boxd = createBoxdClient((signal) => dialBoxd(context, id, signal), { answerMs: Math.min(graceMs, 2000) })
+  // One that does not answer, since it is ending or hangs, is ended below all the same.
+  await boxd.shutdown(graceMs).catch(() => undefined)
+  const deadline = performance.now() + graceMs + powerOffMs
+  while ((await isUp(pid)) && performance.now() < deadline) await sleep(5)
+}
+
+export async function destroy(
+  context: Context,
+  watch: ExitWatch,
+  id: string,
+  step: Context['step'] = context.step,
+): Promise<void> {
+  const paths = boxPaths(context.names, id)
+  watch.forget(id)
+  await clear(context, id, (name) => step(`destroy.${name}`))
+  await step('destroy.disk')
+  await onHost("removed the box's disk", () => rm(paths.disk, { force: true }))
+  await step('destroy.box-file')
+  // The file goes last: as long as anything is there, so is what the box was.
+  await onHost('forgot the box', async () => {
+    await rm(paths.boxFile, { force: true })
+    await rm(paths.kept, { recursive: true, force: true })
+  })
+  context.slots.free(id)
+  await step('destroy.end')
+}
+
+export async function pause(context: Context, id: string): Promise<void> {
+  const { status } = await inspectBox(context, id)
+  if (status === 'paused') return
+  if (status !== 'running') throw notRunning(id, status)
+  await withMonitor(boxPaths(context.names, id).monitor, (monitor) => monitor.run('stop'))
+}
+
+export async function resume(context: Context, id: string): Promise<void> {
+  const { status } = await inspectBox(context, id)
+  if (status === 'running') return
+  if (status !== 'paused') throw notRunning(id, status)
+  await withMonitor(boxPaths(context.names, id).monitor, (monitor) => monitor.run('cont'))
+  // Its clock stood still.
+  await createBoxdClient((signal) => dialBoxd(context, id, signal)).identify(freshness())
+}
+
+async function timed<T>(options: DriverOptions, phase: string, what: string, task: () => Promise<T>): Promise<T> {
+  throwIfAborted(options.signal)
+  const begun = performance.now()
+  const result = await onHost(what, task)
+  options.trace?.(phase, performance.now() - begun)
+  return result
+}
+
+function missing(id: string): GibilError {
+  return new GibilError('box_not_found', `The host has no box ${id}, or what it kept of it is damaged.`)
+}
+
+function notRunning(id: string, status: string): GibilError {
+  return new GibilError('wrong_state', `Box ${id} does not run (it is ${status}).`)
+}
