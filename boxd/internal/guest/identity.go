@@ -100,27 +100,32 @@ func reseed(entropy []byte) error {
 	return nil
 }
 
-// writeEtc replaces the file itself, whatever the box had laid there.
+// writeEtc writes the file in place, which takes a file system much less than to replace it: a box's first answer waits for this. Never through a
+// link that the image has laid.
 func writeEtc(name, text string) error {
 	path := filepath.Join("/etc", name)
-	if err := os.MkdirAll("/etc", 0o755); err != nil {
-		return err
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		if info.IsDir() {
+			return nil
+		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	} else if os.IsNotExist(err) {
+		if err := os.MkdirAll("/etc", 0o755); err != nil {
+			return err
+		}
 	}
-	if info, err := os.Lstat(path); err == nil && info.IsDir() {
-		return nil
-	}
-	temporary := path + ".gibil-tmp"
-	_ = os.Remove(temporary)
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return err
 	}
 	_, err = file.WriteString(text)
+	if err == nil {
+		err = file.Truncate(int64(len(text)))
+	}
 	if closed := file.Close(); err == nil {
 		err = closed
-	}
-	if err == nil {
-		err = os.Rename(temporary, path)
 	}
 	return err
 }

@@ -35,13 +35,6 @@ const (
 	cgroupRoot     = "/sys/fs/cgroup/"
 )
 
-// File is opened for the program, which may not be able to.
-type File struct {
-	Path string `json:"path"`
-	// Make: an empty file for writing.
-	Make bool `json:"make"`
-}
-
 // Spec is what to become.
 type Spec struct {
 	Argv []string `json:"argv"`
@@ -50,8 +43,8 @@ type Spec struct {
 	// Link is the host's side of the box's network; absent, the box's link leads nowhere.
 	Link *netns.HostLink `json:"link"`
 	MTU  int             `json:"mtu"`
-	// Files are open at descriptor 6 and above.
-	Files []File `json:"files"`
+	// Files are open for reading at descriptor 6 and above.
+	Files []string `json:"files"`
 }
 
 func (s Spec) check() error {
@@ -110,12 +103,8 @@ func become(spec Spec) error {
 
 func (s Spec) open() ([]*os.File, error) {
 	files := []*os.File{}
-	for _, f := range s.Files {
-		flags, mode := os.O_RDONLY, os.FileMode(0)
-		if f.Make {
-			flags, mode = os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600
-		}
-		file, err := os.OpenFile(f.Path, flags|syscall.O_NOFOLLOW, mode)
+	for _, path := range s.Files {
+		file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
 		if err != nil {
 			return nil, err
 		}

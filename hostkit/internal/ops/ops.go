@@ -11,6 +11,7 @@ import (
 	"gibil.dev/hostkit/internal/disk"
 	"gibil.dev/hostkit/internal/errno"
 	"gibil.dev/hostkit/internal/keyed"
+	"gibil.dev/hostkit/internal/memory"
 	"gibil.dev/hostkit/internal/mount"
 	"gibil.dev/hostkit/internal/netns"
 	"gibil.dev/hostkit/internal/procs"
@@ -86,6 +87,10 @@ type relayClose struct {
 	Socket string `json:"socket"`
 }
 
+type memoryFile struct {
+	Path string `json:"path"`
+}
+
 type procWatch struct {
 	Pid int    `json:"pid"`
 	Key string `json:"key"`
@@ -97,6 +102,7 @@ func Operations() map[string]rpc.Operation {
 	// Two calls at once for one place must not both find nothing there.
 	var places keyed.Lock
 	var relays relay.Relays
+	var held memory.Held
 	at := func(path string, work func() error) error { return places.Do(filepath.Clean(path), work) }
 	return map[string]rpc.Operation{
 		"disk.create": done(works, func(a diskCreate) error { return disk.Create(a.Image, a.SizeMib, a.From) }),
@@ -131,6 +137,11 @@ func Operations() map[string]rpc.Operation {
 		}),
 		"relay.open":  done(works, relays.Open),
 		"relay.close": done(works, func(a relayClose) error { return relays.Close(a.Socket) }),
+		"memory.hold": op(works, func(_ context.Context, a memoryFile) (any, error) {
+			path, err := held.Hold(a.Path)
+			return memoryFile{path}, err
+		}),
+		"memory.release": done(works, func(a memoryFile) error { return held.Release(a.Path) }),
 		"host.tsc": op(works, func(context.Context, struct{}) (any, error) {
 			khz, err := tsc.KHz()
 			return map[string]int64{"khz": khz}, err

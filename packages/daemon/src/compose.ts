@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { connectBoxd } from '@gibil/boxd-client'
 import { createControlPlane, defaultPolicy } from '@gibil/core'
 import { checkHost, createContainerDriver } from '@gibil/driver-container'
-import { createMicrovmDriver } from '@gibil/driver-qemu'
+import { checkMicrovmHost, createMicrovmDriver } from '@gibil/driver-qemu'
 import { createHostKit } from '@gibil/hostkit-client'
 import { openImageStore } from '@gibil/images'
 import { openStore } from '@gibil/store'
@@ -64,7 +64,7 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
       log,
       policy: { pool: { ...defaultPolicy.pool, most: pool } },
     })
-    const hostChecks = () => checkHost({ home: home.dir })
+    const hostChecks = async () => (await Promise.all([checkHost(place), checkMicrovmHost(place)])).flat()
     return { plane, images: withImageEvents(images, plane), boxd: boxdOf(plane), hostChecks, close }
   } catch (error) {
     await close()

@@ -1,4 +1,5 @@
 /** @module What every driver of boxes on this machine needs of it, also one of another shape: names, networks, cgroups, programs. */
+export { isMadeFor } from './adapt.ts'
 export { type CgroupLayout, type Cgroups, createCgroups, parseCgroupLayout } from './cgroups.ts'
 export { dialSocket } from './dial.ts'
 export { etcFiles } from './etc-files.ts'

@@ -16,7 +16,13 @@ const sign = 'gibil: boots'
 
 const remembered = z.object({ key: z.string(), accelerator: z.enum(['kvm', 'tcg']) })
 
-export interface AcceleratorDeps {
+/** What was found out before, for whoever shows it. */
+export function rememberedAccelerator(text: string | undefined): 'kvm' | 'tcg' | undefined {
+  const known = remembered.safeParse(parseJson(text ?? ''))
+  return known.success ? known.data.accelerator : undefined
+}
+
+interface AcceleratorDeps {
   readonly qemu: string
   readonly guest: Guest
   readonly cacheDir: string

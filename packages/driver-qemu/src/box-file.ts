@@ -29,8 +29,8 @@ const boxFile = z.object({
     .int()
     .min(0)
     .max(slotCount - 1),
-  /** The disk that the box's own disk holds the difference to. */
-  backing: z.object({ path: z.string(), format: z.enum(['raw', 'qcow2']) }),
+  /** What must stay as long as the box, since its disk holds but the difference: a disk of an image, and where it has one its frozen machine. */
+  standsOn: z.array(z.string()).min(1).readonly(),
   spec,
 })
 

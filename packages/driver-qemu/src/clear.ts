@@ -1,9 +1,17 @@
 import { rm } from 'node:fs/promises'
 import { onHost } from '@gibil/driver-container/host'
 import type { Context } from './context.ts'
-import { boxPaths } from './names.ts'
+import { boxPaths, type Machine } from './names.ts'
 
 type ClearStep = 'kill' | 'cgroup' | 'relay' | 'run-dir'
+
+/** Takes a machine away that is no box's, whatever is left of it. */
+export async function clearMachine(context: Context, { id, paths }: Machine): Promise<void> {
+  await context.cgroups.kill(id)
+  await context.cgroups.remove(id)
+  await context.hostkit.relayClose({ socket: paths.control })
+  await rm(paths.run, { recursive: true, force: true })
+}
 
 /**
  * Takes away all of a box that does not outlive the host's uptime. Works from any remainder; each part that is gone already is fine. The machine's

@@ -1,5 +1,6 @@
 import type { Cgroups, HomeNames, HomeNetwork, Log, RunTool, Slots } from '@gibil/driver-container/host'
 import type { HostKit } from '@gibil/hostkit-client'
+import type { FrozenStore } from './frozen-machine.ts'
 import type { Guest } from './initrd.ts'
 import type { MachineCgroups } from './machine-cgroups.ts'
 import type { Accelerator } from './qemu-args.ts'
@@ -24,6 +25,7 @@ export interface Context {
   readonly network: HomeNetwork
   readonly slots: Slots
   readonly disks: RootDisks
+  readonly frozen: FrozenStore
   readonly machinery: () => Promise<Machinery>
   readonly run: RunTool
   readonly log: Log

@@ -6,7 +6,7 @@ import { GibilError } from '@gibil/contract'
 import type { DriverSpec } from '@gibil/core'
 import { addressOf, dialSocket, etcFiles, gatewayOf, isUp, macOf, readPid } from '@gibil/driver-container/host'
 import type { Context } from './context.ts'
-import { boxPaths } from './names.ts'
+import type { Machine } from './names.ts'
 
 /** A guest under emulation on a busy host takes its time. */
 const bootMs = 120_000
@@ -14,22 +14,22 @@ const pauseMs = 20
 const answerMs = 10_000
 
 /** A byte stream to boxd. hostkit may have been started anew since the relay was opened, so it is opened where nobody listens. */
-export async function dialBoxd(context: Context, id: string, signal?: AbortSignal): Promise<Duplex> {
-  const paths = boxPaths(context.names, id)
+export async function dialBoxd(context: Context, machine: Machine, signal?: AbortSignal): Promise<Duplex> {
+  const { id, paths } = machine
   try {
     return await dialSocket(paths.control, id, signal)
   } catch (error) {
     signal?.throwIfAborted()
     const pid = await readPid(paths.pidFile)
     if (pid === undefined || !(await context.cgroups.holds(id, pid))) throw error
-    await openRelay(context, id, pid)
+    await openRelay(context, machine, pid)
     return dialSocket(paths.control, id, signal)
   }
 }
 
-async function openRelay(context: Context, id: string, pid: number): Promise<void> {
+async function openRelay(context: Context, { id, paths }: Machine, pid: number): Promise<void> {
   try {
-    await context.hostkit.relayOpen({ socket: boxPaths(context.names, id).control, pid })
+    await context.hostkit.relayOpen({ socket: paths.control, pid })
   } catch (cause) {
     throw new GibilError('boxd_unreachable', `The boxd of box ${id} cannot be reached: its machine has ended.`, {
       cause,
@@ -40,14 +40,15 @@ async function openRelay(context: Context, id: string, pid: number): Promise<voi
 /** Gives the machine its identity as soon as its boxd answers. Throws `driver_failed` when it ends before, or takes too long. */
 export async function identify(
   context: Context,
-  id: string,
+  machine: Machine,
   pid: number,
   identity: Identity,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const deadline = performance.now() + bootMs
-  await openRelay(context, id, pid)
-  const boxd = createBoxdClient((ended) => dialBoxd(context, id, ended), { signal, answerMs })
+  const { id } = machine
+  await openRelay(context, machine, pid)
+  const boxd = createBoxdClient((ended) => dialBoxd(context, machine, ended), { signal, answerMs })
   for (;;) {
     try {
       return await boxd.identify(identity)

@@ -1,4 +1,4 @@
-import { chmod, mkdir, rmdir } from 'node:fs/promises'
+import { chmod, mkdir, rm, rmdir } from 'node:fs/promises'
 import { GibilError } from '@gibil/contract'
 import type { Driver, OptionalVerb } from '@gibil/core'
 import {
@@ -22,10 +22,11 @@ import { chooseAccelerator } from './accelerator.ts'
 import { readBoxFile } from './box-file.ts'
 import type { Context, Machinery } from './context.ts'
 import { dialBoxd } from './control.ts'
+import { createFrozenStore } from './frozen.ts'
 import { provideKernel } from './guest-kernel.ts'
 import { provideGuest } from './initrd.ts'
 import { createMachineCgroups } from './machine-cgroups.ts'
-import { boxPaths, microvmNames, runBoxesDir } from './names.ts'
+import { boxMachine, boxPaths, freezingDir, isFreezing, microvmNames, runBoxesDir } from './names.ts'
 import { createRootDisks } from './root-disk.ts'
 import type { Step } from './steps.ts'
 import { allIds, inspectBox, runningPid } from './survey.ts'
@@ -53,7 +54,7 @@ interface Opened {
 }
 
 /** The emulator of Debian's package qemu-system-x86. */
-const emulator = 'qemu-system-x86_64'
+export const emulator = 'qemu-system-x86_64'
 
 /** Boxes of the shape `microvm` on this machine. */
 export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
@@ -110,7 +111,8 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
     },
     async dial(id, signal) {
       assertBoxId(id)
-      return dialBoxd(use().context, id, signal)
+      const { context } = use()
+      return dialBoxd(context, boxMachine(names, id), signal)
     },
     onExit(listener) {
       listeners.add(listener)
@@ -128,7 +130,7 @@ async function openContext(names: HomeNames, options: MicrovmDriverOptions): Pro
     await mkdir(directory, { recursive: true, mode: 0o711 })
     await chmod(directory, 0o711)
   }
-  return {
+  const context: Context = {
     names,
     hostkit,
     hostkitBinary: options.hostkitBinary,
@@ -141,7 +143,9 @@ async function openContext(names: HomeNames, options: MicrovmDriverOptions): Pro
     run: runTool,
     log,
     step: options.step ?? (() => undefined),
+    frozen: createFrozenStore(() => context),
   }
+  return context
 }
 
 /** Throws `needs_root`, `host_unfit`, `missing_tool`. */
@@ -182,8 +186,13 @@ function machineryOnce(qemu: string, cacheDir: string, options: MicrovmDriverOpt
   }
 }
 
-/** Picks up the boxes of an earlier daemon: their slots and their ends. */
+/** Picks up the boxes of an earlier daemon, their slots and their ends, and removes machines that it was about to freeze. */
 async function takeOver(context: Context, watch: ExitWatch): Promise<void> {
+  for (const id of (await context.cgroups.ids()).filter(isFreezing)) {
+    await context.cgroups.kill(id)
+    await context.cgroups.remove(id)
+  }
+  await rm(freezingDir(context.names), { recursive: true, force: true })
   for (const id of await allIds(context)) {
     const read = await readBoxFile(boxPaths(context.names, id))
     if (read.kind === 'box') context.slots.hold(id, read.box.slot)
@@ -197,7 +206,7 @@ async function dismantle(context: Context): Promise<void> {
   if ((await allIds(context)).length > 0) return
   await context.network.dismantle()
   await context.cgroups.removeParent()
-  for (const directory of [runBoxesDir(context.names), context.names.runDir]) {
+  for (const directory of [freezingDir(context.names), runBoxesDir(context.names), context.names.runDir]) {
     await rmdir(directory).catch((error: unknown) => {
       if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTEMPTY') throw error
     })

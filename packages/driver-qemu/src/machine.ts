@@ -3,28 +3,28 @@ import type { Size } from '@gibil/contract'
 import { GibilError } from '@gibil/contract'
 import { addressOf, gatewayOf, hostPath, lastLine, linkName, readPid } from '@gibil/driver-container/host'
 import type { Context } from './context.ts'
-import type { BoxPaths } from './names.ts'
+import type { Machine } from './names.ts'
 import { type Monitor, openMonitor } from './qmp.ts'
 
 /** How long the start of the process may take on a busy host; its guest boots after that. */
 const startMs = 60_000
 
 export interface MachineStart {
-  readonly id: string
-  readonly paths: BoxPaths
+  readonly machine: Machine
   readonly size: Size
   readonly argv: readonly string[]
   /** Without it the machine's own link leads nowhere. */
   readonly link: { readonly policy: 'internet' | 'lan'; readonly slot: number } | undefined
-  /** Files that QEMU gets open, from descriptor 6 on. */
-  readonly files?: readonly { readonly path: string; readonly make: boolean }[]
+  /** Files that QEMU gets open for reading, from descriptor 6 on. */
+  readonly files?: readonly string[] | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /** Starts QEMU in the box's cgroups and a network namespace of its own, and waits until its monitor answers. */
 export async function startMachine(context: Context, start: MachineStart): Promise<{ pid: number; monitor: Monitor }> {
   const { hostkit, names, network } = context
-  const { id, paths, link } = start
+  const { id, paths } = start.machine
+  const { link } = start
   const cgroups = await context.machineCgroups.make(id, start.size)
   const spec = {
     argv: start.argv,

@@ -9,13 +9,8 @@ export function microvmNames(home: string): HomeNames {
   return homeNames(join(home, 'microvm'))
 }
 
-/** The places of one box. */
-export interface BoxPaths {
-  /** In the home, kept over stop, start and reboot: `box.json` and `root.qcow2`. */
-  readonly kept: string
-  readonly boxFile: string
-  readonly disk: string
-  /** In /run, made at each start: sockets, process id, what QEMU says. */
+/** The places of one machine that runs, in /run: sockets, process id, what QEMU says. */
+export interface MachinePaths {
   readonly run: string
   readonly pidFile: string
   /** Short enough for a unix socket address (108 bytes), which a path in the home need not be. */
@@ -24,14 +19,27 @@ export interface BoxPaths {
   readonly log: string
 }
 
+/** The places of one box; those of its machine are made at each start. */
+export interface BoxPaths extends MachinePaths {
+  /** In the home, kept over stop, start and reboot: `box.json` and `root.qcow2`. */
+  readonly kept: string
+  readonly boxFile: string
+  readonly disk: string
+}
+
 export function boxPaths(names: HomeNames, id: string): BoxPaths {
   assertBoxId(id)
   const kept = join(names.boxesDir, id)
-  const run = join(runBoxesDir(names), id)
   return {
     kept,
     boxFile: join(kept, 'box.json'),
     disk: join(kept, 'root.qcow2'),
+    ...machinePaths(join(runBoxesDir(names), id)),
+  }
+}
+
+function machinePaths(run: string): MachinePaths {
+  return {
     run,
     pidFile: join(run, 'pid'),
     control: join(run, 'boxd.sock'),
@@ -40,4 +48,22 @@ export function boxPaths(names: HomeNames, id: string): BoxPaths {
   }
 }
 
+/** One process that is a machine: a box, or one that is booted to be frozen. */
+export interface Machine {
+  /** Of its cgroups too. One that is no box has an id that no box can have. */
+  readonly id: string
+  readonly paths: MachinePaths
+}
+
+export const boxMachine = (names: HomeNames, id: string): Machine => ({ id, paths: boxPaths(names, id) })
+
+const frozenPrefix = 'frozen.'
+
+export const freezingMachine = (names: HomeNames, key: string): Machine => ({
+  id: `${frozenPrefix}${key}`,
+  paths: machinePaths(join(freezingDir(names), key)),
+})
+
+export const isFreezing = (id: string): boolean => id.startsWith(frozenPrefix)
+export const freezingDir = (names: HomeNames): string => join(names.runDir, 'freezing')
 export const runBoxesDir = (names: HomeNames): string => join(names.runDir, 'boxes')

@@ -9,7 +9,7 @@ import type { HostKit } from '@gibil/hostkit-client'
 import { execa } from 'execa'
 
 /** A disk that others hold the difference to; never written to once it is there. */
-interface Backing {
+export interface Backing {
   readonly path: string
   readonly format: 'raw' | 'qcow2'
 }

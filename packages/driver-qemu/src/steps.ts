@@ -1,5 +1,5 @@
 /** The steps of each verb, in order. */
-const steps = {
+export const steps = {
   create: [
     'create.box-file',
     'create.disk',

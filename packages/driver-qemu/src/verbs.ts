@@ -7,6 +7,7 @@ import type { DriverBox, DriverOptions, DriverSpec } from '@gibil/core'
 import {
   assertHostRoom,
   type ExitWatch,
+  isMadeFor,
   isUp,
   linkName,
   onHost,
@@ -14,11 +15,13 @@ import {
   throwIfAborted,
 } from '@gibil/driver-container/host'
 import { assertSpec, type BoxFile, readBoxFile, writeBoxFile } from './box-file.ts'
-import { bringUp } from './bring-up.ts'
+import { bringUp, phase } from './bring-up.ts'
 import { clear } from './clear.ts'
 import type { Context } from './context.ts'
 import { dialBoxd, freshness } from './control.ts'
-import { boxPaths } from './names.ts'
+import { diskFrom } from './frozen.ts'
+import type { Frozen } from './frozen-machine.ts'
+import { boxMachine, boxPaths } from './names.ts'
 import { withMonitor } from './qmp.ts'
 import { addressOfBox, inspectBox, runningPid } from './survey.ts'
 
@@ -37,8 +40,8 @@ export async function create(
   const [before, links] = await Promise.all([readBoxFile(paths), ownLinks(names), assertHostRoom(names.boxesDir)])
   if (before.kind !== 'missing' || existsSync(paths.run)) {
     // Called again after a crash: what is whole is kept, what is not is made anew.
-    const found = await inspectBox(context, spec.id)
-    if (found.status !== 'partial') return start(context, watch, spec, options)
+    const known = before.kind === 'box' && isMadeFor(before.box.spec, spec)
+    if (known && (await inspectBox(context, spec.id)).status !== 'partial') return start(context, watch, spec, options)
     await destroy(context, watch, spec.id, async () => undefined)
   }
   const slot = slots.take(
@@ -46,18 +49,19 @@ export async function create(
     (free) => !links.includes(linkName(names, 'internet', free)) && !links.includes(linkName(names, 'lan', free)),
   )
   try {
-    const backing = await timed(options, 'image', 'made the disk of the image', () => context.disks.base(spec.image))
-    const box: BoxFile = { version: 1, phase: 'creating', slot, backing, spec }
-    await context.step('create.box-file')
-    await onHost('noted the box', async () => {
-      await mkdir(paths.kept, { recursive: true, mode: 0o700 })
-      await writeBoxFile(paths, box)
-    })
-    await context.step('create.disk')
-    await timed(options, 'disk', "made the box's disk", () =>
-      context.disks.overlay(paths.disk, backing, spec.size.diskMib),
-    )
-    const pid = await bringUp(context, 'create', box, options)
+    const frozen = await frozenFor(context, spec, options)
+    const { box, pid } = frozen
+      ? await made(context, spec, slot, frozen, options).catch(async (error: unknown) => {
+          throwIfAborted(options.signal)
+          if (!GibilError.is(error) || error.code !== 'driver_failed') throw error
+          context.log('warn', 'a frozen machine could not go on, so the box boots', {
+            id: spec.id,
+            error: String(error),
+          })
+          await clear(context, spec.id)
+          return made(context, spec, slot, undefined, options)
+        })
+      : await made(context, spec, slot, undefined, options)
     await context.step('create.made')
     await onHost('noted that the box is made', () => writeBoxFile(paths, { ...box, phase: 'made' }))
     watch.watch(spec.id, pid)
@@ -71,6 +75,43 @@ export async function create(
       context.log('warn', 'the remains of a failed create could not be removed', { id: spec.id, error: String(undo) })
     }
     throw GibilError.from(error, 'driver_failed')
+  }
+}
+
+/** The box with its disk, running. */
+async function made(
+  context: Context,
+  spec: DriverSpec,
+  slot: number,
+  frozen: Frozen | undefined,
+  options: DriverOptions,
+): Promise<{ box: BoxFile; pid: number }> {
+  const paths = boxPaths(context.names, spec.id)
+  const base = await context.disks.base(spec.image)
+  const standsOn = frozen?.standsOn ?? [base.path]
+  const box: BoxFile = { version: 1, phase: 'creating', slot, standsOn, spec }
+  await context.step('create.box-file')
+  await onHost('noted the box', async () => {
+    await mkdir(paths.kept, { recursive: true, mode: 0o700 })
+    await writeBoxFile(paths, box)
+  })
+  await context.step('create.disk')
+  await phase(options, 'disk', "made the box's disk", () =>
+    frozen ? diskFrom(frozen, paths.disk) : context.disks.overlay(paths.disk, base, spec.size.diskMib),
+  )
+  return { box, pid: await bringUp(context, 'create', box, frozen, options) }
+}
+
+/** Without it the box boots, which takes longer and is as good. */
+async function frozenFor(context: Context, spec: DriverSpec, options: DriverOptions): Promise<Frozen | undefined> {
+  try {
+    return await phase(options, 'frozen', 'froze a machine', () => context.frozen.provide(spec.image, spec.size))
+  } catch (error) {
+    throwIfAborted(options.signal)
+    if (GibilError.is(error) && ['disk_full', 'invalid_size', 'missing_tool', 'host_unfit'].includes(error.code))
+      throw error
+    context.log('warn', 'no machine could be frozen, so the box boots', { id: spec.id, error: String(error) })
+    return undefined
   }
 }
 
@@ -106,7 +147,8 @@ export async function start(
   }
   try {
     await writeBoxFile(paths, box)
-    const pid = await bringUp(context, 'start', box, options)
+    // Its own disk has gone on since, so it boots.
+    const pid = await bringUp(context, 'start', box, undefined, options)
     watch.watch(spec.id, pid)
     await context.step('start.end')
     return { id: spec.id, status: 'running', address: addressOfBox(context, box) }
@@ -137,7 +179,9 @@ async function endGently(context: Context, id: string, graceMs: number): Promise
   const pid = await runningPid(context, id)
   if (pid === undefined) return
   if ((await inspectBox(context, id)).status === 'paused') await resume(context, id).catch(() => undefined)
-  const boxd = createBoxdClient((signal) => dialBoxd(context, id, signal), { answerMs: Math.min(graceMs, 2000) })
+  const boxd = createBoxdClient((signal) => dialBoxd(context, boxMachine(context.names, id), signal), {
+    answerMs: Math.min(graceMs, 2000),
+  })
   // One that does not answer, since it is ending or hangs, is ended below all the same.
   await boxd.shutdown(graceMs).catch(() => undefined)
   const deadline = performance.now() + graceMs + powerOffMs
@@ -178,15 +222,7 @@ export async function resume(context: Context, id: string): Promise<void> {
   if (status !== 'paused') throw notRunning(id, status)
   await withMonitor(boxPaths(context.names, id).monitor, (monitor) => monitor.run('cont'))
   // Its clock stood still.
-  await createBoxdClient((signal) => dialBoxd(context, id, signal)).identify(freshness())
-}
-
-async function timed<T>(options: DriverOptions, phase: string, what: string, task: () => Promise<T>): Promise<T> {
-  throwIfAborted(options.signal)
-  const begun = performance.now()
-  const result = await onHost(what, task)
-  options.trace?.(phase, performance.now() - begun)
-  return result
+  await createBoxdClient((signal) => dialBoxd(context, boxMachine(context.names, id), signal)).identify(freshness())
 }
 
 function missing(id: string): GibilError {

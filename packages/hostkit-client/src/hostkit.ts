@@ -23,6 +23,7 @@ import { type CallOptions, type HostkitLog, type HostkitProcess, parseResult, st
 const Pong = z.object({ version: z.string(), pid: z.int() })
 const Ran = z.object({ exitCode: z.int(), stderr: z.string() }) satisfies z.ZodType<RunResult>
 const Taken = z.object({ lazy: z.boolean() }) satisfies z.ZodType<Unmounted>
+const Held = z.object({ path: z.string().startsWith('/proc/') })
 const Tsc = z.object({ khz: z.int().positive() })
 const Watched = z.object({ key: z.string() })
 const Swept = z.object({
@@ -57,6 +58,9 @@ export interface HostKit {
   /** The relay ends with hostkit: open it again when the socket refuses. Throws `driver_failed` (ESRCH) when the process is gone. */
   relayOpen(args: RelayOpen): Promise<void>
   relayClose(args: { readonly socket: string }): Promise<void>
+  /** Keeps a file's content as memory that nobody can write to, for many to map; the path is good as long as hostkit lives. */
+  memoryHold(args: { readonly path: string }): Promise<{ path: string }>
+  memoryRelease(args: { readonly path: string }): Promise<void>
   /** How fast the time stamp counter counts, measured for a tenth of a second. Throws `driver_failed` (ENOTSUP) where there is none. */
   hostTsc(): Promise<{ khz: number }>
   /** Settles when the process has ended. */
@@ -115,6 +119,8 @@ export function createHostKit(options: HostKitOptions): HostKit {
     procHostname: (args) => order('proc.hostname', args),
     relayOpen: (args) => order('relay.open', args),
     relayClose: (args) => order('relay.close', args),
+    memoryHold: (args) => call('memory.hold', Held, args),
+    memoryRelease: (args) => order('memory.release', args),
     hostTsc: () => call('host.tsc', Tsc, {}),
     async procWatch(args, { signal } = {}) {
       await call('proc.watch', Watched, args, { signal, waits: true })

@@ -1,0 +1,3 @@
+package memory
+
+const sysMemfdCreate = 319

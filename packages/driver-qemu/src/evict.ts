@@ -1,0 +1,64 @@
+import { rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { namesIn, readIfThere } from '@gibil/driver-container/host'
+import { readBoxFile } from './box-file.ts'
+import type { Context } from './context.ts'
+import { boxPaths } from './names.ts'
+
+/** Frozen machines, and disks of images, that are kept though no box is made on them: some hundred MiB each. */
+const kept = 4
+
+interface EvictContext extends Pick<Context, 'names' | 'log'> {
+  readonly hostkit: Pick<Context['hostkit'], 'memoryRelease'>
+}
+
+/**
+ * Removes the longest unused frozen machines and image disks beyond a few. What a box's disk holds the difference to is never removed: the box could not
+ * start again without it. `spare`: what is about to be used.
+ */
+export async function evict(context: EvictContext, spare: readonly string[]): Promise<void> {
+  const { cacheDir } = context.names
+  const frozen = join(cacheDir, 'frozen')
+  const images = join(cacheDir, 'images')
+  const used = new Set(spare)
+  for (const id of await namesIn(context.names.boxesDir)) {
+    const read = await readBoxFile(boxPaths(context.names, id))
+    // What a damaged box stands on cannot be told, so all stays until it is destroyed.
+    if (read.kind === 'damaged') return
+    if (read.kind === 'box') for (const path of read.box.standsOn) used.add(path)
+  }
+  for (const name of await surplus(frozen, used, (path) => join(path, 'done'))) {
+    await context.hostkit.memoryRelease({ path: join(frozen, name, 'memory') })
+    await rm(join(frozen, name), { recursive: true, force: true })
+    context.log('info', 'removed a frozen machine that was not used', { key: name })
+  }
+  for (const name of await namesIn(frozen)) {
+    // What is there of it before it is done is being made on a disk that `spare` names.
+    const base = await readIfThere(join(frozen, name, 'done'))
+    if (base) used.add(base)
+  }
+  for (const name of await surplus(images, used, (path) => path)) {
+    await rm(join(images, name), { force: true })
+    context.log('info', 'removed the disk of an image that was not used', { disk: name })
+  }
+}
+
+async function surplus(
+  directory: string,
+  used: ReadonlySet<string>,
+  markOf: (path: string) => string,
+): Promise<string[]> {
+  const unused = (await namesIn(directory)).filter((name) => !used.has(join(directory, name)))
+  const aged = await Promise.all(
+    unused.map(async (name) => {
+      const mark = await stat(markOf(join(directory, name))).catch(() => undefined)
+      return { name, at: mark?.mtimeMs }
+    }),
+  )
+  // One without a mark is being made just now.
+  return aged
+    .flatMap(({ name, at }) => (at === undefined ? [] : [{ name, at }]))
+    .sort((a, b) => b.at - a.at)
+    .slice(kept)
+    .map(({ name }) => name)
+}

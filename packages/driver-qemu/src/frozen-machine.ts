@@ -1,0 +1,22 @@
+import type { Size } from '@gibil/contract'
+import type { ResolvedImage } from '@gibil/core'
+import type { Backing } from './root-disk.ts'
+
+/** A machine that was booted once and stopped with boxd up: every box of its image and size begins as a copy of it. */
+export interface Frozen {
+  /** The guest's memory, a sparse file. */
+  readonly memory: string
+  /** Everything else of the machine, as QEMU's migration writes it. */
+  readonly state: string
+  /** The disk as it was at that moment. */
+  readonly disk: Backing
+  /** Paths that must stay as long as a box that began so. */
+  readonly standsOn: readonly string[]
+  /** A disk that holds no difference to that one yet, to be copied for each box. */
+  readonly emptyDisk: string
+}
+
+export interface FrozenStore {
+  /** The frozen machine for that image and size; made at first need. */
+  provide(image: ResolvedImage, size: Size): Promise<Frozen>
+}
