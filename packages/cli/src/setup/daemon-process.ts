@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process'
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Gibil, GibilError } from '@gibil/sdk'
+import { Gibil, GibilError, type Version } from '@gibil/sdk'
 import { cliVersion } from '../cli-version.ts'
 import { daemonEntry } from './source-tree.ts'
 
 export interface DaemonProcess {
   readonly pid: number
   readonly version: string
+  readonly shapes: Version['shapes']
 }
 
 /** What `config.yml` says of it. */

@@ -24,8 +24,18 @@ export const hostTools: readonly HostTool[] = [
   { program: 'go', package: 'golang-go', purpose: 'builds boxd and hostkit' },
 ]
 
+/** What the shape microvm needs on top; it is made for x86-64 hosts only. */
+export const microvmTools: readonly HostTool[] =
+  process.arch === 'x64'
+    ? [
+        { program: 'qemu-system-x86_64', package: 'qemu-system-x86', purpose: 'runs microvms' },
+        { program: 'qemu-img', package: 'qemu-utils', purpose: 'makes the disks of microvms' },
+      ]
+    : []
+
 /** What only the tests need on top. */
 export const testTools: readonly HostTool[] = [
+  ...microvmTools,
   { program: 'docker-registry', package: 'docker-registry', purpose: 'a real registry to pull from' },
   { program: 'busybox', package: 'busybox-static', purpose: 'a root filesystem of one file' },
   { program: 'ssh', package: 'openssh-client', purpose: 'clones over ssh' },

@@ -1,15 +1,28 @@
 import { type BoxHandle, Gibil, GibilError } from '@gibil/sdk'
 import { buildBinaries } from './binaries.ts'
 import { type DaemonProcess, type DaemonSettings, runningDaemon, startDaemon, stopDaemon } from './daemon-process.ts'
-import { type HostTool, hostTools, installPackages, missingTools, testTools } from './host-packages.ts'
+import { type HostTool, hostTools, installPackages, microvmTools, missingTools, testTools } from './host-packages.ts'
 import type { Steps } from './steps.ts'
 
-const firstBoxName = 'first'
+/** Shapes that a first box may have. */
+export const setUpShapes = ['container', 'microvm'] as const
+export type SetUpShape = (typeof setUpShapes)[number]
+
+interface Preparation {
+  readonly shape: SetUpShape
+  readonly forTests?: boolean
+}
+
+const firstBoxNames = { container: 'first', microvm: 'first-microvm' } as const satisfies Record<SetUpShape, string>
 const firstCommand = 'echo "Hello from $(hostname), $(. /etc/os-release && echo $PRETTY_NAME), as $(whoami)"'
 
 /** Packages and our own programs: what must be there before a daemon can start. */
-export async function prepareHost(steps: Steps, options: { forTests?: boolean } = {}): Promise<void> {
-  const wanted: readonly HostTool[] = options.forTests ? [...hostTools, ...testTools] : hostTools
+export async function prepareHost(steps: Steps, { shape, forTests = false }: Preparation): Promise<void> {
+  const wanted: readonly HostTool[] = [
+    ...hostTools,
+    ...(shape === 'microvm' ? microvmTools : []),
+    ...(forTests ? testTools : []),
+  ]
   await steps.run('host packages', async (say) => {
     const missing = await missingTools(wanted)
     if (missing.length === 0) return 'all there'
@@ -24,31 +37,34 @@ export async function prepareHost(steps: Steps, options: { forTests?: boolean } 
   })
 }
 
-/** The daemon of this home, started when it does not run. */
-export async function startedDaemon(home: string, settings: DaemonSettings, steps: Steps): Promise<DaemonProcess> {
-  const { pid, version } = await steps.run(
+/** The daemon of this home, started when it does not run, and anew when it began before what the shape needs was there. */
+export async function startedDaemon(
+  home: string,
+  settings: DaemonSettings,
+  steps: Steps,
+  shape: SetUpShape,
+): Promise<DaemonProcess> {
+  const lacks = ({ shapes }: DaemonProcess): boolean =>
+    shapes.some((one) => one.shape === shape && one.unavailable?.code === 'missing_tool')
+  return steps.run(
     'daemon',
     async (say) => {
       const running = await runningDaemon(home)
-      if (running !== undefined && running !== 'other') return { ...running, how: 'running' }
-      if (running === 'other') {
-        say('stopping the one of another version; boxes go on')
-        await stopDaemon(home)
-      }
-      return {
-        ...(await startDaemon(home, settings)),
-        how: running === 'other' ? 'started in place of another version' : 'started',
-      }
+      if (running === undefined) return { ...(await startDaemon(home, settings)), how: 'started' }
+      if (running !== 'other' && !lacks(running)) return { ...running, how: 'running' }
+      const other = running === 'other' ? 'another version' : `one without ${shape}`
+      say(`stopping ${other}; boxes go on`)
+      await stopDaemon(home)
+      return { ...(await startDaemon(home, settings)), how: `started in place of ${other}` }
     },
     (daemon) => `${daemon.how}, process ${daemon.pid}`,
   )
-  return { pid, version }
 }
 
 /** From a running daemon to a box that has run a command. Each step does nothing when it is done already. */
-export async function bringUp(home: string, steps: Steps): Promise<{ box: string; output: string }> {
+export async function bringUp(home: string, steps: Steps, shape: SetUpShape): Promise<{ box: string; output: string }> {
   await using gibil = Gibil.connect({ home })
-  await assertContainers(gibil)
+  await assertShape(gibil, shape)
   await steps.run('base image', async (say) => {
     const image = await gibil.images.build(
       { name: 'base', recipe: 'base' },
@@ -58,7 +74,7 @@ export async function bringUp(home: string, steps: Steps): Promise<{ box: string
   })
   const box = await steps.run(
     'first box',
-    (say) => firstBox(gibil, say),
+    (say) => firstBox(gibil, shape, say),
     (handle) => handle.name,
   )
   const output = await steps.run(
@@ -69,19 +85,20 @@ export async function bringUp(home: string, steps: Steps): Promise<{ box: string
   return { box: box.name, output }
 }
 
-/** Throws why this host can make no container, if it cannot: an image would be built for nothing. */
-async function assertContainers(gibil: Gibil): Promise<void> {
+/** Throws why this host can make no such box, if it cannot: an image would be built for nothing. */
+async function assertShape(gibil: Gibil, shape: SetUpShape): Promise<void> {
   // Answered only once the daemon knows what its host can do.
   await gibil.list()
   const { shapes } = await gibil.version()
-  const error = shapes.find(({ shape }) => shape === 'container')?.unavailable
+  const error = shapes.find((one) => one.shape === shape)?.unavailable
   if (error) throw GibilError.fromBody({ error }, error.message)
 }
 
 /** The box that shows that all works; the one of an earlier time is used again while it runs. */
-async function firstBox(gibil: Gibil, say: (text: string) => void): Promise<BoxHandle> {
+async function firstBox(gibil: Gibil, shape: SetUpShape, say: (text: string) => void): Promise<BoxHandle> {
+  const name = firstBoxNames[shape]
   try {
-    const box = await gibil.get(firstBoxName)
+    const box = await gibil.get(name)
     const info = await box.info()
     if (info.status === 'running' && info.readiness === 'ready') return box
     say(`the old one is ${info.status}; forging another`)
@@ -89,5 +106,5 @@ async function firstBox(gibil: Gibil, say: (text: string) => void): Promise<BoxH
   } catch (error) {
     if (!(GibilError.is(error) && error.code === 'box_not_found')) throw error
   }
-  return gibil.create({ name: firstBoxName }, { onProgress: (p) => say(p.message ?? p.phase) })
+  return gibil.create({ name, shape }, { onProgress: (p) => say(p.message ?? p.phase) })
 }
