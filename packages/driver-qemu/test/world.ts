@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { type BoxdClient, createBoxdClient } from '@gibil/boxd-client'
 import type { Driver, DriverSpec } from '@gibil/core'
 import { createHostKit } from '@gibil/hostkit-client'
-import { boxSpec, leftovers, newHome, sh, testRootfs, traces } from '../../driver-container/test/rig.ts'
+import { boxSpec, leftovers, newHome, testRootfs, traces } from '../../driver-container/test/rig.ts'
 import { createMicrovmDriver, type MicrovmDriverOptions } from '../src/driver.ts'
 
 const root = resolve(import.meta.dirname, '../../..')
@@ -31,7 +31,7 @@ export async function openWorld(given: Partial<MicrovmDriverOptions> = {}): Prom
 }
 
 async function openWorldAt(home: string, given: Partial<MicrovmDriverOptions>): Promise<World> {
-  for (const name of ['boxd', 'hostkit']) await sh(`sh ${root}/${name}/build.sh ${root}/dist`)
+  // Built by the set-up that `npm test` begins with.
   const binaries = { boxd: join(root, 'dist/boxd'), hostkit: join(root, 'dist/hostkit') }
   const rootfs = await testRootfs()
   const hostkit = createHostKit({ binary: binaries.hostkit })
