@@ -164,7 +164,13 @@ test.skipIf(!readableByOthers)('serves its API without root, and says why it mak
   try {
     await start({}, { uid: 65_534, home: other })
     const version = await call('GET', '/version', undefined, other)
-    expect(version.json).toMatchObject({ shapes: [{ shape: 'container', unavailable: { code: 'needs_root' } }] })
+    const refused = { unavailable: { code: 'needs_root' } }
+    expect(version.json).toMatchObject({
+      shapes: [
+        { shape: 'container', ...refused },
+        { shape: 'microvm', ...refused },
+      ],
+    })
     expect(await call('GET', '/boxes', undefined, other)).toMatchObject({ status: 200, json: [] })
     const created = await call('POST', '/boxes', { name: 'no', image: 'none' }, other)
     expect(created.json).toMatchObject({ error: { code: expect.stringMatching(/needs_root|image_not_found/) } })

@@ -89,9 +89,10 @@ it('runs out of inodes before it takes those of the host', async () => {
 
 it('says that it ran out of memory when that ended boxd itself', async () => {
   await world.driver.create(world.spec('tiny', { size: { cpu: 1, memoryMib: 32, diskMib: 64 } }))
-  // boxd is made the first to go, which root in the box may ask for; of the others none is large.
+  // boxd is made the first to go, which root in the box may ask for; of the others none is large. Without the last
+  // command each would become its sleep, and let go of what it holds.
   const kill =
-    'sleep 0.3; echo 1000 > /proc/1/oom_score_adj; echo 300 > /proc/self/oom_score_adj; for i in $(seq 1 12); do (x=$(head -c 3m /dev/zero | tr "\\0" x); sleep 20) & done; wait'
+    'sleep 0.3; echo 1000 > /proc/1/oom_score_adj; echo 300 > /proc/self/oom_score_adj; for i in $(seq 1 12); do (x=$(head -c 3m /dev/zero | tr "\\0" x); sleep 20; :) & done; wait'
   await call(world.driver, 'tiny', 'POST', '/v1/jobs', { argv: ['bash', '-c', kill], user: 'root', cwd: '/' })
   const deadline = Date.now() + 20_000
   while (!world.exits.includes('tiny') && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))

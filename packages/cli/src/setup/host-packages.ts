@@ -36,6 +36,7 @@ export const microvmTools: readonly HostTool[] =
 /** What only the tests need on top. */
 export const testTools: readonly HostTool[] = [
   ...microvmTools,
+  { program: 'runsc', package: 'runsc', purpose: 'boxes in gVisor' },
   { program: 'docker-registry', package: 'docker-registry', purpose: 'a real registry to pull from' },
   { program: 'busybox', package: 'busybox-static', purpose: 'a root filesystem of one file' },
   { program: 'ssh', package: 'openssh-client', purpose: 'clones over ssh' },
