@@ -19,7 +19,9 @@ const nameMax = 64
 type Naming struct {
 	Pid      int    `json:"pid"`
 	Hostname string `json:"hostname"`
-	// Files by path, with their new content. They must be regular files that are there already.
+	// Root is the box's root file system, in which the box may have put anything.
+	Root string `json:"root"`
+	// Files by path below Root, with their new content. They must be regular files that are there already.
 	Files map[string]string `json:"files"`
 }
 
@@ -28,17 +30,25 @@ func Name(n Naming) error {
 	if err := setHostname(n.Pid, n.Hostname); err != nil {
 		return err
 	}
+	if len(n.Files) == 0 {
+		return nil
+	}
+	root, err := os.OpenFile(n.Root, syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
 	for path, text := range n.Files {
-		if err := writeOver(path, text); err != nil {
+		if err := writeOver(root, path, text); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeOver never makes a file, and never follows a link to one.
-func writeOver(path, text string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC|syscall.O_NOFOLLOW, 0)
+// writeOver never makes a file, never passes through a link, and does not wait for a reader of a pipe.
+func writeOver(root *os.File, path, text string) error {
+	file, err := sys.OpenInside(root, path, os.O_WRONLY|os.O_TRUNC|syscall.O_NONBLOCK)
 	if err != nil {
 		return err
 	}

@@ -36,16 +36,27 @@ func TestNamesTheHostOfAnotherNamespaceOnly(t *testing.T) {
 	if err := os.Symlink(file, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := Name(Naming{Pid: command.Process.Pid, Hostname: "other", Files: map[string]string{file: "other\n"}}); err != nil {
+	if err := Name(Naming{Pid: command.Process.Pid, Hostname: "other", Root: dir, Files: map[string]string{"hostname": "other\n"}}); err != nil {
 		t.Fatal(err)
 	}
 	if text, _ := os.ReadFile(file); string(text) != "other\n" {
 		t.Errorf("the file says %q", text)
 	}
-	for _, path := range []string{link, filepath.Join(dir, "missing")} {
-		if err := Name(Naming{Pid: command.Process.Pid, Hostname: "other", Files: map[string]string{path: "x"}}); err == nil {
+	// What a box could lay: a link to a file, a directory that is one, and ways out.
+	outside := t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, "hostname"), []byte("of the host"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "etc")); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"link", "missing", "etc/hostname", "../" + filepath.Base(outside) + "/hostname", filepath.Join(outside, "hostname")} {
+		if err := Name(Naming{Pid: command.Process.Pid, Hostname: "other", Root: dir, Files: map[string]string{path: "x"}}); err == nil {
 			t.Errorf("%s was written", path)
 		}
+	}
+	if text, _ := os.ReadFile(filepath.Join(outside, "hostname")); string(text) != "of the host" {
+		t.Errorf("the file outside says %q", text)
 	}
 	if _, err := in.Write([]byte("\n")); err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ export function isMadeFor(made: DriverSpec, asked: DriverSpec): boolean {
 const madeOf = ({ image, size, isolation }: DriverSpec): unknown => [image.digest, size, isolation]
 
 /**
- * Gives a box that runs nothing but boxd another host name and network policy. The box file is written last: until then it says that the box is
+ * Gives a box that nobody has used, but whose image has run a program in it, another host name and network policy. The box file is written last: until then it says that the box is
  * another's, so that a create which comes after a crash makes it anew.
  */
 export async function adapt(
@@ -47,7 +47,7 @@ export async function adapt(
   await onHost('gave the box its names', async () => {
     const files = etcFiles({ id: spec.id, hostname: spec.hostname, address, gateway: gatewayOf(network.subnet) })
     await Promise.all([
-      hostkit.procHostname({ pid, hostname: spec.hostname, files: inEtc(paths.rootfs, files) }),
+      hostkit.procHostname({ pid, hostname: spec.hostname, root: paths.rootfs, files: inEtc(files) }),
       changeNetwork(before),
     ])
   })

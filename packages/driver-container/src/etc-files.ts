@@ -52,9 +52,9 @@ export async function writeEtcFiles(
   )
 }
 
-/** The same files by their paths on the host. */
-export const inEtc = (rootfs: string, files: Readonly<Record<string, string>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(files).map(([name, text]) => [join(rootfs, 'etc', name), text]))
+/** The same files by their paths below the root file system. */
+export const inEtc = (files: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(files).map(([name, text]) => [join('etc', name), text]))
 
 async function statIfThere(path: string): Promise<Stats | undefined> {
   try {

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { run } from './boxd-call.ts'
 import { leftovers, sh } from './rig.ts'
@@ -82,4 +84,21 @@ it('refuses a box that has died, and create then makes it anew', async () => {
   await expect(driver.adapt?.(spec)).rejects.toMatchObject({ code: 'driver_failed' })
   await driver.create(spec)
   expect((await run(driver, 'dead', 'hostname')).output).toBe('asked\n')
+})
+
+it('writes nothing on the host when the box has made its /etc a link', async () => {
+  const { driver } = world
+  const outside = await mkdtemp('/var/tmp/gibil-adapt-')
+  try {
+    const names = ['hostname', 'hosts', 'resolv.conf', 'machine-id']
+    for (const name of names) await writeFile(join(outside, name), 'of the host')
+    await driver.create(world.spec('trap', { hostname: 'spare' }))
+    await run(driver, 'trap', `mv /etc /etc.old; ln -s ${outside} /etc`)
+    await expect(driver.adapt?.(world.spec('trap', { hostname: 'asked' }))).rejects.toMatchObject({
+      code: 'driver_failed',
+    })
+    for (const name of names) expect(await readFile(join(outside, name), 'utf8')).toBe('of the host')
+  } finally {
+    await rm(outside, { recursive: true, force: true })
+  }
 })

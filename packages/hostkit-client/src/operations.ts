@@ -66,7 +66,9 @@ export interface NetRename {
 export interface ProcHostname {
   readonly pid: number
   readonly hostname: string
-  /** Files that say it too, by path, with their new text. They must be there. */
+  /** The box's root file system, in which the box may have put anything. */
+  readonly root?: string
+  /** Files that say it too, by path below the root, with their new text. They must be there, and no part of the path a link. */
   readonly files?: Readonly<Record<string, string>>
 }
 
