@@ -13,9 +13,11 @@ export type {
   Driver,
   DriverBox,
   DriverOptions,
+  DriverSnapshot,
   DriverSpec,
   OptionalVerb,
   ResolvedImage,
+  SnapshotKind,
   Trace,
 } from './ports/driver.ts'
 export type { ImageSource } from './ports/images.ts'

@@ -20,6 +20,19 @@ export interface DriverSpec {
   readonly network: NetworkPolicy
   readonly isolation: Isolation
   readonly labels: Readonly<Record<string, string>>
+  /** The snapshot that the box begins as, instead of its image. */
+  readonly from?: string | undefined
+}
+
+/** What is saved of a box: its disk alone, or its processes too. */
+export type SnapshotKind = 'disk' | 'disk+memory'
+
+/** A saved state of a box, as a driver keeps it. */
+export interface DriverSnapshot {
+  readonly id: string
+  readonly kind: SnapshotKind
+  /** Room on the host's disk that it alone takes, in bytes. */
+  readonly bytes: number
 }
 
 /** What a driver finds on the host. `partial`: remains of a create or destroy that did not finish. */
@@ -74,6 +87,20 @@ export interface Driver {
   /** Freezes all processes, keeps the memory. */
   pause(id: string): Promise<void>
   resume(id: string): Promise<void>
+  /**
+   * Saves what the box is at this moment, under an id of its own that outlives the box; the box goes on as it was. Fine when that snapshot is
+   * there. On failure nothing of it is left. `disk+memory` needs a box that runs or is paused, and the capability `memory-snapshot`.
+   */
+  snapshot?(
+    id: string,
+    snapshot: { readonly id: string; readonly kind: SnapshotKind },
+    options?: DriverOptions,
+  ): Promise<DriverSnapshot>
+  /** Puts a box back to what a snapshot holds: same id and name. It runs afterwards. What it was before is lost only once that works. */
+  restore?(spec: DriverSpec, snapshotId: string, options?: DriverOptions): Promise<DriverBox>
+  /** Removes a snapshot; what boxes that began as it still need is kept until the last of them goes. Fine when there is none. */
+  removeSnapshot?(snapshotId: string): Promise<void>
+  listSnapshots?(): Promise<readonly DriverSnapshot[]>
   /** Removes the box and all that it has on the host, whatever its state; fine when there is nothing. */
   destroy(id: string): Promise<void>
 
