@@ -1,24 +1,20 @@
-import { isDeepStrictEqual } from 'node:util'
 import { GibilError } from '@gibil/contract'
 import type { DriverBox, DriverOptions, DriverSpec } from '@gibil/core'
+import {
+  addressOf,
+  canBecome,
+  type ExitWatch,
+  etcFiles,
+  gatewayOf,
+  inEtc,
+  linkName,
+  onHost,
+  throwIfAborted,
+} from '@gibil/host'
 import { assertSpec, type BoxFile, readBoxFile, routedPolicy, writeBoxFile } from './box-file.ts'
+import { boxPaths } from './box-paths.ts'
 import type { Context } from './context.ts'
-import { etcFiles, inEtc } from './etc-files.ts'
-import type { ExitWatch } from './exit-watch.ts'
-import { addressOfBox, throwIfAborted } from './forge.ts'
-import { onHost } from './host-errors.ts'
-import { addressOf, gatewayOf } from './host-network.ts'
-import { boxPaths, linkName } from './names.ts'
-
-/** Whether a box made for one spec is, as it is, the box of another: labels are only noted. */
-export function isMadeFor(made: DriverSpec, asked: DriverSpec): boolean {
-  return (
-    made.hostname === asked.hostname && made.network === asked.network && isDeepStrictEqual(madeOf(made), madeOf(asked))
-  )
-}
-
-/** What of a box cannot be changed once it runs. */
-const madeOf = ({ image, size, isolation }: DriverSpec): unknown => [image.digest, size, isolation]
+import { addressOfBox } from './forge.ts'
 
 /**
  * Gives a box that nobody has used, but whose image has run a program in it, another host name and network policy. The box file is written last: until then it says that the box is
@@ -36,7 +32,7 @@ export async function adapt(
   throwIfAborted(options.signal)
   const read = await readBoxFile(paths)
   const pid = watch.pidOf(spec.id)
-  if (pid === undefined || read.kind !== 'box' || !isDeepStrictEqual(madeOf(read.box.spec), madeOf(spec))) {
+  if (pid === undefined || read.kind !== 'box' || !canBecome(read.box.spec, spec)) {
     throw new GibilError('driver_failed', `Box ${spec.id} cannot become the one that was asked for.`)
   }
   const before = read.box

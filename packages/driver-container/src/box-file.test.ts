@@ -1,9 +1,10 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { homeNames } from '@gibil/host'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type BoxFile, readBoxFile, writeBoxFile } from './box-file.ts'
-import { boxPaths, homeNames } from './names.ts'
+import { boxPaths } from './box-paths.ts'
 
 let home: string
 beforeEach(async () => {

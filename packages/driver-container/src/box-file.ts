@@ -1,9 +1,8 @@
 import { GibilError, Isolation, NetworkPolicy, Size } from '@gibil/contract'
 import type { DriverSpec } from '@gibil/core'
+import { type HomeNames, isBoxId, parseJson, type RoutedPolicy, readNow, slotCount, writeWhole } from '@gibil/host'
 import * as z from 'zod'
-import { parseJson, readNow, writeWhole } from './files.ts'
-import { type BoxPaths, type HomeNames, isBoxId, type RoutedPolicy } from './names.ts'
-import { slotCount } from './slots.ts'
+import type { BoxPaths } from './box-paths.ts'
 
 const spec = z.object({
   id: z.string().refine(isBoxId),

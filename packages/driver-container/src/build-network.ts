@@ -1,8 +1,6 @@
 import { readdir } from 'node:fs/promises'
+import { addressOf, gatewayOf, linkName, macOf, ownLinks } from '@gibil/host'
 import type { Context } from './context.ts'
-import { addressOf, gatewayOf, macOf } from './host-network.ts'
-import { linkName } from './names.ts'
-import { ownLinks } from './network.ts'
 
 /** Networks for steps of image builds, under the same rules as those of `internet` boxes. */
 export interface BuildNetworks {

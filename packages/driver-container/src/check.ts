@@ -1,16 +1,20 @@
 import { statfs } from 'node:fs/promises'
 import { release } from 'node:os'
 import { formatBytes, type HostCheck } from '@gibil/contract'
-import { parseCgroupLayout } from './cgroups.ts'
-import { namesIn, readIfThere } from './files.ts'
-import { droppingChains } from './firewall.ts'
+import {
+  currentUpstream,
+  droppingChains,
+  homeNames,
+  locate,
+  namesIn,
+  parseCgroupLayout,
+  publicResolver,
+  readIfThere,
+  roomNeeded,
+  runTool,
+} from '@gibil/host'
 import { installGvisor } from './gvisor.ts'
-import { roomNeeded } from './host-disk.ts'
-import { publicResolver } from './host-network.ts'
-import { homeNames } from './names.ts'
-import { currentUpstream } from './network.ts'
-import { knownRuntimes, locate } from './runtime.ts'
-import { runTool } from './tool.ts'
+import { knownRuntimes } from './runtime.ts'
 
 /** Looks at everything the driver needs, changing nothing. */
 export async function checkHost(options: { readonly home: string; readonly runtime?: string }): Promise<HostCheck[]> {

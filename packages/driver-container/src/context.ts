@@ -1,12 +1,7 @@
+import type { Cgroups, HomeNames, HomeNetwork, Log, RunTool, Slots } from '@gibil/host'
 import type { HostKit } from '@gibil/hostkit-client'
-import type { Cgroups } from './cgroups.ts'
-import type { Log } from './log.ts'
-import type { HomeNames } from './names.ts'
-import type { HomeNetwork } from './network.ts'
-import type { Slots } from './slots.ts'
 import type { Step } from './steps.ts'
 import type { DiskTemplates } from './templates.ts'
-import type { RunTool } from './tool.ts'
 
 /** What the verbs of an opened driver work with. */
 export interface Context {

@@ -3,27 +3,40 @@ import { chmod, mkdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import type { Driver, OptionalVerb } from '@gibil/core'
+import {
+  assertBoxId,
+  createCgroups,
+  createExitWatch,
+  createKeyedLock,
+  createSlots,
+  dialShared,
+  dialSocket,
+  type ExitWatch,
+  errnoOf,
+  type HomeNames,
+  homeNames,
+  isUp,
+  type Log,
+  openNetwork,
+  ownLinks,
+  parseCgroupLayout,
+  type RunTool,
+  readIfThere,
+  readPid,
+  runTool,
+  slotOfLink,
+} from '@gibil/host'
 import type { HostKit } from '@gibil/hostkit-client'
 import { adapt } from './adapt.ts'
 import { readBoxFile } from './box-file.ts'
+import { boxPaths } from './box-paths.ts'
 import { type BuildNetworks, createBuildNetworks, sweepBuildNetworks } from './build-network.ts'
-import { createCgroups, parseCgroupLayout } from './cgroups.ts'
 import type { Context } from './context.ts'
-import { dialShared, dialSocket } from './dial.ts'
-import { createExitWatch, type ExitWatch } from './exit-watch.ts'
-import { errnoOf, readIfThere } from './files.ts'
 import { chooseGvisor } from './gvisor.ts'
-import { createKeyedLock } from './keyed-lock.ts'
-import { isUp, readPid } from './liveness.ts'
-import type { Log } from './log.ts'
-import { assertBoxId, boxPaths, type HomeNames, homeNames, slotOfLink } from './names.ts'
-import { openNetwork, ownLinks } from './network.ts'
 import { chooseRuntime, knownRuntimes } from './runtime.ts'
-import { createSlots } from './slots.ts'
 import type { Step } from './steps.ts'
 import { allIds, inspectBox } from './survey.ts'
 import { createDiskTemplates } from './templates.ts'
-import { type RunTool, runTool } from './tool.ts'
 import * as verbs from './verbs.ts'
 
 export interface ContainerDriverOptions {

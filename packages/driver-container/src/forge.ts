@@ -2,17 +2,25 @@ import { existsSync } from 'node:fs'
 import { chmod, chown, mkdir, rm, symlink } from 'node:fs/promises'
 import { GibilError, type NetworkPolicy } from '@gibil/contract'
 import type { DriverOptions } from '@gibil/core'
+import {
+  addressOf,
+  etcFiles,
+  gatewayOf,
+  linkName,
+  macOf,
+  onHost,
+  readPid,
+  runtimeError,
+  throwIfAborted,
+  writeEtcFiles,
+  writeWhole,
+} from '@gibil/host'
 import type { MountView } from '@gibil/hostkit-client'
 import { allSettled } from './all-settled.ts'
 import { type BoxFile, cgroupPath, routedPolicy } from './box-file.ts'
+import { type BoxPaths, boxPaths } from './box-paths.ts'
 import type { Context } from './context.ts'
-import { etcFiles, writeEtcFiles } from './etc-files.ts'
-import { writeWhole } from './files.ts'
 import { gvisorSpec, gvisorStartCommand, untilAnswers } from './gvisor.ts'
-import { onHost, runtimeError } from './host-errors.ts'
-import { addressOf, gatewayOf, macOf } from './host-network.ts'
-import { readPid } from './liveness.ts'
-import { type BoxPaths, boxPaths, linkName } from './names.ts'
 import { boxdPath, idsPerBox, ociSpec, socketDirInBox } from './oci-spec.ts'
 import { processLimits } from './process-limits.ts'
 import { startCommand } from './runtime.ts'
@@ -176,10 +184,4 @@ function mountsForRuntime(context: Context, paths: BoxPaths, network: NetworkPol
 
 export function addressOfBox(context: Context, box: BoxFile): string | null {
   return box.spec.network === 'none' ? null : addressOf(context.network.subnet, box.slot)
-}
-
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (!signal?.aborted) return
-  if (GibilError.is(signal.reason)) throw signal.reason
-  throw new GibilError('cancelled', 'The box was cancelled before it ran.', { cause: signal.reason })
 }

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GibilError } from '@gibil/contract'
+import { dialShared, lastLine, locate } from '@gibil/host'
+import type { BoxPaths } from './box-paths.ts'
 import type { Context } from './context.ts'
-import { dialShared } from './dial.ts'
-import type { BoxPaths } from './names.ts'
 import { type OciSpec, socketDirInBox } from './oci-spec.ts'
-import { locate, probe, type RuntimeDeps, recall } from './runtime.ts'
-import { lastLine } from './tool.ts'
+import { probe, type RuntimeDeps, recall } from './runtime.ts'
 
 /**
  * Boxes in gVisor: the same disk, root file system, network link, ids and cgroup as any other, with `runsc` as the runtime. Its process takes every

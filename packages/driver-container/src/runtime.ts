@@ -4,14 +4,21 @@ import { chown, mkdir, rm, stat } from 'node:fs/promises'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
+import {
+  type CgroupLayout,
+  type Cgroups,
+  type HomeNames,
+  type Log,
+  lastLine,
+  locate,
+  parseJson,
+  type RunTool,
+  readIfThere,
+  uidBaseOf,
+  writeWhole,
+} from '@gibil/host'
 import * as z from 'zod'
-import type { CgroupLayout, Cgroups } from './cgroups.ts'
-import { parseJson, readIfThere, writeWhole } from './files.ts'
-import type { Log } from './log.ts'
-import type { HomeNames } from './names.ts'
 import { boxdPath, type OciSpec, ociSpec } from './oci-spec.ts'
-import { uidBaseOf } from './slots.ts'
-import { hostPath, lastLine, type RunTool } from './tool.ts'
 
 export interface RuntimeDeps {
   readonly names: HomeNames
@@ -74,15 +81,6 @@ export async function recall(
   await mkdir(deps.names.cacheDir, { recursive: true, mode: 0o700 })
   await writeWhole(cacheFile, `${JSON.stringify({ key, path })}\n`, { durable: false })
   return path
-}
-
-/** The path of a program of the host, or undefined. */
-export function locate(name: string): string | undefined {
-  if (name.includes('/')) return existsSync(name) ? name : undefined
-  return hostPath
-    .split(':')
-    .map((directory) => join(directory, name))
-    .find((path) => existsSync(path))
 }
 
 async function probeKey(layout: CgroupLayout, paths: readonly string[]): Promise<string> {

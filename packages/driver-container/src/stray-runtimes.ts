@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { errnoOf, namesIn, readIfThere } from './files.ts'
+import { errnoOf, namesIn, readIfThere } from '@gibil/host'
 
 /**
  * Ends runtimes that are still starting this box: when the daemon is killed in the middle of a create, the runtime that it started

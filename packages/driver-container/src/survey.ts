@@ -1,10 +1,9 @@
 import type { DriverBox } from '@gibil/core'
+import { isBoxId, isUp, namesIn, readPid } from '@gibil/host'
 import { readBoxFile } from './box-file.ts'
+import { boxPaths } from './box-paths.ts'
 import type { Context } from './context.ts'
-import { namesIn } from './files.ts'
 import { addressOfBox } from './forge.ts'
-import { isUp, readPid } from './liveness.ts'
-import { boxPaths, isBoxId } from './names.ts'
 
 /** Every id that anything on the host carries in this home: directories, runtime state, cgroups, mounts, network namespaces. */
 export async function allIds(context: Context): Promise<string[]> {

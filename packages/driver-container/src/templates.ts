@@ -1,7 +1,7 @@
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { namesIn } from '@gibil/host'
 import type { HostKit } from '@gibil/hostkit-client'
-import { namesIn } from './files.ts'
 
 /** Copying a prepared file system takes a few milliseconds, making one tens. */
 export interface DiskTemplates {

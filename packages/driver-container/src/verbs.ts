@@ -3,19 +3,24 @@ import { mkdir, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GibilError } from '@gibil/contract'
 import type { DriverBox, DriverOptions, DriverSpec } from '@gibil/core'
-import { isMadeFor } from './adapt.ts'
+import {
+  assertHostRoom,
+  type ExitWatch,
+  errnoOf,
+  isMadeFor,
+  isUp,
+  linkExists,
+  linkName,
+  onHost,
+  readPid,
+  throwIfAborted,
+  uidBaseOf,
+} from '@gibil/host'
 import { assertSpec, type BoxFile, readBoxFile, writeBoxFile } from './box-file.ts'
+import { boxPaths } from './box-paths.ts'
 import { clear } from './clear.ts'
 import type { Context } from './context.ts'
-import type { ExitWatch } from './exit-watch.ts'
-import { errnoOf } from './files.ts'
-import { addressOfBox, forge, throwIfAborted } from './forge.ts'
-import { assertHostRoom } from './host-disk.ts'
-import { onHost } from './host-errors.ts'
-import { isUp, readPid } from './liveness.ts'
-import { boxPaths, linkName } from './names.ts'
-import { linkExists } from './network.ts'
-import { uidBaseOf } from './slots.ts'
+import { addressOfBox, forge } from './forge.ts'
 import { inspectBox } from './survey.ts'
 
 /** The verbs that change a box, each called by one caller at a time for one box. */

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type CgroupLayout, createCgroups, parseCgroupLayout } from '@gibil/host'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type CgroupLayout, createCgroups, parseCgroupLayout } from '../src/cgroups.ts'
 
 const prefix = `gibil-test-${process.pid}`
 const host = parseCgroupLayout(await readFile('/proc/self/mountinfo', 'utf8'))

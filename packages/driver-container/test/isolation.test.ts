@@ -1,6 +1,7 @@
 import { readFile, stat, writeFile } from 'node:fs/promises'
+import { homeNames } from '@gibil/host'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { boxPaths, homeNames } from '../src/names.ts'
+import { boxPaths } from '../src/box-paths.ts'
 import { run } from './boxd-call.ts'
 import { sh } from './rig.ts'
 import { openWorld, type World } from './world.ts'

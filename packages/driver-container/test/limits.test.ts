@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
+import { homeNames } from '@gibil/host'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { boxPaths, homeNames } from '../src/names.ts'
+import { boxPaths } from '../src/box-paths.ts'
 import { processLimits } from '../src/process-limits.ts'
 import { call, run } from './boxd-call.ts'
 import { eventually, openWorld, type World } from './world.ts'

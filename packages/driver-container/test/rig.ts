@@ -17,7 +17,7 @@ import {
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { DriverSpec } from '@gibil/core'
-import { homeNames } from '../src/names.ts'
+import { homeNames } from '@gibil/host'
 
 /** What the real tests share: binaries, a small root file system, homes, and a look at what a home left on the host. */
 

@@ -1,11 +1,9 @@
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createCgroups, homeNames, parseCgroupLayout, runTool } from '@gibil/host'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createCgroups, parseCgroupLayout } from '../src/cgroups.ts'
 import { checkHost } from '../src/check.ts'
-import { homeNames } from '../src/names.ts'
 import { chooseRuntime, type RuntimeDeps } from '../src/runtime.ts'
-import { runTool } from '../src/tool.ts'
 import { buildBinaries, leftovers, newHome } from './rig.ts'
 
 let home: string

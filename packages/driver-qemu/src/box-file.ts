@@ -1,6 +1,6 @@
 import { GibilError, Isolation, NetworkPolicy, Size } from '@gibil/contract'
 import type { DriverSpec } from '@gibil/core'
-import { isBoxId, parseJson, readIfThere, slotCount, writeWhole } from '@gibil/driver-container/host'
+import { isBoxId, parseJson, readIfThere, slotCount, writeWhole } from '@gibil/host'
 import * as z from 'zod'
 import type { BoxPaths } from './names.ts'
 

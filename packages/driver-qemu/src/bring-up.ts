@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import type { DriverOptions } from '@gibil/core'
-import { onHost, throwIfAborted, uidBaseOf } from '@gibil/driver-container/host'
+import { onHost, throwIfAborted, uidBaseOf } from '@gibil/host'
 import type { BoxFile } from './box-file.ts'
 import type { Context } from './context.ts'
 import { identify, identityOf } from './control.ts'

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { HostCheck } from '@gibil/contract'
-import { locate, namesIn, readIfThere } from '@gibil/driver-container/host'
+import { locate, namesIn, readIfThere } from '@gibil/host'
 import { rememberedAccelerator } from './accelerator.ts'
 import { emulator } from './driver.ts'
 import { microvmNames } from './names.ts'

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { onHost } from '@gibil/driver-container/host'
+import { onHost } from '@gibil/host'
 import type { Context } from './context.ts'
 import { boxPaths, type Machine } from './names.ts'
 

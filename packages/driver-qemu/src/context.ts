@@ -1,4 +1,4 @@
-import type { Cgroups, HomeNames, HomeNetwork, Log, RunTool, Slots } from '@gibil/driver-container/host'
+import type { Cgroups, HomeNames, HomeNetwork, Log, RunTool, Slots } from '@gibil/host'
 import type { HostKit } from '@gibil/hostkit-client'
 import type { FrozenStore } from './frozen-machine.ts'
 import type { Guest } from './initrd.ts'

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createBoxdClient, type Identity } from '@gibil/boxd-client'
 import { GibilError } from '@gibil/contract'
 import type { DriverSpec } from '@gibil/core'
-import { addressOf, dialSocket, etcFiles, gatewayOf, isUp, macOf, readPid } from '@gibil/driver-container/host'
+import { addressOf, dialSocket, etcFiles, gatewayOf, isUp, macOf, readPid } from '@gibil/host'
 import type { Context } from './context.ts'
 import type { Machine } from './names.ts'
 

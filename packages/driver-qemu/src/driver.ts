@@ -16,7 +16,7 @@ import {
   parseCgroupLayout,
   readIfThere,
   runTool,
-} from '@gibil/driver-container/host'
+} from '@gibil/host'
 import type { HostKit } from '@gibil/hostkit-client'
 import { chooseAccelerator } from './accelerator.ts'
 import { readBoxFile } from './box-file.ts'

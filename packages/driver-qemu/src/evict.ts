@@ -1,6 +1,6 @@
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { namesIn, readIfThere } from '@gibil/driver-container/host'
+import { namesIn, readIfThere } from '@gibil/host'
 import { readBoxFile } from './box-file.ts'
 import type { Context } from './context.ts'
 import { boxPaths } from './names.ts'

@@ -1,7 +1,7 @@
 import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { GibilError } from '@gibil/contract'
-import { lastLine, locate, namesIn } from '@gibil/driver-container/host'
+import { lastLine, locate, namesIn } from '@gibil/host'
 import { execa } from 'execa'
 
 /** The kernel of Debian that is made for virtual machines, and those of its modules that a box needs before it has its disk. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { writeWhole } from '@gibil/driver-container/host'
+import { writeWhole } from '@gibil/host'
 import { type CpioEntry, cpio } from './cpio.ts'
 import type { GuestKernel } from './guest-kernel.ts'
 

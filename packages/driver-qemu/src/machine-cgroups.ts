@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Size } from '@gibil/contract'
-import { type CgroupLayout, errnoOf } from '@gibil/driver-container/host'
+import { type CgroupLayout, errnoOf } from '@gibil/host'
 import { codeCacheMib } from './qemu-args.ts'
 
 /** Makes the cgroups of machines with their limits; `Cgroups` of the containers' driver does the rest. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Size } from '@gibil/contract'
 import { GibilError } from '@gibil/contract'
-import { addressOf, gatewayOf, hostPath, lastLine, linkName, readPid } from '@gibil/driver-container/host'
+import { addressOf, gatewayOf, hostPath, lastLine, linkName, readPid } from '@gibil/host'
 import type { Context } from './context.ts'
 import type { Machine } from './names.ts'
 import { type Monitor, openMonitor } from './qmp.ts'

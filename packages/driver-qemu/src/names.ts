@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { assertBoxId, type HomeNames, homeNames } from '@gibil/driver-container/host'
+import { assertBoxId, type HomeNames, homeNames } from '@gibil/host'
 
 /**
  * What this driver's things on the host are called. It has a corner of the home to itself, and to the names of subnets, links, cgroups and rules

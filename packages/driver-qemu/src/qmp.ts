@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createConnection, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { GibilError } from '@gibil/contract'
-import { parseJson } from '@gibil/driver-container/host'
+import { parseJson } from '@gibil/host'
 import * as z from 'zod'
 
 /** The monitor of one machine (QEMU Machine Protocol, docs/interop/qmp-spec of QEMU). */

@@ -4,7 +4,7 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatBytes, GibilError } from '@gibil/contract'
 import type { ResolvedImage } from '@gibil/core'
-import { type HomeNames, mustRun, type RunTool } from '@gibil/driver-container/host'
+import { type HomeNames, mustRun, type RunTool } from '@gibil/host'
 import type { HostKit } from '@gibil/hostkit-client'
 import { execa } from 'execa'
 

@@ -1,5 +1,5 @@
 import type { DriverBox } from '@gibil/core'
-import { addressOf, isBoxId, isUp, namesIn, readPid } from '@gibil/driver-container/host'
+import { addressOf, isBoxId, isUp, namesIn, readPid } from '@gibil/host'
 import * as z from 'zod'
 import { type BoxFile, readBoxFile } from './box-file.ts'
 import type { Context } from './context.ts'

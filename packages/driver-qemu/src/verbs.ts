@@ -13,7 +13,7 @@ import {
   onHost,
   ownLinks,
   throwIfAborted,
-} from '@gibil/driver-container/host'
+} from '@gibil/host'
 import { assertSpec, type BoxFile, readBoxFile, writeBoxFile } from './box-file.ts'
 import { bringUp, phase } from './bring-up.ts'
 import { clear } from './clear.ts'

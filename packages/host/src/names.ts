@@ -18,34 +18,6 @@ export interface HomeNames {
   readonly runtimeRoot: string
 }
 
-/** The places of one box. */
-export interface BoxPaths {
-  /** In the home, kept over stop, start and reboot: `box.json` and `disk.img`. */
-  readonly kept: string
-  readonly boxFile: string
-  readonly diskImage: string
-  /** In /run, made at each start: mounts, bundle, socket. Only root and this box's own root may pass through. */
-  readonly run: string
-  readonly disk: string
-  readonly upper: string
-  readonly work: string
-  readonly rootfs: string
-  readonly bundle: string
-  readonly pidFile: string
-  /** Short enough for a unix socket address (108 bytes), which a path in the home need not be. */
-  readonly socket: string
-  /** On the box's own disk: what its first process prints counts as the box's, and cannot fill the host. */
-  readonly log: string
-  /** A directory that a box in gVisor shares with the host, and boxd's socket in it: all there is the box's, and may be anything. */
-  readonly sharedDir: string
-  readonly sharedSocket: string
-  /** State of the runtime of a box in gVisor, which is kept in files of several names. */
-  readonly gvisorRoot: string
-  readonly netns: string
-  /** A symbolic link to nowhere that tells the name of the box's link, should `box.json` be lost. */
-  readonly link: string
-}
-
 export function homeNames(home: string, runRoot = '/run'): HomeNames {
   const path = resolve(home)
   const hash = createHash('sha256').update(path).digest('hex').slice(0, 6)
@@ -70,32 +42,6 @@ export function assertBoxId(id: string): void {
 
 export function isBoxId(id: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/.test(id)
-}
-
-export function boxPaths(names: HomeNames, id: string): BoxPaths {
-  assertBoxId(id)
-  const kept = join(names.boxesDir, id)
-  const run = join(names.runDir, 'boxes', id)
-  const disk = join(run, 'disk')
-  return {
-    kept,
-    boxFile: join(kept, 'box.json'),
-    diskImage: join(kept, 'disk.img'),
-    run,
-    disk,
-    upper: join(disk, 'upper'),
-    work: join(disk, 'work'),
-    rootfs: join(run, 'rootfs'),
-    bundle: join(run, 'bundle'),
-    pidFile: join(run, 'pid'),
-    socket: join(run, 'boxd.sock'),
-    log: join(disk, 'console.log'),
-    sharedDir: join(run, 'shared'),
-    sharedSocket: join(run, 'shared', 'boxd.sock'),
-    gvisorRoot: join(run, 'gvisor'),
-    netns: `${names.prefix}-${id}`,
-    link: join(run, 'link'),
-  }
 }
 
 const policyLetters = { internet: 'i', lan: 'l' } as const satisfies Partial<Record<NetworkPolicy, string>>

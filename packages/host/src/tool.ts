@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import { execa } from 'execa'
 
@@ -41,4 +43,13 @@ export async function mustRun(run: RunTool, file: string, args: readonly string[
 
 export function lastLine(text: string): string {
   return text.trim().split('\n').at(-1)?.slice(0, 500) || 'it gave no reason'
+}
+
+/** The path of a program of the host, or undefined. */
+export function locate(name: string): string | undefined {
+  if (name.includes('/')) return existsSync(name) ? name : undefined
+  return hostPath
+    .split(':')
+    .map((directory) => join(directory, name))
+    .find((path) => existsSync(path))
 }
