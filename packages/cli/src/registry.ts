@@ -43,6 +43,12 @@ export const verbs: readonly Verb[] = [
   },
   { name: 'start', group: 'Boxes', summary: 'start stopped boxes', load: () => import('./commands/start.ts') },
   {
+    name: 'restart',
+    group: 'Boxes',
+    summary: 'start boxes anew on their disks, also ones that hang',
+    load: () => import('./commands/restart.ts'),
+  },
+  {
     name: 'destroy',
     aliases: ['rm'],
     group: 'Boxes',

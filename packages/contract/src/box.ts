@@ -18,6 +18,10 @@ export type Readiness = z.infer<typeof Readiness>
 export const OnExpire = z.enum(['destroy', 'stop', 'pause'])
 export type OnExpire = z.infer<typeof OnExpire>
 
+/** What happens when a box ends by itself, as by a panic of its kernel, or hangs: it starts again on its disk, stays as it is, or goes. */
+export const OnFailure = z.enum(['restart', 'stop', 'destroy'])
+export type OnFailure = z.infer<typeof OnFailure>
+
 /** Where a box may connect to: the public internet, private networks too, or nowhere. Never the host or another box. */
 export const NetworkPolicy = z.enum(['internet', 'lan', 'none'])
 export type NetworkPolicy = z.infer<typeof NetworkPolicy>
@@ -87,6 +91,11 @@ export const Box = z.object({
   status: Status,
   readiness: Readiness,
   failure: Failure.nullable(),
+  onFailure: OnFailure,
+  unresponsiveSince: z.iso
+    .datetime()
+    .nullable()
+    .describe('it runs, but its boxd has not answered since; of shapes whose driver asks'),
   user: z.string(),
   envNames: z.array(z.string()).describe('names only; values are not given back'),
   labels: z.record(z.string(), z.string()),
@@ -139,6 +148,7 @@ const createFields = {
   ttl: DurationInput.optional().describe('default 60m; "none" where the shape allows it'),
   idle: DurationInput.optional(),
   onExpire: OnExpire.optional(),
+  onFailure: OnFailure.optional().describe('when it ends by itself or hangs; default restart'),
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
   user: z.string().optional().describe('default user of commands: agent'),
   network: NetworkPolicy.optional(),
@@ -146,7 +156,7 @@ const createFields = {
   labels: z.record(z.string(), z.string()).optional(),
   repo: RepoInput.optional(),
   defaulted: z
-    .array(z.enum(['shape', 'image', 'size', 'cpu', 'memoryMib', 'diskMib', 'ttl', 'idle', 'onExpire']))
+    .array(z.enum(['shape', 'image', 'size', 'cpu', 'memoryMib', 'diskMib', 'ttl', 'idle', 'onExpire', 'onFailure']))
     .optional()
     .describe(
       "fields of this request that are the caller's defaults and no wish for this box: a .gibil.yml wins over them",
@@ -178,3 +188,12 @@ export type Fleet = z.infer<typeof Fleet>
 export const ExtendBox = z.strictObject({
   ttl: DurationInput.describe('the new time to live, counted from now; "none" where the shape allows it'),
 })
+
+export const RestartBox = z.strictObject({
+  force: z.boolean().optional().describe('end it at once, without asking its processes to end'),
+  fresh: z.boolean().optional().describe('make its disk anew from the image: what is on it is lost'),
+})
+export type RestartBox = z.infer<typeof RestartBox>
+
+export const ConsoleText = z.object({ text: z.string().describe('64 KiB at most; any bytes that the box chose') })
+export type ConsoleText = z.infer<typeof ConsoleText>

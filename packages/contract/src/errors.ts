@@ -218,7 +218,13 @@ export const errorTable = {
     502,
     6,
     'The box runs but its boxd does not answer.',
-    'Try `gibil stop <box>` and `gibil start <box>`.',
+    'Try `gibil restart <box>`; with --force if it hangs.',
+  ),
+  box_ended: kind(
+    409,
+    1,
+    'The box ended by itself or hung, and was to stay so: its kernel panicked, it was out of memory, or it was killed.',
+    'See its last lines with `gibil show <box>`, then `gibil restart <box>` or destroy it.',
   ),
   boxd_protocol: kind(
     502,

@@ -10,6 +10,8 @@ export const EventType = z.enum([
   'box.resumed',
   'box.stopped',
   'box.failed',
+  'box.unresponsive',
+  'box.responsive',
   'box.extended',
   'box.expiring',
   'box.expired',

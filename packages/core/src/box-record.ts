@@ -3,6 +3,7 @@ import type {
   Isolation,
   Lease,
   NetworkPolicy,
+  OnFailure,
   PhaseTime,
   Provider,
   Readiness,
@@ -17,7 +18,16 @@ import type { GibilConfig } from './gibil-yml/config.ts'
 export type Desired = 'running' | 'paused' | 'stopped' | 'gone'
 
 /** What the caller of create named himself: the repository's `.gibil.yml` does not change it. */
-export type ExplicitField = 'shape' | 'image' | 'cpu' | 'memoryMib' | 'diskMib' | 'ttl' | 'idle' | 'onExpire'
+export type ExplicitField =
+  | 'shape'
+  | 'image'
+  | 'cpu'
+  | 'memoryMib'
+  | 'diskMib'
+  | 'ttl'
+  | 'idle'
+  | 'onExpire'
+  | 'onFailure'
 
 /** Whose a box is: the name of the token that made it, or null for the administrator. */
 export type Owner = string | null
@@ -49,6 +59,12 @@ export interface BoxRecord extends Making {
   readonly status: Status
   readonly readiness: Readiness
   readonly failure: Failure | null
+  /** When it ends by itself or hangs. Absent in records of an older version, which restarted. */
+  readonly onFailure?: OnFailure
+  /** It runs, but has not answered its driver since then. */
+  readonly unresponsiveSince?: number | null
+  /** It was asked to start anew and has yet to be stopped for that, with a grace or `now`. */
+  readonly restart?: 'gently' | 'now' | null
   readonly user: string
   readonly env: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>

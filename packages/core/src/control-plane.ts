@@ -1,5 +1,5 @@
 import type { Duplex, Readable } from 'node:stream'
-import type { Box, CreateBox, CreateFleet, Event, Fleet, Progress, Version, Wait } from '@gibil/contract'
+import type { Box, CreateBox, CreateFleet, Event, Fleet, Progress, RestartBox, Version, Wait } from '@gibil/contract'
 import type { Owner } from './box-record.ts'
 import type { Tokens } from './plane/tokens.ts'
 import type { PoolState } from './pool/warm-pool.ts'
@@ -32,6 +32,11 @@ export interface BoxPlane {
   resume(ref: string): Promise<Box>
   stopBox(ref: string): Promise<Box>
   startBox(ref: string): Promise<Box>
+  /**
+   * Ends what runs in a box, with a grace if it answers, and starts it again on its disk; starts it if it does not run. Throws `wrong_state`.
+   * `force`: without a grace. `fresh`: on a new disk made from its image, and set up again; a box that cannot be made then is gone.
+   */
+  restart(ref: string, options?: RestartBox): Promise<Box>
   /** Returns when nothing of it is left. Throws `box_not_found`. */
   destroy(ref: string): Promise<Box>
   destroyFleet(fleet: string): Promise<Box[]>
@@ -47,6 +52,9 @@ export interface BoxPlane {
   ): Promise<{ box: Box; stream: Duplex }>
   /** What set-up printed. `done`: set-up has ended and nothing more will come. */
   setupLog(ref: string, offset: number, limit: number): Promise<{ text: string; nextOffset: number; done: boolean }>
+
+  /** What the kernel of the box printed of late. Throws `unsupported_by_shape` for a shape without a kernel of its own. */
+  console(ref: string): Promise<string>
 
   /** Events after `afterSeq` that are kept, then live ones, until the signal. */
   events(options: { afterSeq?: number; boxId?: string; owner?: Owner; signal: AbortSignal }): AsyncIterable<Event>

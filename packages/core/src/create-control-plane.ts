@@ -108,6 +108,14 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
           )
         })
       }
+      for (const driver of deps.drivers) {
+        driver.onSilence?.((id, silence) => {
+          if (stop.signal.aborted || pool.has(id)) return
+          reconciler
+            .hear(id, silence)
+            .catch((error) => log.warn({ box: id, err: error }, 'a silent box could not be seen to'))
+        })
+      }
       const ids = (await boxes.list()).map(({ id }) => id)
       const lanes = createGate(policy.maxConcurrentCreates)
       await Promise.all(ids.map((id) => lanes.run(() => unlessStopping(id, reconciler.look(id)))))
@@ -148,6 +156,18 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       return records.map((record) => toBox(record, context.activity.last(record.id) ?? record.lastActiveAt))
     },
     ...verbs,
+    async console(ref) {
+      const record = await boxes.find(ref)
+      const driver = drivers.for(record)
+      if (driver.console) return driver.console(record.id)
+      throw new GibilError(
+        'unsupported_by_shape',
+        `A box of shape ${record.shape} has no console: it runs on the host's kernel.`,
+        {
+          hint: `See what its set-up printed: \`gibil logs ${record.name}\`.`,
+        },
+      )
+    },
     async destroyFleet(fleet) {
       const ids = await fleetMembers(context, fleet)
       const lanes = createGate(policy.maxConcurrentCreates)

@@ -17,6 +17,7 @@ export type {
   DriverSpec,
   OptionalVerb,
   ResolvedImage,
+  Silence,
   SnapshotKind,
   Trace,
 } from './ports/driver.ts'

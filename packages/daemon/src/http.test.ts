@@ -209,6 +209,12 @@ describe('boxes', () => {
     ]) {
       expect((await daemon.call('POST', `/boxes/alpha/${verb}`)).json).toMatchObject({ status })
     }
+    const restarted = await daemon.call('POST', '/boxes/alpha/restart', { body: { force: true } })
+    expect(restarted.json).toMatchObject({ status: 'running' })
+    expect(codeOf(await daemon.call('POST', '/boxes/alpha/restart', { body: { gently: true } }))).toBe(
+      'invalid_request',
+    )
+    expect((await daemon.call('GET', '/boxes/alpha/console')).json).toEqual({ text: 'console of alpha\n' })
     expect(codeOf(await daemon.call('POST', '/boxes', { body: { name: 'alpha' } }))).toBe('name_in_use')
     expect((await daemon.call('DELETE', '/boxes/alpha')).json).toMatchObject({ status: 'destroyed' })
     expect((await daemon.call('GET', '/boxes/alpha')).status).toBe(404)

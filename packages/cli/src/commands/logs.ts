@@ -9,6 +9,7 @@ interface Flags {
   readonly follow?: boolean
   readonly offset?: string
   readonly job?: string
+  readonly console?: boolean
 }
 
 export function define(command: Command, cli: Cli): void {
@@ -16,6 +17,7 @@ export function define(command: Command, cli: Cli): void {
     .argument('<box>', 'name or id')
     .argument('[job]', 'job id; without it, what the set-up of the box printed')
     .option('--job <id>', 'the same as an option')
+    .option('--console', 'what the kernel of the box printed of late, for shapes that have one')
     .option('-f, --follow', 'go on until it has ended')
     .option('--offset <bytes>', 'skip so many bytes')
     .addHelpText(
@@ -29,7 +31,8 @@ async function logs(session: Session, ref: string, given: string | undefined, fl
   const job = given ?? flags.job
   const box = session.gibil.box(ref)
   const offset = flags.offset === undefined ? undefined : wholeNumber(flags.offset, 'an offset in bytes')
-  if (job === undefined) await setupLog(session, box, offset ?? 0, flags.follow === true)
+  if (flags.console) await consoleLog(session, box)
+  else if (job === undefined) await setupLog(session, box, offset ?? 0, flags.follow === true)
   else await jobLog(session, box, job, offset, flags.follow === true)
 }
 
@@ -51,6 +54,12 @@ async function setupLog(session: Session, box: BoxHandle, from: number, follow: 
   }
   if (!printed)
     session.note(`The set-up of ${box.ref} printed nothing. The output of a command: gibil logs ${box.ref} <job>\n`)
+}
+
+async function consoleLog(session: Session, box: BoxHandle): Promise<void> {
+  const text = await box.console({ signal: session.signal })
+  if (text === '') session.note(`The kernel of ${box.ref} printed nothing since the daemon listens.\n`)
+  await write(session.stdout, session.json ? `${JSON.stringify({ text })}\n` : text)
 }
 
 const pageBytes = 1024 * 1024

@@ -20,6 +20,7 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
   shape: ['container', 'microvm', 'vm'],
   policy: ['internet', 'lan', 'none'],
   action: ['destroy', 'stop', 'pause'],
+  remedy: ['restart', 'stop', 'destroy'],
   state: ['created', 'running', 'ready'],
   signal: ['TERM', 'INT', 'HUP', 'KILL', 'QUIT', 'USR1', 'USR2', 'STOP', 'CONT'],
 }

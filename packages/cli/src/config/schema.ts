@@ -14,6 +14,7 @@ export const Defaults = z
     ttl: amount,
     idle: amount,
     onExpire: z.enum(['destroy', 'stop', 'pause']),
+    onFailure: z.enum(['restart', 'stop', 'destroy']),
     user: z.string(),
     network: z.enum(['internet', 'lan', 'none']),
     isolation: z.enum(['namespaces', 'gvisor']),

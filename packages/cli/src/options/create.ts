@@ -13,6 +13,7 @@ export interface CreateFlags {
   readonly ttl?: string
   readonly idle?: string
   readonly onExpire?: string
+  readonly onFailure?: string
   readonly image?: string
   readonly shape?: string
   readonly size?: string
@@ -39,6 +40,7 @@ export const addCreateOptions = (command: Command): Command =>
     .option('--ttl <time>', 'time to live, such as 90m, 2h, 7d, or none (default 60m)')
     .option('--idle <time>', 'end it after so long without commands or connections')
     .option('--on-expire <action>', 'destroy, stop or pause (default destroy)')
+    .option('--on-failure <remedy>', 'restart, stop or destroy when it ends by itself or hangs (default restart)')
     .option('--image <image>', 'image to make it of (default base)')
     .option('--shape <shape>', 'container, microvm or vm (default container)')
     .option('--size <size>', 'small 2 cpu/4 GiB, medium 4/8, large 8/16')
@@ -67,6 +69,7 @@ export async function createOptions(
   const memory = flags.memory ?? defaults.memory
   const disk = flags.disk ?? defaults.disk
   const onExpire = flags.onExpire ?? defaults.onExpire
+  const onFailure = flags.onFailure ?? defaults.onFailure
   const shape = flags.shape ?? defaults.shape
   const size = flags.size ?? defaults.size
   const network = flags.network ?? defaults.network
@@ -88,6 +91,10 @@ export async function createOptions(
       onExpire === undefined
         ? undefined
         : parse.oneOf(onExpire, ['destroy', 'stop', 'pause'], 'something that can happen at expiry'),
+    onFailure:
+      onFailure === undefined
+        ? undefined
+        : parse.oneOf(onFailure, ['restart', 'stop', 'destroy'], 'something that can happen after a failure'),
     shape: shape === undefined ? undefined : parse.oneOf(shape, ['container', 'microvm', 'vm'], 'a shape'),
     size: size === undefined ? undefined : parse.oneOf(size, ['small', 'medium', 'large'], 'a size', 'invalid_size'),
     network: network === undefined ? undefined : parse.oneOf(network, ['internet', 'lan', 'none'], 'a network policy'),
@@ -107,7 +114,7 @@ export async function createOptions(
 /** Which options come from the config alone: the `.gibil.yml` of a repository wins over those. */
 function defaultedOf(flags: CreateFlags, defaults: Defaults): Pick<CreateOptions, 'defaulted'> {
   const names = { memory: 'memoryMib', disk: 'diskMib' } as const
-  const fields = ['shape', 'image', 'size', 'cpu', 'memory', 'disk', 'ttl', 'idle', 'onExpire'] as const
+  const fields = ['shape', 'image', 'size', 'cpu', 'memory', 'disk', 'ttl', 'idle', 'onExpire', 'onFailure'] as const
   const defaulted = fields
     .filter((field) => flags[field] === undefined && defaults[field] !== undefined)
     .map((field) => (field === 'memory' || field === 'disk' ? names[field] : field))

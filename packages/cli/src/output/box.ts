@@ -13,8 +13,9 @@ export const refOf = ({ name, owner }: Pick<Box, 'name' | 'owner'>): string =>
   owner === null ? name : `${name}@${owner}`
 
 /** `running`, or how far its set-up is while that says more. */
-export function stateOf({ status, readiness, failure }: Box): string {
+export function stateOf({ status, readiness, failure, unresponsiveSince }: Box): string {
   if (status !== 'running') return status
+  if (unresponsiveSince !== null) return 'running (unresponsive)'
   if (readiness === 'ready') return 'running'
   return readiness === 'failed' ? `running (${failure?.step ?? 'set-up'} failed)` : `running (${readiness})`
 }
@@ -54,6 +55,8 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
     ['user', box.user],
     ['network', `${box.network}${box.address ? `, ${box.address}` : ''}`],
     ['time left', `${timeLeft(box, now)}, then ${lease.onExpire}`],
+    ['on failure', box.onFailure],
+    ['no answer', box.unresponsiveSince === null ? undefined : `since ${box.unresponsiveSince}`],
     ['idle limit', lease.idleSeconds === null ? undefined : formatDuration(lease.idleSeconds * 1000)],
     ['repo', repo ? `${repo.source}${repo.branch ? ` (${repo.branch})` : ''} in ${repo.path}` : undefined],
     ['commit', repo?.commit],

@@ -1,7 +1,7 @@
 import { GibilError, type Status } from '@gibil/contract'
 import type { BoxRecord } from '../box-record.ts'
 
-export type Verb = 'pause' | 'resume' | 'stop' | 'start' | 'extend' | 'destroy' | 'connect' | 'upload'
+export type Verb = 'pause' | 'resume' | 'stop' | 'start' | 'restart' | 'extend' | 'destroy' | 'connect' | 'upload'
 
 /** `go`: do it. `done`: it is so already. `wait`: allowed once the box runs. Anything else: refused, with what to do. */
 type Rule = 'go' | 'done' | 'wait' | { readonly refuse: string }
@@ -11,7 +11,7 @@ const soon = refuse('Wait until it runs: `gibil list` shows it.')
 const gone = refuse('It is being removed; create another.')
 const resumeFirst = refuse('Resume it first: `gibil resume <box>`.')
 const startFirst = refuse('Start it first: `gibil start <box>`.')
-const startAgain = refuse('Try `gibil start <box>`, or destroy it.')
+const startAgain = refuse('Try `gibil restart <box>`, or destroy it.')
 
 /** Which verb may be used in which status. */
 export const lifecycle: Readonly<Record<Status, Readonly<Record<Verb, Rule>>>> = {
@@ -20,6 +20,7 @@ export const lifecycle: Readonly<Record<Status, Readonly<Record<Verb, Rule>>>> =
     resume: soon,
     stop: soon,
     start: soon,
+    restart: soon,
     extend: 'go',
     destroy: 'go',
     connect: 'wait',
@@ -30,6 +31,7 @@ export const lifecycle: Readonly<Record<Status, Readonly<Record<Verb, Rule>>>> =
     resume: 'done',
     stop: 'go',
     start: 'done',
+    restart: 'go',
     extend: 'go',
     destroy: 'go',
     connect: 'go',
@@ -40,6 +42,7 @@ export const lifecycle: Readonly<Record<Status, Readonly<Record<Verb, Rule>>>> =
     resume: 'go',
     stop: 'go',
     start: resumeFirst,
+    restart: 'go',
     extend: 'go',
     destroy: 'go',
     connect: 'go',
@@ -50,6 +53,7 @@ export const lifecycle: Readonly<Record<Status, Readonly<Record<Verb, Rule>>>> =
     resume: startFirst,
     stop: 'done',
     start: 'go',
+    restart: 'go',
     extend: 'go',
     destroy: 'go',
     connect: startFirst,
@@ -60,6 +64,7 @@ export const lifecycle: Readonly<Record<Status, Readonly<Record<Verb, Rule>>>> =
     resume: startAgain,
     stop: startAgain,
     start: 'go',
+    restart: 'go',
     extend: 'go',
     destroy: 'go',
     connect: startAgain,
@@ -70,6 +75,7 @@ export const lifecycle: Readonly<Record<Status, Readonly<Record<Verb, Rule>>>> =
     resume: gone,
     stop: gone,
     start: gone,
+    restart: gone,
     extend: gone,
     destroy: 'go',
     connect: gone,
@@ -80,6 +86,7 @@ export const lifecycle: Readonly<Record<Status, Readonly<Record<Verb, Rule>>>> =
     resume: gone,
     stop: gone,
     start: gone,
+    restart: gone,
     extend: gone,
     destroy: gone,
     connect: gone,
@@ -105,6 +112,7 @@ const past: Readonly<Record<Exclude<Verb, 'connect' | 'upload'>, string>> = {
   resume: 'resumed',
   stop: 'stopped',
   start: 'started',
+  restart: 'restarted',
   extend: 'extended',
   destroy: 'destroyed',
 }

@@ -8,9 +8,11 @@ export function nextStep({
   desired,
   status,
   remake,
-}: Pick<BoxRecord, 'desired' | 'status' | 'remake'>): Step | undefined {
+  restart,
+}: Pick<BoxRecord, 'desired' | 'status' | 'remake' | 'restart'>): Step | undefined {
   if (desired === 'gone') return 'destroy'
   if (remake) return 'remake'
+  if (restart && desired === 'running' && (status === 'running' || status === 'paused')) return 'stop'
   switch (status) {
     case 'creating':
       return 'create'

@@ -26,7 +26,10 @@ export function observe(record: BoxRecord, actual: DriverBox | undefined): Obser
   if (now === record.status) return undefined
   if (now === 'stopped') {
     if (record.status === 'failed') return undefined
-    const note = { reason: actual.reason ?? 'the box ended', byItself: true }
+    if (record.restart)
+      return { patch: { status: 'stopped', address: null, restart: null }, note: { reason: 'restart' } }
+    const { reason = 'the box ended', console } = actual
+    const note = { reason, byItself: true, ...(console === undefined ? {} : { console }) }
     // Its memory is lost, and with it what paused meant, also when it was about to be paused. One that was paused because its lease
     // ended does not run again without a lease.
     if (record.desired === 'paused') {

@@ -17,6 +17,8 @@ export function toBox(record: BoxRecord, lastActiveAt: number | null = record.la
     status: record.status,
     readiness: record.readiness,
     failure: record.failure,
+    onFailure: record.onFailure ?? 'restart',
+    unresponsiveSince: record.status === 'running' ? isoOrNull(record.unresponsiveSince ?? null) : null,
     user: record.user,
     envNames: Object.keys(record.env).sort(),
     labels: record.labels,

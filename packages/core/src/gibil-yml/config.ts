@@ -1,4 +1,4 @@
-import { type OnExpire, parseDuration, parseMib, type Shape, type SizePreset } from '@gibil/contract'
+import { type OnExpire, type OnFailure, parseDuration, parseMib, type Shape, type SizePreset } from '@gibil/contract'
 import type * as z from 'zod'
 import type { GibilYml, ReadyEntry, ServiceEntry, TaskEntry } from './schema.ts'
 
@@ -38,6 +38,8 @@ export interface GibilConfig {
   readonly ttl: string | number | null
   readonly idle: string | number | null
   readonly onExpire: OnExpire | null
+  /** Absent in what an older version kept. */
+  readonly onFailure?: OnFailure | null
   readonly env: Readonly<Record<string, string>>
   /** Tool to version, or the beginning of one: `24`, `3.12`. */
   readonly runtime: Readonly<Record<string, string>>
@@ -110,6 +112,7 @@ export function toConfig(file: GibilYml): GibilConfig {
     ttl: file.ttl ?? null,
     idle: file.idle ?? null,
     onExpire: file.onExpire ?? null,
+    onFailure: file.onFailure ?? null,
     env: texts(file.env),
     runtime: texts(file.runtime),
     services: Object.entries(file.services ?? {}).map(toService),

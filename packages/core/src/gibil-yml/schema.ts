@@ -1,5 +1,5 @@
 /** What may stand in a `.gibil.yml`. The docs table and its JSON schema come from here. */
-import { OnExpire, parseDuration, parseMib, Shape, SizePreset } from '@gibil/contract'
+import { OnExpire, OnFailure, parseDuration, parseMib, Shape, SizePreset } from '@gibil/contract'
 import * as z from 'zod'
 
 const readBy =
@@ -84,6 +84,7 @@ export const GibilYml = z.strictObject({
   ttl: Ttl.optional(),
   idle: Duration.optional(),
   onExpire: OnExpire.optional(),
+  onFailure: OnFailure.optional().describe('when the box ends by itself or hangs; default restart'),
   env: Env.optional(),
   runtime: z
     .partialRecord(

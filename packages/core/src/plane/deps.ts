@@ -28,6 +28,8 @@ export interface Policy {
   readonly uploadWaitMs: number
   /** Tries of a start that fails, or restarts of a box that ends again within a minute, before it is given up. */
   readonly startAttempts: number
+  /** How long a box may leave its driver without an answer before it counts as ended. Programs that fill its memory may keep it busy for a while. */
+  readonly hungAfterMs: number
   readonly backoff: { readonly firstMs: number; readonly longestMs: number }
   /** A step of `.gibil.yml` that names no timeout. */
   readonly taskTimeoutMs: number
@@ -62,6 +64,7 @@ export const defaultPolicy: Policy = {
   bootMs: 10_000,
   uploadWaitMs: 600_000,
   startAttempts: 5,
+  hungAfterMs: 30_000,
   backoff: { firstMs: 1000, longestMs: 300_000 },
   taskTimeoutMs: 3_600_000,
   cloneTimeoutMs: 1_800_000,

@@ -25,6 +25,8 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
     resume: async (ref) => own(await plane.resume(await idOf(ref))),
     stopBox: async (ref) => own(await plane.stopBox(await idOf(ref))),
     startBox: async (ref) => own(await plane.startBox(await idOf(ref))),
+    restart: async (ref, options) => own(await plane.restart(await idOf(ref), options)),
+    console: async (ref) => plane.console(await idOf(ref)),
     destroy: async (ref) => own(await plane.destroy(await idOf(ref))),
     async destroyFleet(fleet) {
       if ((await boxes.list({ fleet, owner })).length === 0) throw noSuchFleet(fleet)

@@ -3,8 +3,10 @@ import { toFailure } from '../box/failure.ts'
 import { nextStep, type Step } from '../box/next-step.ts'
 import { observe } from '../box/observe.ts'
 import type { BoxRecord } from '../box-record.ts'
+import type { Silence } from '../ports/driver.ts'
 import { createKeyedQueue } from '../util/keyed-queue.ts'
 import type { Context } from './context.ts'
+import { createEndings } from './endings.ts'
 import { createPerform } from './steps.ts'
 
 /** Brings boxes from what they are to what they should be: one step on one box at a time, in order. */
@@ -17,6 +19,8 @@ export interface Reconciler {
   interrupt(id: string, reason: GibilError): void
   /** Asks the driver what a box is, and writes it down. */
   look(id: string): Promise<void>
+  /** What a driver heard, or did not, of a box that runs. */
+  hear(id: string, silence: Silence | null): Promise<void>
   /** Removes a box that no record knows; true when it did. */
   removeOrphan(id: string, destroy: () => Promise<void>): Promise<boolean>
   /** Resolves when no step is under way. */
@@ -29,8 +33,6 @@ export interface SetupKeeper {
   cancel(id: string, reason: GibilError): Promise<void>
 }
 
-/** A box that ran for so long and then ended is restarted without a wait. */
-const steadyMs = 60_000
 /** More steps in a row than any box needs. */
 const maxSteps = 20
 
@@ -66,16 +68,9 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
     }
     const count = backoff.failed(record.id, () => poke(record.id))
     deps.log.warn({ box: record.id, step, count, err: error }, 'a step failed')
-    if (step === 'start' && count >= policy.startAttempts) await giveUp(record.id, error)
+    if (step === 'start' && count >= policy.startAttempts) await endings.giveUp(record.id, error)
     await boxes.touch(record.id)
     return false
-  }
-
-  const giveUp = async (id: string, error: GibilError): Promise<void> => {
-    backoff.clear(id)
-    await boxes.update(id, ({ desired }) =>
-      desired === 'gone' ? undefined : { status: 'failed', desired: 'stopped', failure: toFailure(error) },
-    )
   }
 
   const converge = (id: string): Promise<void> =>
@@ -114,18 +109,7 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
     })
   }
 
-  /** A box that ends again and again: each restart waits longer, and at last it stays as it is. */
-  const countEnd = async (before: BoxRecord, reason: string): Promise<void> => {
-    const { id, name, startedAt } = before
-    if (startedAt === null || deps.clock.now() - startedAt >= steadyMs) return backoff.clear(id)
-    const count = backoff.failed(id, () => poke(id))
-    if (count < policy.startAttempts) return
-    const message = `The box "${name}" ended ${count} times soon after its start: ${reason}.`
-    await giveUp(
-      id,
-      new GibilError('driver_failed', message, { hint: `See \`gibil logs ${name}\`, then start or destroy it.` }),
-    )
-  }
+  const endings = createEndings(context, poke)
 
   const look = (id: string): Promise<void> =>
     queue.run(id, async () => {
@@ -139,14 +123,48 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
       if (status !== 'stopped' && status !== 'failed') return
       const reason = String(found.note['reason'])
       await setups.cancel(id, new GibilError('interrupted', `The box ended during its set-up: ${reason}.`))
-      if (status === 'stopped' && before.desired === 'running') await countEnd(before, reason)
+      // One that was to be started anew has the first half of that behind it.
+      if (status !== 'stopped' || before.desired !== 'running' || before.restart) return
+      await endings.ended(before, { reason, itsOwn: actual?.reason !== undefined, console: actual?.console })
     })
+
+  /** A box that stays silent for too long is ended, and then it is one that ended by itself. */
+  const hear = async (id: string, silence: Silence | null): Promise<void> => {
+    const heard = await boxes.get(id)
+    if (heard?.status !== 'running') return
+    await queue.run(id, async () => {
+      const record = await boxes.get(id)
+      // What was heard of a box before a start says nothing of it after.
+      if (record?.status !== 'running' || record.desired === 'gone' || record.startedAt !== heard.startedAt) return
+      const since = record.unresponsiveSince ?? null
+      if (silence === null) {
+        if (since !== null) await boxes.update(id, () => ({ unresponsiveSince: null }))
+        return
+      }
+      const { forMs, console = '' } = silence
+      if (forMs < policy.hungAfterMs) {
+        const patch = { unresponsiveSince: deps.clock.now() - forMs }
+        if (since === null) await boxes.update(id, () => patch, { console })
+        return
+      }
+      const reason = `it hung: no answer for ${Math.round(forMs / 1000)} s`
+      await drivers.for(record).stop(id, 0)
+      const note = { reason, byItself: true, console }
+      await boxes.update(id, () => ({ status: 'stopped', address: null, restart: null, unresponsiveSince: null }), note)
+      await setups.cancel(id, new GibilError('interrupted', `The box ended during its set-up: ${reason}.`))
+      if (record.desired === 'running' && !record.restart) {
+        await endings.ended(record, { reason, itsOwn: true, console })
+      }
+    })
+    poke(id)
+  }
 
   return {
     converge,
     poke,
     interrupt: (id, reason) => running.get(id)?.abort(reason),
     look,
+    hear,
     removeOrphan: (id, destroy) =>
       queue.run(id, async () => {
         if (await boxes.get(id)) return false

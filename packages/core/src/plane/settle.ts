@@ -82,6 +82,7 @@ export async function settle(
       status: 'creating',
       readiness: 'creating',
       failure: null,
+      onFailure: input.onFailure ?? 'restart',
       user: input.user ?? image.user ?? 'agent',
       env: input.env ?? {},
       labels: input.labels ?? {},
@@ -112,7 +113,7 @@ function explicitFields(input: Omit<CreateBox, 'name' | 'wait'>): ExplicitField[
   const named = (field: ExplicitField | 'size'): boolean =>
     input[field] !== undefined && !input.defaulted?.includes(field)
   const sizes = ['cpu', 'memoryMib', 'diskMib'] as const
-  const others = ['shape', 'image', 'ttl', 'idle', 'onExpire'] as const
+  const others = ['shape', 'image', 'ttl', 'idle', 'onExpire', 'onFailure'] as const
   // A named preset is all three.
   return [...sizes.filter((field) => named('size') || named(field)), ...others.filter(named)]
 }

@@ -110,6 +110,8 @@ export function createPerform(
         address: box.address,
         startedAt: now,
         lastActiveAt: now,
+        restart: null,
+        unresponsiveSince: null,
         readiness,
         failure: latest.readiness === 'failed' ? latest.failure : null,
         ...(kind === 'create' ? { timings: [...latest.timings, ...timings] } : {}),
@@ -137,13 +139,21 @@ export function createPerform(
     },
     async stop(record) {
       const driver = drivers.for(record)
+      if (record.restart === 'now') {
+        await driver.stop(record.id, 0)
+        await boxes.update(record.id, () => ({ status: 'stopped', address: null, restart: null }), {
+          reason: 'restart',
+        })
+        return
+      }
       // A frozen process cannot end itself.
       if (record.status === 'paused') await driver.resume(record.id)
       // Politely first; the driver then waits for the end and enforces it. A boxd that does not answer is ended by the driver.
       const ask = context.boxd.of({ ...record, startedAt: 0 }).shutdown(policy.stopGraceMs)
       await within(clock, 1000, 'Asking boxd to end', ask).catch(() => undefined)
       await driver.stop(record.id, policy.stopGraceMs)
-      await boxes.update(record.id, () => ({ status: 'stopped', address: null }))
+      const note = record.restart ? { reason: 'restart' } : {}
+      await boxes.update(record.id, () => ({ status: 'stopped', address: null, restart: null }), note)
     },
     async pause(record) {
       await drivers.for(record).pause(record.id)
@@ -151,7 +161,7 @@ export function createPerform(
     },
     async resume(record) {
       await drivers.for(record).resume(record.id)
-      await boxes.update(record.id, () => ({ status: 'running', lastActiveAt: clock.now() }))
+      await boxes.update(record.id, () => ({ status: 'running', lastActiveAt: clock.now(), unresponsiveSince: null }))
     },
     async destroy(record) {
       await whenDone.gone(record.id)

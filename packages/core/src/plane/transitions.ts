@@ -25,6 +25,11 @@ export function transitions(
     if (after.status === 'stopped') add('box.stopped', note)
     if (after.status === 'failed') add('box.failed', { failure: after.failure, ...note })
   }
+  const [silent, wasSilent] = [after.unresponsiveSince ?? null, before.unresponsiveSince ?? null]
+  if (after.status === 'running' && before.status === 'running' && (silent === null) !== (wasSilent === null)) {
+    if (silent === null) add('box.responsive')
+    else add('box.unresponsive', { since: new Date(silent).toISOString(), ...note })
+  }
   if (after.readiness !== before.readiness) {
     add('box.readiness', { readiness: after.readiness, before: before.readiness })
     if (after.readiness === 'failed' && after.status !== 'failed')

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { type Box, GibilError } from '@gibil/contract'
+import { type Box, GibilError, type RestartBox } from '@gibil/contract'
 import { allow, type Verb } from '../box/lifecycle.ts'
 import { toBox } from '../box/view.ts'
 import type { BoxRecord, Desired } from '../box-record.ts'
@@ -14,6 +14,7 @@ export interface Verbs {
   resume(ref: string): Promise<Box>
   stopBox(ref: string): Promise<Box>
   startBox(ref: string): Promise<Box>
+  restart(ref: string, options?: RestartBox): Promise<Box>
   extend(ref: string, ttl: string | number): Promise<Box>
   destroy(ref: string): Promise<Box>
   uploadRepo(ref: string, tar: Readable): Promise<Box>
@@ -40,6 +41,11 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
       if (allow(verb, latest) === 'done') return undefined
       return { desired, ...renewedLease(latest, desired, deps.clock.now()) }
     })
+    return reach(record, desired, wanted)
+  }
+
+  /** Waits until a box is as its record wants it. `wanted`: what it was to be before. */
+  const reach = async (record: BoxRecord, desired: Desired, wanted: Desired): Promise<Box> => {
     backoff.clear(record.id)
     try {
       await reconciler.converge(record.id)
@@ -47,7 +53,8 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
       // A box that was wanted to run and does not (any more) is not started behind the back of its user.
       await boxes.update(record.id, (latest) => {
         if (latest.desired !== desired) return undefined
-        return { desired: latest.status === 'stopped' || latest.status === 'failed' ? 'stopped' : wanted }
+        const ended = latest.status === 'stopped' || latest.status === 'failed'
+        return { desired: ended ? 'stopped' : wanted, restart: null }
       })
       backoff.clear(record.id)
       throw error
@@ -81,6 +88,32 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
         await setups.cancel(record.id, new GibilError('interrupted', 'The box was stopped during its set-up.'))
       }),
     startBox: (ref) => become(ref, 'start', 'running'),
+
+    async restart(ref, { force = false, fresh = false } = {}) {
+      const { id } = await boxes.find(ref)
+      await context.takeover.one(id)
+      const record = await boxes.find(id)
+      allow('restart', record)
+      if (fresh) checkCanBeMadeAnew(record)
+      // Written down first, so that an end on the way is known for what it is.
+      await boxes.update(id, (latest) => {
+        allow('restart', latest)
+        const runs = latest.status === 'running' || latest.status === 'paused'
+        const now = force || fresh || Boolean(latest.unresponsiveSince)
+        const restart = runs ? (now ? ('now' as const) : ('gently' as const)) : null
+        return { desired: 'running', restart, ...renewedLease(latest, 'running', deps.clock.now()) }
+      })
+      await setups.cancel(id, new GibilError('interrupted', 'The box was restarted during its set-up.'))
+      if (fresh) {
+        await boxes.update(id, (latest) => {
+          if (latest.desired === 'gone') return undefined
+          const { shape, provider, image, imageDigest, size } = latest
+          const remake = { shape, provider, image, imageDigest, size }
+          return { remake, readiness: 'creating', failure: null, tasksDone: false, timings: [] }
+        })
+      }
+      return reach(record, 'running', record.desired)
+    },
 
     async extend(ref, ttl) {
       const record = await boxes.find(ref)
@@ -127,4 +160,14 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
 function renewedLease(record: BoxRecord, desired: Desired, now: number): Partial<BoxRecord> {
   if (desired !== 'running' || record.expiresAt !== null || record.ttlMs === null) return {}
   return { expiresAt: now + record.ttlMs }
+}
+
+/** What a set-up needs that is not kept cannot be had again. */
+function checkCanBeMadeAnew({ name, repo }: BoxRecord): void {
+  if (!repo || (repo.url !== null && !repo.needsToken)) return
+  const why = repo.url === null ? 'its repository was uploaded' : 'the token of its repository is not kept'
+  throw new GibilError('wrong_state', `The box "${name}" cannot be made anew: ${why}.`, {
+    hint: `Restart it on its disk: \`gibil restart ${name}\`; or destroy it and create it again.`,
+    details: { name },
+  })
 }

@@ -42,6 +42,15 @@ export interface DriverBox {
   readonly address: string | null
   /** Why it stopped, when the driver knows: `out of memory`, `killed`. */
   readonly reason?: string
+  /** What its kernel printed last before it ended by itself, where it has one; 4 KiB at most. Hostile text. */
+  readonly console?: string
+}
+
+/** A box that runs and does not answer, although the host let it. */
+export interface Silence {
+  readonly forMs: number
+  /** As in DriverBox. */
+  readonly console?: string
 }
 
 /** Verbs that a driver may lack; the others every driver has. */
@@ -111,4 +120,11 @@ export interface Driver {
   dial(id: string, signal?: AbortSignal): Promise<Duplex>
   /** Calls back when a box ends by itself or is killed from outside. */
   onExit(listener: (id: string) => void): void
+  /**
+   * Calls back within 5 s when a box that runs does not answer any more, again every few seconds as long as it does not, and with null when it does.
+   * Absent: the driver does not ask.
+   */
+  onSilence?(listener: (id: string, silence: Silence | null) => void): void
+  /** What the kernel of the box printed of late, 64 KiB at most. Hostile text. Absent: boxes of this shape have no kernel of their own. */
+  console?(id: string): Promise<string>
 }

@@ -49,6 +49,7 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
       ...(ttlMs === record.ttlMs ? {} : { expiresAt: ttlMs === null ? null : record.createdAt + ttlMs }),
       idleMs: open('idle') && config.idle !== null ? parseIdle(config.idle) : record.idleMs,
       onExpire,
+      ...(open('onFailure') && config.onFailure ? { onFailure: config.onFailure } : {}),
     },
     remake: other && record.remakes === 0 ? making : null,
   }

@@ -37,7 +37,7 @@ export function createSetups(context: Context, reconciler: () => Pick<Reconciler
     await boxes.update(id, (latest) => {
       if (latest.desired === 'gone' || latest.readiness === 'ready' || latest.readiness === 'failed') return undefined
       const failure = toFailure(error)
-      const stopped = latest.desired !== 'running'
+      const stopped = latest.desired !== 'running' || Boolean(latest.restart)
       // Stopped by its user while services came up again: the next start begins with them.
       if (stopped && latest.tasksDone) return { readiness: 'services' }
       if (latest.readiness === 'cloning' && !stopped) return { failure, desired: 'gone', status: 'destroying' }

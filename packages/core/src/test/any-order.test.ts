@@ -4,8 +4,20 @@ import { expect, test } from 'vitest'
 import { createWorld, type World } from './world.ts'
 
 const url = 'https://git.example/you/project'
-const verbs = ['create', 'createRepo', 'destroy', 'pause', 'resume', 'stop', 'start', 'extend', 'connect'] as const
-const mishaps = ['kill', 'fail', 'restart', 'wait', 'waitLong', 'sweep'] as const
+const verbs = [
+  'create',
+  'createRepo',
+  'destroy',
+  'pause',
+  'resume',
+  'stop',
+  'start',
+  'extend',
+  'connect',
+  'again',
+  'anew',
+] as const
+const mishaps = ['kill', 'silent', 'fail', 'restart', 'wait', 'waitLong', 'sweep'] as const
 const action = fc.record({
   what: fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...verbs) }, fc.constantFrom(...mishaps)),
   name: fc.constantFrom('a', 'b'),
@@ -32,6 +44,14 @@ async function act(world: World, { what, name, method }: Action): Promise<unknow
       return plane.stopBox(name)
     case 'start':
       return plane.startBox(name)
+    case 'again':
+      return plane.restart(name)
+    case 'anew':
+      return plane.restart(name, { fresh: true })
+    case 'silent': {
+      const box = await plane.get(name)
+      return void world.driver.hears(box.id, { forMs: method === 'stop' ? 31_000 : 4000 })
+    }
     case 'extend':
       return plane.extend(name, '20m')
     case 'connect':

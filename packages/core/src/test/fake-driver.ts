@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { GibilError } from '@gibil/contract'
 import { spareHostname } from '../pool/spare.ts'
-import type { Driver, DriverBox, OptionalVerb } from '../ports/driver.ts'
+import type { Driver, DriverBox, OptionalVerb, Silence } from '../ports/driver.ts'
 import type { Host, HostBox } from './host.ts'
 
 /** Which box a stream that was dialled leads to. */
@@ -13,7 +13,9 @@ export interface FakeDriver extends Driver {
   /** Called in the middle of a method, to make it slow. */
   hold: (method: string, id: string) => Promise<void>
   /** A box ends by itself. */
-  kill(id: string, reason: string): void
+  kill(id: string, reason: string, console?: string): void
+  /** What the driver hears of a box. */
+  hears(id: string, silence: Silence | null): void
   readonly open: () => Promise<void>
 }
 
@@ -22,6 +24,7 @@ const view = (id: string, box: HostBox): DriverBox => ({
   status: box.status,
   address: box.status === 'running' ? '10.0.0.2' : null,
   ...(box.reason === undefined ? {} : { reason: box.reason }),
+  ...(box.console === undefined ? {} : { console: box.console }),
 })
 
 /** Keeps to the port to the letter, and is angry at callers who do not. */
@@ -30,6 +33,7 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
   const busy = new Set<string>()
   const listeners: ((id: string) => void)[] = []
   const failures = new Map<string, unknown[]>()
+  const silenceListeners: ((id: string, silence: Silence | null) => void)[] = []
 
   const driver: FakeDriver = {
     provider: 'local',
@@ -37,11 +41,15 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
     capabilities: new Set(capabilities),
     failures,
     hold: async () => undefined,
-    kill(id, reason) {
+    hears(id, silence) {
+      for (const listener of silenceListeners) listener(id, silence)
+    },
+    kill(id, reason, console) {
       const box = host.boxes.get(id)
       if (!box) throw new Error(`kill of ${id}, which is not there`)
       box.status = 'stopped'
       box.reason = reason
+      box.console = console
       host.endJobs(box)
       for (const listener of listeners) listener(id)
     },
@@ -64,10 +72,12 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
           spec,
           status: 'partial',
           reason: undefined,
+          console: undefined,
           disk: new Map(),
           jobs: new Map(),
           configured: {},
           starts: 0,
+          graces: [],
         }
         host.boxes.set(spec.id, box)
         try {
@@ -100,13 +110,15 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
         if (box.status !== 'running') box.starts += 1
         box.status = 'running'
         box.reason = undefined
+        box.console = undefined
         return view(spec.id, box)
       }),
-    stop: (id) =>
+    stop: (id, graceMs) =>
       change('stop', id, async () => {
         const box = need(id)
-        if (box.status === 'paused') throw violation('stop of a frozen box')
+        if (box.status === 'paused' && graceMs > 0) throw violation('a grace for a frozen box')
         host.endJobs(box)
+        box.graces.push(graceMs)
         await driver.hold('stop', id)
         box.status = 'stopped'
       }),
@@ -155,6 +167,8 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
       return stream
     },
     onExit: (listener) => void listeners.push(listener),
+    onSilence: (listener) => void silenceListeners.push(listener),
+    console: async (id) => need(id).console ?? '',
   }
 
   const violation = (what: string): Error => {

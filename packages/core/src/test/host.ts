@@ -21,10 +21,13 @@ export interface HostBox {
   readonly spec: DriverSpec
   status: 'running' | 'paused' | 'stopped' | 'partial'
   reason: string | undefined
+  console: string | undefined
   readonly disk: Map<string, string>
   jobs: Map<string, HostJob>
   configured: { env?: Readonly<Record<string, string>>; user?: string; cwd?: string }
   starts: number
+  /** How long each stop gave it. */
+  readonly graces: number[]
 }
 
 /** What outlives the daemon: the boxes on this machine, and what commands in them do. */

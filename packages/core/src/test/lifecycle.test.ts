@@ -283,7 +283,7 @@ describe('a box that ends by itself', () => {
     }
     expect(await world.plane.get('w')).toMatchObject({
       status: 'failed' satisfies Status,
-      failure: { code: 'driver_failed' },
+      failure: { code: 'box_ended' },
     })
     const { starts } = world.box(id)
     await world.clock.advance(3600_000)

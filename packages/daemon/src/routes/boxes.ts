@@ -1,4 +1,4 @@
-import { Box, CreateBox, ExtendBox, SetupLogPage, Wait } from '@gibil/contract'
+import { Box, ConsoleText, CreateBox, ExtendBox, RestartBox, SetupLogPage, Wait } from '@gibil/contract'
 import * as z from 'zod'
 import { uploadOf } from '../http/body.ts'
 import { streamEvents } from '../http/event-stream.ts'
@@ -121,6 +121,32 @@ export const boxRoutes: readonly Route[] = [
     answer: json(Box),
     errors: ['box_not_found', 'wrong_state'],
     handle: async ({ param }, { plane }) => plane.startBox(param('box')),
+  }),
+  route({
+    method: 'post',
+    path: '/boxes/{box}/restart',
+    id: 'restartBox',
+    tag,
+    summary: 'Start a box anew, whatever it does',
+    description:
+      'Ends what runs in it, with a grace if it answers, and starts it on its kept disk: same id, name, lease and address. One that does not run is ' +
+      'started. `fresh` makes its disk anew from the image and sets it up again.',
+    body: RestartBox,
+    progress: true,
+    answer: json(Box),
+    errors: ['box_not_found', 'wrong_state'],
+    handle: async ({ param, body }, { plane }) => plane.restart(param('box'), body),
+  }),
+  route({
+    method: 'get',
+    path: '/boxes/{box}/console',
+    id: 'readConsole',
+    tag,
+    summary: 'What the kernel of a box printed of late',
+    description: 'Of shapes with a kernel of their own. Kept also when that has ended, until the next start.',
+    answer: json(ConsoleText),
+    errors: ['box_not_found', 'unsupported_by_shape'],
+    handle: async ({ param }, { plane }) => ({ text: await plane.console(param('box')) }),
   }),
   route({
     method: 'get',

@@ -27,6 +27,8 @@ const base = {
   status: 'running',
   readiness: 'ready',
   failure: null,
+  onFailure: 'restart',
+  unresponsiveSince: null,
   user: 'agent',
   envNames: [],
   labels: {},
@@ -138,6 +140,8 @@ export function createFakePlane(options: {
     resume: async (ref) => to(ref, 'running'),
     stopBox: async (ref) => to(ref, 'stopped'),
     startBox: async (ref) => to(ref, 'running'),
+    restart: async (ref) => to(ref, 'running'),
+    console: async (ref) => `console of ${find(ref).name}\n`,
     destroy: async (ref) => {
       const box = to(ref, 'destroyed')
       boxes.delete(box.id)

@@ -1,5 +1,15 @@
 import type { Duplex } from 'node:stream'
-import { Box, Metrics, OpenPort, RunResult, SetupLogPage, type TtySize, type Wait } from '@gibil/contract'
+import {
+  Box,
+  ConsoleText,
+  Metrics,
+  OpenPort,
+  type RestartBox,
+  RunResult,
+  SetupLogPage,
+  type TtySize,
+  type Wait,
+} from '@gibil/contract'
 import * as z from 'zod'
 import { callWithProgress, readEvents } from '../connect/sse.ts'
 import { errorOf, parseAnswer, type Transport } from '../connect/transport.ts'
@@ -64,6 +74,13 @@ export interface BoxHandle {
   resume(options?: Cancel): Promise<Box>
   stop(options?: LongCallOptions): Promise<Box>
   start(options?: LongCallOptions): Promise<Box>
+  /**
+   * Ends what runs in it and starts it again on its disk; starts it if it does not run. `force`: at once, as for a box that hangs. `fresh`: on a new
+   * disk made from its image.
+   */
+  restart(options?: RestartBox & LongCallOptions): Promise<Box>
+  /** What its kernel printed of late. Throws `unsupported_by_shape` for a shape without a kernel of its own. */
+  console(options?: Cancel): Promise<string>
   /** Resolves when nothing of it is left. */
   destroy(options?: LongCallOptions): Promise<Box>
 
@@ -139,6 +156,9 @@ export function createBoxHandle(transport: Transport, ref: string, known?: Box):
     resume: (options) => change('resume', options),
     stop: (options) => change('stop', options),
     start: (options) => change('start', options),
+    restart: ({ force, fresh, ...options } = {}) =>
+      change('restart', { body: { ...(force ? { force } : {}), ...(fresh ? { fresh } : {}) }, ...options }),
+    console: async (options = {}) => (await transport.call(ConsoleText, 'GET', `${path}/console`, options)).text,
     destroy: async (options = {}) => keep(await callWithProgress(transport, Box, 'DELETE', path, options)),
 
     push: (local, options) => pushTree(handle, local, options),
