@@ -59,18 +59,38 @@ func endProbe() error {
 
 // tune sets for the machine what containers get from outside: no IPv6, any port and ping for everybody.
 func tune() error {
+	if err := withoutIPv6(); err != nil {
+		return err
+	}
 	for name, value := range map[string]string{
-		"net/ipv6/conf/all/disable_ipv6":      "1",
-		"net/ipv6/conf/default/disable_ipv6":  "1",
 		"net/ipv4/ip_unprivileged_port_start": "0",
 		"net/ipv4/ping_group_range":           "0 2147483647",
 		"kernel/printk":                       "1",
 	} {
-		if err := os.WriteFile("/proc/sys/"+name, []byte(value), 0); err != nil && !os.IsNotExist(err) {
+		if err := set(name, value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// withoutIPv6 keeps the links of the thread's network namespace from it: each that comes up would otherwise look for neighbours and routers for a
+// while.
+func withoutIPv6() error {
+	for _, links := range []string{"all", "default"} {
+		if err := set("net/ipv6/conf/"+links+"/disable_ipv6", "1"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func set(name, value string) error {
+	err := os.WriteFile("/proc/sys/"+name, []byte(value), 0)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	return err
 }
 
 // PowerOff writes what is not yet on the disk and ends the machine, which is how its host learns that the box has ended.

@@ -121,7 +121,7 @@ func writeEtc(name, text string) error {
 		return err
 	}
 	_, err = file.WriteString(text)
-	if err == nil {
+	if info, failed := file.Stat(); err == nil && (failed != nil || info.Size() > int64(len(text))) {
 		err = file.Truncate(int64(len(text)))
 	}
 	if closed := file.Close(); err == nil {

@@ -166,6 +166,9 @@ func listenInNamespace(outside *os.File, index int) (net.Listener, error) {
 		return nil, err
 	}
 	defer here.Close()
+	if err := withoutIPv6(); err != nil {
+		return nil, err
+	}
 	if err := moveLink(mover, index, here); err != nil {
 		return nil, fmt.Errorf("move link: %w", err)
 	}

@@ -21,9 +21,9 @@ import { receiveState } from './receive-state.ts'
 import type { Backing } from './root-disk.ts'
 
 /** Changes when what is frozen is frozen in another way. */
-const formatVersion = 2
-/** Files of the guest that are read at the first command are in its memory then. */
-const warmUp = ['/bin/bash', '-lc', 'true']
+const formatVersion = 3
+/** Files of the guest that are read at the first command are in its memory then, and nothing waits to be written in each box. */
+const warmUp = ['/bin/bash', '-lc', 'sync']
 const warmUpMs = 20_000
 /** Taken before it is frozen, only so that what a box's own identity needs has been read already. It leaves nothing that a box's does not replace. */
 const anyIdentity: Identity = {
