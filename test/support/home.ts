@@ -4,7 +4,7 @@ import { execa } from 'execa'
 
 export const root = resolve(import.meta.dirname, '../..')
 const cache = join(root, '.cache')
-/** Where the base image is built once for all tests. */
+/** Where images are built once for all tests. */
 const imageHome = join(cache, 'image-home')
 
 export interface CliResult {
@@ -13,7 +13,7 @@ export interface CliResult {
   readonly stderr: string
 }
 
-/** A home of the test's own, with the base image in it, its daemon started by the real CLI. */
+/** A home of the test's own, with images of ours in it, its daemon started by the real CLI. */
 export interface TestHome extends AsyncDisposable {
   readonly path: string
   /** Runs `./gibil …` as a user would; never throws for a status other than 0. */
@@ -42,21 +42,21 @@ async function runCli(
   return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr }
 }
 
-/** Builds the base image when it is not built for these sources yet. Test runs side by side wait for each other. */
-async function provideBaseImage(): Promise<void> {
+/** Builds an image when it is not built for these sources yet. Test runs side by side wait for each other. */
+async function provideImage(name: 'base' | 'docker'): Promise<void> {
   await mkdir(imageHome, { recursive: true })
-  const build = './gibil up --daemon-only && ./gibil image build base; status=$?; ./gibil down; exit $status'
+  const build = `./gibil up --daemon-only && ./gibil image build ${name}; status=$?; ./gibil down; exit $status`
   const result = await execa('flock', [`${imageHome}.lock`, 'sh', '-c', build], {
     env: { GIBIL_HOME: imageHome },
     cwd: root,
     all: true,
     reject: false,
   })
-  if (result.exitCode !== 0) throw new Error(`The base image could not be built:\n${result.all}`)
+  if (result.exitCode !== 0) throw new Error(`The image ${name} could not be built:\n${result.all}`)
 }
 
-export async function makeHome(): Promise<TestHome> {
-  await provideBaseImage()
+export async function makeHome(image: 'base' | 'docker' = 'base'): Promise<TestHome> {
+  await provideImage(image)
   await mkdir(join(cache, 'homes'), { recursive: true })
   const path = await mkdtemp(join(cache, 'homes', 'h-'))
   // Layers are never written to, so hard links share them without a copy.

@@ -16,7 +16,9 @@ const (
 	program = "/init"
 	// rootDisk is the first disk of the machine.
 	rootDisk = "/dev/vda"
-	newRoot  = "/root"
+	// moduleDisk is the second one: all modules of the kernel.
+	moduleDisk = "/dev/vdb"
+	newRoot    = "/root"
 )
 
 // Starting tells whether the kernel of a virtual machine has just started this process as its first.
@@ -35,6 +37,7 @@ func Boot() (net.Listener, error) {
 		{"root disk", mountRoot},
 		{"change of root", enterRoot},
 		{"file systems", mountRest},
+		{"kernel modules", mountModules},
 		{"settings", tune},
 	} {
 		if err := step.do(); err != nil {

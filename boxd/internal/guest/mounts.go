@@ -88,6 +88,14 @@ func grow() error {
 	return nil
 }
 
+// mountModules puts the kernel's modules where modprobe looks for them. What an image has there is for other kernels.
+func mountModules() error {
+	if _, err := os.Stat(moduleDisk); os.IsNotExist(err) {
+		return nil
+	}
+	return mount{moduleDisk, "/lib/modules", "ext4", syscall.MS_RDONLY | syscall.MS_NOSUID | syscall.MS_NODEV, ""}.do()
+}
+
 // enterRoot makes the disk the root of all that this process starts, and takes the first file systems along.
 func enterRoot() error {
 	for _, name := range []string{"dev", "proc", "sys"} {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"gibil.dev/boxd/internal/fault"
@@ -33,8 +34,10 @@ type API struct {
 	// Identify gives a virtual machine its identity; nil where boxd is no machine's first process.
 	Identify func(guest.Identity) error
 
-	started time.Time
-	routes  map[string]handler
+	started  time.Time
+	bootOnce sync.Once
+	bootJob  string
+	routes   map[string]handler
 }
 
 // Serve answers on a listener until it fails.
@@ -143,7 +146,16 @@ func (a *API) identity(w http.ResponseWriter, r *http.Request) error {
 	if err := a.Identify(body); err != nil {
 		return err
 	}
-	return noContent(w)
+	answer := struct {
+		BootJob *string `json:"bootJob"`
+	}{}
+	if body.Hostname != "" {
+		if id := a.boot(); id != "" {
+			answer.BootJob = &id
+		}
+	}
+	writeJSON(w, http.StatusOK, answer)
+	return nil
 }
 
 func (a *API) shutdown(w http.ResponseWriter, r *http.Request) error {

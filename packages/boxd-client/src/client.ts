@@ -10,13 +10,15 @@ const defaultAnswerMs = 30_000
 
 const BoxdHealth = z.object({ version: z.string().max(100), pid: z.int(), startedAt: z.iso.datetime() })
 
+const Identified = z.object({ bootJob: z.string().min(1).max(100).nullable() })
+
 /** boxd in one box, reached by a dial function. */
 export function createBoxdClient(dial: Dial, options: BoxdClientOptions = {}): BoxdClient {
   const context: Context = { dial, signal: options.signal, answerMs: options.answerMs ?? defaultAnswerMs }
   return {
     health: () => callJson(context, { method: 'GET', path: 'health' }, BoxdHealth),
     configure: (json) => callEmpty(context, { method: 'POST', path: 'configure', json }),
-    identify: (json) => callEmpty(context, { method: 'POST', path: 'identity', json }),
+    identify: (json) => callJson(context, { method: 'POST', path: 'identity', json }, Identified),
     metrics: () => callJson(context, { method: 'GET', path: 'metrics' }, Metrics),
     ports: () => callJson(context, { method: 'GET', path: 'ports' }, z.array(OpenPort)),
     shutdown: (graceMs) => callEmpty(context, { method: 'POST', path: 'shutdown', json: { graceMs } }),

@@ -98,8 +98,11 @@ export interface OutputQuery {
 export interface BoxdClient {
   health(): Promise<{ version: string; pid: number; startedAt: string }>
   configure(defaults: Defaults): Promise<void>
-  /** For boxd of a virtual machine only; others throw `not_found`. */
-  identify(identity: Identity): Promise<void>
+  /**
+   * For boxd of a virtual machine only; others throw `not_found`. `bootJob` is the job of the program that the image has run in each boot, while that is
+   * known.
+   */
+  identify(identity: Identity): Promise<{ readonly bootJob: string | null }>
   metrics(): Promise<Metrics>
   ports(): Promise<OpenPort[]>
   /** Asks all processes to end, and kills them after the grace; boxd itself ends last. */

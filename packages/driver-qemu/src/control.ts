@@ -5,6 +5,7 @@ import { createBoxdClient, type Identity } from '@gibil/boxd-client'
 import { GibilError } from '@gibil/contract'
 import type { DriverSpec } from '@gibil/core'
 import { addressOf, dialSocket, etcFiles, gatewayOf, isUp, macOf, readPid } from '@gibil/host'
+import { awaitBootProgram } from './boot-program.ts'
 import type { Context } from './context.ts'
 import type { Machine } from './names.ts'
 
@@ -37,7 +38,7 @@ async function openRelay(context: Context, { id, paths }: Machine, pid: number):
   }
 }
 
-/** Gives the machine its identity as soon as its boxd answers. Throws `driver_failed` when it ends before, or takes too long. */
+/** Gives the machine its identity as soon as its boxd answers, and waits for what its image starts at boot. Throws `driver_failed` when it ends before, or takes too long. */
 export async function identify(
   context: Context,
   machine: Machine,
@@ -51,7 +52,9 @@ export async function identify(
   const boxd = createBoxdClient((ended) => dialBoxd(context, machine, ended), { signal, answerMs })
   for (;;) {
     try {
-      return await boxd.identify(identity)
+      const { bootJob } = await boxd.identify(identity)
+      if (bootJob !== null) await awaitBootProgram(context, id, boxd, bootJob)
+      return
     } catch (error) {
       signal?.throwIfAborted()
       if (!GibilError.is(error) || (error.code !== 'boxd_unreachable' && error.code !== 'boxd_protocol')) throw error

@@ -21,7 +21,7 @@ import { receiveState } from './receive-state.ts'
 import type { Backing } from './root-disk.ts'
 
 /** Changes when what is frozen is frozen in another way. */
-const formatVersion = 3
+const formatVersion = 4
 /** Files of the guest that are read at the first command are in its memory then, and nothing waits to be written in each box. */
 const warmUp = ['/bin/bash', '-lc', 'sync']
 const warmUpMs = 20_000

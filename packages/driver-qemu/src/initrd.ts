@@ -10,6 +10,8 @@ import type { GuestKernel } from './guest-kernel.ts'
 export interface Guest {
   readonly kernel: string
   readonly initrd: string
+  /** All modules of the kernel, as the second disk: read-only, the same file for all machines. */
+  readonly moduleDisk: string
   /** Changes with whatever changes what boots. */
   readonly id: string
 }
@@ -42,5 +44,5 @@ export async function provideGuest(cacheDir: string, kernel: GuestKernel, boxdBi
     ])
     await writeWhole(initrd, archive, { durable: false })
   }
-  return { kernel: kernel.image, initrd, id }
+  return { kernel: kernel.image, initrd, moduleDisk: kernel.moduleDisk, id }
 }

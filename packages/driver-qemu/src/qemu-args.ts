@@ -131,6 +131,16 @@ export function qemuArgs(input: MachineInput): string[] {
     }),
     '-device',
     'virtio-blk-device,drive=root',
+    '-blockdev',
+    JSON.stringify({
+      driver: 'raw',
+      'node-name': 'modules',
+      'read-only': true,
+      file: { driver: 'file', filename: guest.moduleDisk },
+    }),
+    '-device',
+    // Read a little and seldom: it needs no queue for each processor.
+    'virtio-blk-device,drive=modules,num-queues=1,queue-size=16',
     '-netdev',
     `tap,id=control,fd=${controlFd}`,
     '-device',

@@ -8,7 +8,7 @@ import { createMicrovmDriver, type MicrovmDriverOptions } from '../src/driver.ts
 
 const root = resolve(import.meta.dirname, '../../..')
 /** The guest's kernel, fetched once per machine. */
-const cacheDir = '/var/tmp/gibil-test-driver-qemu'
+const cacheDir = '/var/tmp/gibil-test-driver-qemu-2'
 
 /** A home with an open driver, and its end. */
 export interface World {

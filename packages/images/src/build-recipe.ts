@@ -1,8 +1,7 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import { cacheKey } from './build-cache.ts'
-import { makeFolder } from './files.ts'
 import { emptyConfig, type ImageManifest } from './manifest.ts'
 import type { Operation } from './operation.ts'
 import { inPhase, type OperationOptions } from './progress.ts'
@@ -30,11 +29,15 @@ const layerOf = async (
   return id
 }
 
-/** Runs the recipe's own check as its user, without network, in a copy that is thrown away. */
-const checkTools = async (operation: Operation, recipe: Recipe, layers: readonly string[]): Promise<void> => {
-  const folder = join(operation.folder, 'check')
+/** Runs one of the recipe's own checks as its user, without network, in a copy that is thrown away. */
+const checkTools = async (
+  operation: Operation,
+  recipe: Recipe,
+  layers: readonly string[],
+  path: string,
+): Promise<void> => {
+  const folder = await mkdtemp(join(operation.folder, 'check-'))
   const home = `/home/${recipe.user}`
-  await makeFolder(folder, 0o700)
   const { exitCode, tail } = await operation.runner.run({
     layers: layers.map(operation.layers.pathOf).reverse(),
     folder,
@@ -43,7 +46,7 @@ const checkTools = async (operation: Operation, recipe: Recipe, layers: readonly
     cwd: home,
     user: { uid: 1000, gid: 1000, groups: [], home },
     network: { kind: 'none' },
-    files: [{ source: recipe.checkPath, target: '/check-tools', executable: true }],
+    files: [{ source: path, target: '/check-tools', executable: true }],
     onLine: (message) => operation.onProgress?.({ phase: 'check tools', message }),
     signal: operation.signal,
   })
@@ -86,13 +89,15 @@ export const buildRecipe = async (
   ])
   const layers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   if (layers.length < results.length) throw other.signal.reason
-  await inPhase(operation, 'check tools', undefined, () => checkTools(operation, recipe, layers))
+  await inPhase(operation, 'check tools', undefined, async () => {
+    for (const path of recipe.checkPaths) await checkTools(operation, recipe, layers, path)
+  })
   return operation.add({
     name: options.name,
     source: `recipe ${recipe.name}`,
     layers,
     // No user: a Dockerfile that is built on it begins as root. Boxes take `agent` because the image has it.
-    config: { ...emptyConfig, env: recipe.env, cmd: ['/bin/bash'] },
+    config: { ...emptyConfig, env: recipe.env, cmd: ['/bin/bash'], labels: recipe.labels },
     recipeHash: recipe.hash,
   })
 }

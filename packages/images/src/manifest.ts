@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { GibilError, type Image } from '@gibil/contract'
+import { GibilError, type Image, Shape } from '@gibil/contract'
 import * as z from 'zod'
 
 /** What an image says about how to run in it; the words are those of the OCI image configuration. */
@@ -62,6 +62,12 @@ export const digestOf = (layers: readonly string[], config: ImageConfig): string
 /** Whom commands run as when nobody is named: `agent` if the image has that user, else the image's USER, else root. */
 export const defaultUser = (manifest: Pick<ImageManifest, 'hasAgent' | 'config'>): string =>
   manifest.hasAgent ? 'agent' : (manifest.config.user ?? 'root')
+
+/** By this label an image says what its boxes are when nobody names a shape. */
+const shapeLabel = 'gibil.shape'
+
+export const shapeOf = ({ config }: Pick<ImageManifest, 'config'>): Shape | undefined =>
+  Shape.safeParse(config.labels[shapeLabel]).data
 
 export const toImage = (manifest: ImageManifest): Image => ({
   name: manifest.name ?? manifest.digest,

@@ -55,7 +55,7 @@ export const buildDebian = async (
     (path) => `"$1"${path}`,
   )
   const hooks = [
-    `chroot "$1" /bin/sh -s <${quote(recipe.setupPath)}`,
+    ...recipe.setupPaths.map((path) => `chroot "$1" /bin/sh -s <${quote(path)}`),
     `rm -f ${leftovers.join(' ')} && cp ${quote(place('sources.list'))} "$1"/etc/apt/sources.list`,
   ]
   const log = { lines: [] as string[] }

@@ -12,7 +12,7 @@ import { collectGarbage, layersOf } from './garbage.ts'
 import { openImageHome } from './home.ts'
 import { importImage } from './import-image.ts'
 import { openLayerStore } from './layer-store.ts'
-import { checkName, defaultUser, type ImageManifest, toImage } from './manifest.ts'
+import { checkName, defaultUser, type ImageManifest, shapeOf, toImage } from './manifest.ts'
 import { openManifestStore } from './manifest-store.ts'
 import { createMutex } from './mutex.ts'
 import type { Operation, StoreParts } from './operation.ts'
@@ -219,6 +219,7 @@ export const openImageStore = async (options: ImageStoreOptions): Promise<ImageS
         env: image.config.env,
         workdir: image.config.workdir,
         user: defaultUser(image),
+        shape: shapeOf(image),
       }
     },
     list: async () =>

@@ -6,6 +6,7 @@ import {
   type RepoInput,
   withoutCredentials,
 } from '@gibil/contract'
+import { shapeFor } from '../box/image-shape.ts'
 import { checkFits, chooseSize } from '../box/sizes.ts'
 import { wantedBy } from '../box/wanted.ts'
 import type { BoxRecord, ExplicitField, RepoRecord } from '../box-record.ts'
@@ -44,7 +45,10 @@ export async function settle(
   }
   // What the file says of lease, ports and set-up is read from the tree itself, once it is in the box.
   const config = input.repo?.config
-  const { shape, image: name, size } = config === undefined ? asked : wantedBy(parseGibilYml(config), asked, explicit)
+  const told = config === undefined ? undefined : parseGibilYml(config)
+  const { image: name, size, ...wanted } = told === undefined ? asked : wantedBy(told, asked, explicit)
+  const image = await deps.images.resolve(name)
+  const shape = shapeFor(image, wanted.shape, explicit.includes('shape') || (told?.shape ?? null) !== null)
   const provider = input.provider ?? 'local'
   const ttlMs = parseTtl(input.ttl, shape)
   const idleMs = parseIdle(input.idle)
@@ -69,7 +73,6 @@ export async function settle(
   const driver = drivers.for({ shape, provider })
   checkCanPause(driver, onExpire)
   await checkFits(size, { shape, provider }, deps.host)
-  const image = await deps.images.resolve(name)
   return {
     token,
     draft: {

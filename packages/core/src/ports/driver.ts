@@ -9,6 +9,8 @@ export interface ResolvedImage {
   readonly env: Readonly<Record<string, string>>
   readonly workdir: string | null
   readonly user: string | null
+  /** What a box of it is when no shape is named. One that is no container needs a kernel of its own. */
+  readonly shape?: Shape | undefined
 }
 
 /** All a driver needs to make a box, and to make it again after a crash: plain data, no secrets. */

@@ -1,4 +1,5 @@
 import type { Size } from '@gibil/contract'
+import { shapeFor } from '../box/image-shape.ts'
 import { checkFits } from '../box/sizes.ts'
 import { wantedBy } from '../box/wanted.ts'
 import type { BoxRecord, Making } from '../box-record.ts'
@@ -21,8 +22,11 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
   const { deps, drivers } = context
   const open = (field: BoxRecord['explicit'][number]): boolean => !record.explicit.includes(field)
 
-  const { shape, image, size } = wantedBy(config, record, record.explicit)
-  const imageDigest = image === record.image ? record.imageDigest : (await deps.images.resolve(image)).digest
+  const { shape: wanted, image, size } = wantedBy(config, record, record.explicit)
+  const same = image === record.image && wanted === record.shape
+  const resolved = same ? undefined : await deps.images.resolve(image === record.image ? record.imageDigest : image)
+  const shape = resolved ? shapeFor(resolved, wanted, !open('shape') || config.shape !== null) : wanted
+  const imageDigest = resolved?.digest ?? record.imageDigest
   const making: Making = { shape, provider: record.provider, image, imageDigest, size }
   const other = shape !== record.shape || imageDigest !== record.imageDigest || !sameSize(size, record.size)
   if (other) {

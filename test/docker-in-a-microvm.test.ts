@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeHome, type TestHome } from './support/home.ts'
+
+/** A Docker starts in ten seconds, and each of its containers in a few, where the processor is emulated and the machine is busy. */
+const slow = 600_000
+
+let home: TestHome
+
+beforeAll(async () => {
+  home = await makeHome('docker')
+  const started = await home.startDaemon()
+  expect(started.exitCode, started.stderr).toBe(0)
+}, 2 * slow)
+afterAll(() => home?.[Symbol.asyncDispose](), slow)
+
+const must = async (...args: string[]): Promise<string> => {
+  const result = await home.gibil(args)
+  expect(result.exitCode, `gibil ${args.join(' ')}: ${result.stderr}${result.stdout}`).toBe(0)
+  return result.stdout
+}
+const run = (line: string): Promise<string> => must('run', 'd', '--', 'sh', '-ec', line)
+
+/** The programs of a container, taken from the box, since no registry is asked: a shell, cat, and Python for a server. */
+const rootfs = `
+mkdir -p root/bin
+for program in sh cat python3; do
+  cp -L "$(command -v $program)" root/bin/
+  ldd "$(command -v $program)" | grep -o '/[^ ]*' | while read -r library; do
+    mkdir -p "root$(dirname "$library")"
+    cp -L "$library" "root$library"
+  done
+done
+tar -c -C root . | docker import - tiny
+`
+const server =
+  'docker run -d -p 8080:80 --name web -v /usr/lib/python3.11:/usr/lib/python3.11:ro tiny python3 -m http.server 80'
+
+describe('the image docker', { timeout: slow }, () => {
+  it('is no container: that is said before anything is made', async () => {
+    const refused = await home.gibil(['create', '--image', 'docker', '--shape', 'container', '--name', 'c'])
+    expect(refused.exitCode).not.toBe(0)
+    expect(refused.stderr).toMatch(/kernel of its own[\s\S]*--shape microvm/)
+    expect(await must('ls', '--json')).toBe('[]\n')
+  })
+
+  it('makes a microvm whose Docker answers the first command', async () => {
+    expect(JSON.parse(await must('create', '--image', 'docker', '--name', 'd', '--json'))).toMatchObject({
+      shape: 'microvm',
+      user: 'agent',
+    })
+    expect(await run('docker info --format "{{.Driver}} {{.CgroupVersion}} {{.Name}}"')).toBe('overlay2 2 d\n')
+  })
+
+  it('runs a container with limits and the network, and publishes its port to the box', async () => {
+    await run(rootfs)
+    const limits = 'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max'
+    expect(await run(`docker run --rm -m 64m --pids-limit 50 tiny sh -c '${limits}'`)).toBe('67108864\n50\n')
+    expect(await run('docker run --rm tiny cat /proc/net/route')).toMatch(/^eth0\s+00000000\s/m)
+    await run(server)
+    const page = await run('curl -fsS --retry 20 --retry-connrefused --retry-delay 1 localhost:8080/etc/hostname')
+    expect(await run('docker inspect -f "{{.Id}}" web')).toContain(page.trim())
+  })
+
+  it('builds an image', async () => {
+    await run('mkdir -p context && printf "FROM tiny\\nRUN echo made > /made\\n" > context/Dockerfile')
+    await run('docker build -q -t mine context')
+    expect(await run('docker run --rm mine cat /made')).toBe('made\n')
+  })
+
+  it('has its images and its Docker after stop and start', async () => {
+    await must('stop', 'd')
+    await must('start', 'd')
+    expect(await run('docker run --rm mine cat /made')).toBe('made\n')
+  })
+})
