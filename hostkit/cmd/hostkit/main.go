@@ -53,7 +53,11 @@ func run(args []string) error {
 		return err
 	case "launch":
 		if len(args) == 3 {
-			return launch.Run(args[1], args[2])
+			return launch.Machine(args[1], args[2])
+		}
+	case "serve-disk":
+		if len(args) == 3 {
+			return launch.ServeDisk(args[1], args[2])
 		}
 	case "selftest":
 		flags := flag.NewFlagSet("selftest", flag.ContinueOnError)
@@ -70,5 +74,5 @@ func run(args []string) error {
 		fmt.Println("hostkit", ops.Version)
 		return nil
 	}
-	return fmt.Errorf("use: hostkit serve | launch SPEC PIDFILE | selftest --dir DIR | --version")
+	return fmt.Errorf("use: hostkit serve | launch SPEC PIDFILE | serve-disk SPEC PIDFILE | selftest --dir DIR | --version")
 }

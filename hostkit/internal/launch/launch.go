@@ -1,13 +1,11 @@
-// Package launch starts the program that is a virtual machine: it joins the box's cgroups, makes its links, enters a network namespace in
-// which nothing else is, and executes. All that it makes ends with that program.
+// Package launch starts the programs that are a virtual machine or serve disks to one. For a machine it joins the box's cgroups, makes its links, enters
+// a network namespace in which nothing else is, and executes. All that it makes ends with that program.
 package launch
 
 import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 
 	"gibil.dev/hostkit/internal/errno"
@@ -20,8 +18,6 @@ const (
 	socketFD  = 3
 	controlFD = 4
 	boxFD     = 5
-	filesFD   = 6
-	mostFiles = 8
 )
 
 const (
@@ -35,51 +31,31 @@ const (
 	cgroupRoot     = "/sys/fs/cgroup/"
 )
 
-// Spec is what to become.
+// Spec is the machine to become; its files are at descriptor 6 and above.
 type Spec struct {
-	Argv []string `json:"argv"`
-	// Cgroups are directories of cgroups to join.
-	Cgroups []string `json:"cgroups"`
+	Program
 	// Link is the host's side of the box's network; absent, the box's link leads nowhere.
 	Link *netns.HostLink `json:"link"`
 	MTU  int             `json:"mtu"`
-	// Files are open for reading at descriptor 6 and above.
-	Files []string `json:"files"`
 }
 
 func (s Spec) check() error {
-	if len(s.Argv) == 0 || !filepath.IsAbs(s.Argv[0]) {
-		return errno.Invalidf("argv begins with the absolute path of a program")
-	}
 	if s.MTU < 68 || s.MTU > 65_535 {
 		return errno.Invalidf("mtu is 68 to 65535")
 	}
-	if len(s.Files) > mostFiles {
-		return errno.Invalidf("at most %d files", mostFiles)
-	}
-	for _, cgroup := range s.Cgroups {
-		if !strings.HasPrefix(filepath.Clean(cgroup), cgroupRoot) {
-			return errno.Invalidf("%q is no cgroup", cgroup)
-		}
-	}
-	if s.Link == nil {
-		return nil
+	if err := s.Program.check(); err != nil || s.Link == nil {
+		return err
 	}
 	return netns.CheckLink(s.Link.Name)
 }
 
 // become does not return when all goes well. Its thread is locked to the calling goroutine, so that what it enters is what the program is in.
-func become(spec Spec) error {
-	for _, cgroup := range spec.Cgroups {
-		if err := os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte("0"), 0); err != nil {
-			return err
-		}
-	}
-	files, err := spec.open()
+func (s Spec) become() error {
+	files, err := s.prepare()
 	if err != nil {
 		return err
 	}
-	box, err := spec.boxLink()
+	box, err := s.boxLink()
 	if err != nil {
 		return err
 	}
@@ -91,26 +67,18 @@ func become(spec Spec) error {
 		return err
 	}
 	if box == nil {
-		if box, err = netlink.Tap("box", spec.MTU); err != nil {
+		if box, err = netlink.Tap("box", s.MTU); err != nil {
 			return err
 		}
 	}
-	if err := inherit(append([]*os.File{control, box}, files...)); err != nil {
+	if err := inherit(controlFD, append([]*os.File{control, box}, files...)); err != nil {
 		return err
 	}
-	return os.NewSyscallError("exec", syscall.Exec(spec.Argv[0], spec.Argv, os.Environ()))
-}
-
-func (s Spec) open() ([]*os.File, error) {
-	files := []*os.File{}
-	for _, path := range s.Files {
-		file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, file)
+	// The socket that this process was given.
+	if _, _, failed := syscall.Syscall(syscall.SYS_FCNTL, socketFD, syscall.F_SETFD, 0); failed != 0 {
+		return os.NewSyscallError("fcntl", failed)
 	}
-	return files, nil
+	return s.execute(os.Environ())
 }
 
 func (s Spec) boxLink() (*os.File, error) {
@@ -158,27 +126,4 @@ func controlLink() (*os.File, error) {
 		}
 	}
 	return tap, nil
-}
-
-// inherit puts the files where the program looks for them, from controlFD on.
-func inherit(files []*os.File) error {
-	// First out of the way: one may lie where another goes.
-	high := []int{}
-	for _, file := range files {
-		fd, _, failed := syscall.Syscall(syscall.SYS_FCNTL, file.Fd(), syscall.F_DUPFD_CLOEXEC, filesFD+2*mostFiles)
-		if failed != 0 {
-			return os.NewSyscallError("fcntl", failed)
-		}
-		high = append(high, int(fd))
-	}
-	for i, fd := range high {
-		if err := syscall.Dup3(fd, controlFD+i, 0); err != nil {
-			return os.NewSyscallError("dup3", err)
-		}
-	}
-	_, _, failed := syscall.Syscall(syscall.SYS_FCNTL, socketFD, syscall.F_SETFD, 0)
-	if failed != 0 {
-		return os.NewSyscallError("fcntl", failed)
-	}
-	return nil
 }
