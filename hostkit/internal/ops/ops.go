@@ -16,6 +16,7 @@ import (
 	"gibil.dev/hostkit/internal/netns"
 	"gibil.dev/hostkit/internal/procs"
 	"gibil.dev/hostkit/internal/relay"
+	"gibil.dev/hostkit/internal/remap"
 	"gibil.dev/hostkit/internal/rpc"
 	"gibil.dev/hostkit/internal/run"
 	"gibil.dev/hostkit/internal/sweep"
@@ -102,7 +103,6 @@ func Operations() map[string]rpc.Operation {
 	// Two calls at once for one place must not both find nothing there.
 	var places keyed.Lock
 	var relays relay.Relays
-	var held memory.Held
 	at := func(path string, work func() error) error { return places.Do(filepath.Clean(path), work) }
 	return map[string]rpc.Operation{
 		"disk.create": done(works, func(a diskCreate) error { return disk.Create(a.Image, a.SizeMib, a.From) }),
@@ -135,13 +135,11 @@ func Operations() map[string]rpc.Operation {
 		"proc.watch": op(nil, func(ctx context.Context, a procWatch) (any, error) {
 			return map[string]string{"key": a.Key}, procs.Wait(ctx, a.Pid)
 		}),
-		"relay.open":  done(works, relays.Open),
-		"relay.close": done(works, func(a relayClose) error { return relays.Close(a.Socket) }),
-		"memory.hold": op(works, func(_ context.Context, a memoryFile) (any, error) {
-			path, err := held.Hold(a.Path)
-			return memoryFile{path}, err
-		}),
-		"memory.release": done(works, func(a memoryFile) error { return held.Release(a.Path) }),
+		"relay.open":     done(works, relays.Open),
+		"relay.close":    done(works, func(a relayClose) error { return relays.Close(a.Socket) }),
+		"memory.replace": op(works, func(_ context.Context, a remap.Request) (any, error) { return remap.Replace(a) }),
+		"memory.save":    op(works, func(_ context.Context, a memory.Request) (any, error) { return memory.Save(a) }),
+		"memory.check":   op(works, func(_ context.Context, a memoryFile) (any, error) { return memory.Check(a.Path) }),
 		"host.tsc": op(works, func(context.Context, struct{}) (any, error) {
 			khz, err := tsc.KHz()
 			return map[string]int64{"khz": khz}, err

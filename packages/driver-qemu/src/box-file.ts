@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { GibilError, Isolation, NetworkPolicy, Size } from '@gibil/contract'
 import type { DriverSpec } from '@gibil/core'
 import { isBoxId, parseJson, readIfThere, slotCount, writeWhole } from '@gibil/host'
@@ -19,7 +20,12 @@ const spec = z.object({
   network: NetworkPolicy,
   isolation: Isolation,
   labels: z.record(z.string(), z.string()),
+  from: z.string().refine(isBoxId).optional(),
 }) satisfies z.ZodType<DriverSpec>
+
+export const firstDisk = 'root.qcow2'
+
+const fileName = z.string().regex(/^[a-z0-9][a-z0-9.-]*$/)
 
 const boxFile = z.object({
   version: z.literal(1),
@@ -31,6 +37,13 @@ const boxFile = z.object({
     .max(slotCount - 1),
   /** What must stay as long as the box, since its disk holds but the difference: a disk of an image, and where it has one its frozen machine. */
   standsOn: z.array(z.string()).min(1).readonly(),
+  /** Its disk, a name in its own directory; another one after a restore. */
+  disk: fileName.default(firstDisk),
+  /**
+   * The box is paused: a directory in its own one holds the machine, and no process may go on with its disk. `address` is that of the
+   * box when it was saved.
+   */
+  paused: z.object({ directory: fileName, address: z.string().nullable() }).optional(),
   spec,
 })
 
@@ -62,6 +75,9 @@ export async function readBoxFile(paths: BoxPaths): Promise<ReadBox> {
   return parsed.success ? { kind: 'box', box: parsed.data } : { kind: 'damaged' }
 }
 
-export async function writeBoxFile(paths: BoxPaths, box: BoxFile): Promise<void> {
-  await writeWhole(paths.boxFile, `${JSON.stringify(box, null, 2)}\n`, { durable: false })
+/** `durable`: where its loss would have a machine go on with a disk that has gone on without it. */
+export async function writeBoxFile(paths: BoxPaths, box: BoxFile, options = { durable: false }): Promise<void> {
+  await writeWhole(paths.boxFile, `${JSON.stringify(box, null, 2)}\n`, options)
 }
+
+export const diskOf = (paths: BoxPaths, box: BoxFile): string => join(paths.kept, box.disk)

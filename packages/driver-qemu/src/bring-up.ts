@@ -1,24 +1,36 @@
 import { mkdir } from 'node:fs/promises'
+import type { Identity } from '@gibil/boxd-client'
 import type { DriverOptions } from '@gibil/core'
 import { onHost, throwIfAborted, uidBaseOf } from '@gibil/host'
-import type { BoxFile } from './box-file.ts'
+import { type BoxFile, diskOf } from './box-file.ts'
 import type { Context } from './context.ts'
-import { identify, identityOf } from './control.ts'
-import { thaw, thawing } from './frozen.ts'
-import type { Frozen } from './frozen-machine.ts'
+import { identify } from './control.ts'
 import { readConsole, startMachine } from './machine.ts'
 import { boxPaths } from './names.ts'
 import { qemuArgs } from './qemu-args.ts'
+import { loadState, type SavedMachine } from './saved.ts'
+
+interface Begin {
+  readonly verb: 'create' | 'start' | 'resume' | 'restore'
+  /** What it goes on from; without it the machine boots. */
+  readonly from?: SavedMachine | undefined
+  /** The box's own, if absent. */
+  readonly disk?: string | undefined
+  readonly identity: Identity
+  /** Done beside the start of the machine and before its guest runs; when it throws, the guest never does. */
+  readonly beside?: (() => Promise<void>) | undefined
+  /** Done last before the guest runs. */
+  readonly before?: (() => Promise<void>) | undefined
+}
 
 /**
- * Makes the machine of a box whose disk is there run, as a copy of a frozen one or by a boot, and gives it its identity. Returns its
+ * Makes the machine of a box whose disk is there run, as a copy of a saved one or by a boot, and gives it its identity. Returns its
  * process id.
  */
 export async function bringUp(
   context: Context,
-  verb: 'create' | 'start',
   box: BoxFile,
-  frozen: Frozen | undefined,
+  { verb, from, disk, identity, beside, before }: Begin,
   options: DriverOptions,
 ): Promise<number> {
   const { names, network } = context
@@ -29,8 +41,10 @@ export async function bringUp(
   await context.step(`${verb}.run-dir`)
   await onHost('made the run directory', () => mkdir(paths.run, { recursive: true, mode: 0o700 }))
   await context.step(`${verb}.machine`)
+  const checked = beside?.()
+  // It is waited for only once the machine is there.
+  checked?.catch(() => undefined)
   const { pid, monitor } = await phase(options, 'machine', "started the box's machine", async () => {
-    const from = frozen && (await thawing(context, frozen))
     await network.refreshResolver()
     return startMachine(context, {
       machine,
@@ -38,21 +52,27 @@ export async function bringUp(
       argv: qemuArgs({
         ...machinery,
         size: spec.size,
-        disk: paths.disk,
-        memory: from?.memory ?? { kind: 'fresh' },
-        uid: uidBaseOf(network.uidBlock, slot),
+        disk: disk ?? diskOf(paths, box),
+        uid: machineUid(context, slot),
         incoming: from !== undefined,
       }),
       link: spec.network === 'none' ? undefined : { policy: spec.network, slot },
-      files: from?.files,
+      from,
       signal: options.signal,
     })
+  }).catch(async (error: unknown) => {
+    // It may not start since what it begins from is damaged, which says more.
+    await checked
+    throw error
   })
   try {
-    if (frozen) await phase(options, 'thaw', 'loaded the frozen machine', () => thaw(monitor))
+    if (checked) await phase(options, 'check', 'checked what was saved', () => checked)
+    if (from) await phase(options, 'thaw', 'loaded the saved machine', () => loadState(monitor))
+    await before?.()
+    await monitor.run('cont')
     await context.step(`${verb}.identity`)
-    await phase(options, frozen ? 'identity' : 'boot', 'waited for the box', () =>
-      identify(context, machine, pid, identityOf(context, spec, slot, verb === 'create'), options.signal),
+    await phase(options, from ? 'identity' : 'boot', 'waited for the box', () =>
+      identify(context, machine, pid, identity, options.signal),
     )
   } catch (error) {
     context.log('warn', 'a machine did not come up', { id: spec.id, console: await readConsole(monitor) })
@@ -62,6 +82,9 @@ export async function bringUp(
   }
   return pid
 }
+
+/** The user that a box's machine is to the host. */
+export const machineUid = (context: Context, slot: number): number => uidBaseOf(context.network.uidBlock, slot)
 
 /** One part of a verb: not begun after a cancel, timed, and what it throws names it. */
 export async function phase<T>(options: DriverOptions, name: string, what: string, task: () => Promise<T>): Promise<T> {

@@ -27,9 +27,10 @@ import { provideKernel } from './guest-kernel.ts'
 import { provideGuest } from './initrd.ts'
 import { createMachineCgroups } from './machine-cgroups.ts'
 import { boxMachine, boxPaths, freezingDir, isFreezing, microvmNames, runBoxesDir } from './names.ts'
+import { mendCutOff, pause, resume } from './pause.ts'
 import { createRootDisks } from './root-disk.ts'
 import type { Step } from './steps.ts'
-import { allIds, inspectBox, runningPid } from './survey.ts'
+import { allIds, inspectBox } from './survey.ts'
 import * as verbs from './verbs.ts'
 
 export interface MicrovmDriverOptions {
@@ -96,8 +97,8 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
     create: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.create(context, watch, spec, given)),
     start: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.start(context, watch, spec, given)),
     stop: (id, graceMs) => locked(id, ({ context, watch }) => verbs.stop(context, watch, id, graceMs)),
-    pause: (id) => locked(id, ({ context }) => verbs.pause(context, id)),
-    resume: (id) => locked(id, ({ context }) => verbs.resume(context, id)),
+    pause: (id) => locked(id, ({ context, watch }) => pause(context, watch, id)),
+    resume: (id) => locked(id, ({ context, watch }) => resume(context, watch, id)),
     destroy: (id) => locked(id, ({ context, watch }) => verbs.destroy(context, watch, id)),
     async inspect(id) {
       assertBoxId(id)
@@ -196,7 +197,7 @@ async function takeOver(context: Context, watch: ExitWatch): Promise<void> {
   for (const id of await allIds(context)) {
     const read = await readBoxFile(boxPaths(context.names, id))
     if (read.kind === 'box') context.slots.hold(id, read.box.slot)
-    const pid = await runningPid(context, id)
+    const pid = await mendCutOff(context, id)
     if (pid !== undefined) watch.watch(id, pid)
   }
 }

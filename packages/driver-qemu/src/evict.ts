@@ -8,15 +8,11 @@ import { boxPaths } from './names.ts'
 /** Frozen machines, and disks of images, that are kept though no box is made on them: some hundred MiB each. */
 const kept = 4
 
-interface EvictContext extends Pick<Context, 'names' | 'log'> {
-  readonly hostkit: Pick<Context['hostkit'], 'memoryRelease'>
-}
-
 /**
  * Removes the longest unused frozen machines and image disks beyond a few. What a box's disk holds the difference to is never removed: the box could not
  * start again without it. `spare`: what is about to be used.
  */
-export async function evict(context: EvictContext, spare: readonly string[]): Promise<void> {
+export async function evict(context: Pick<Context, 'names' | 'log'>, spare: readonly string[]): Promise<void> {
   const { cacheDir } = context.names
   const frozen = join(cacheDir, 'frozen')
   const images = join(cacheDir, 'images')
@@ -28,7 +24,6 @@ export async function evict(context: EvictContext, spare: readonly string[]): Pr
     if (read.kind === 'box') for (const path of read.box.standsOn) used.add(path)
   }
   for (const name of await surplus(frozen, used, (path) => join(path, 'done'))) {
-    await context.hostkit.memoryRelease({ path: join(frozen, name, 'memory') })
     await rm(join(frozen, name), { recursive: true, force: true })
     context.log('info', 'removed a frozen machine that was not used', { key: name })
   }

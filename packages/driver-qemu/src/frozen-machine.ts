@@ -1,13 +1,11 @@
 import type { Size } from '@gibil/contract'
 import type { ResolvedImage } from '@gibil/core'
 import type { Backing } from './root-disk.ts'
+import type { SavedMachine } from './saved.ts'
 
 /** A machine that was booted once and stopped with boxd up: every box of its image and size begins as a copy of it. */
 export interface Frozen {
-  /** The guest's memory, a sparse file. */
-  readonly memory: string
-  /** Everything else of the machine, as QEMU's migration writes it. */
-  readonly state: string
+  readonly saved: SavedMachine
   /** The disk as it was at that moment. */
   readonly disk: Backing
   /** Paths that must stay as long as a box that began so. */

@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, rm, stat, utimes } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createBoxdClient, type Identity } from '@gibil/boxd-client'
 import { GibilError, type Size } from '@gibil/contract'
 import type { ResolvedImage } from '@gibil/core'
-import { mustRun, slotCount, uidBaseOf, writeWhole } from '@gibil/host'
-import * as z from 'zod'
+import { slotCount, uidBaseOf, writeWhole } from '@gibil/host'
 import { clearMachine } from './clear.ts'
 import type { Context, Machinery } from './context.ts'
 import { dialBoxd, freshness, identify } from './control.ts'
@@ -15,13 +14,12 @@ import { evict } from './evict.ts'
 import type { Frozen, FrozenStore } from './frozen-machine.ts'
 import { startMachine } from './machine.ts'
 import { freezingMachine, type Machine } from './names.ts'
-import { cpusOf, firstFileFd, qemuArgs } from './qemu-args.ts'
-import type { Monitor } from './qmp.ts'
-import { receiveState } from './receive-state.ts'
+import { cpusOf, qemuArgs } from './qemu-args.ts'
 import type { Backing } from './root-disk.ts'
+import { checkSaved, forgetSaved, isSaved, machineKind, savedIn, saveMachine } from './saved.ts'
 
 /** Changes when what is frozen is frozen in another way. */
-const formatVersion = 4
+const formatVersion = 5
 /** Files of the guest that are read at the first command are in its memory then, and nothing waits to be written in each box. */
 const warmUp = ['/bin/bash', '-lc', 'sync']
 const warmUpMs = 20_000
@@ -34,34 +32,54 @@ const anyIdentity: Identity = {
 /** An index beyond those of boxes: user ids that no box has. */
 const freezingSlot = slotCount + 1
 
-const migration = z.object({ status: z.string().optional(), 'error-desc': z.string().optional() })
-
 export function createFrozenStore(use: () => Context): FrozenStore {
   const making = new Map<string, Promise<Frozen>>()
+  /** Those whose memory has been read since the daemon began: it takes some 50 ms, so it is not done for each box. */
+  const whole = new Set<string>()
   return {
     async provide(image, size) {
       const context = use()
       const machinery = await context.machinery()
       const key = await keyOf(machinery, image, size)
-      const directory = join(context.names.cacheDir, 'frozen', key)
       const base = await context.disks.base(image)
-      const there = frozenIn(directory, base)
-      if (existsSync(join(directory, 'done'))) {
+      const provided = making.get(key) ?? provide(context, machinery, size, key, base)
+      making.set(key, provided)
+      return provided.finally(() => making.delete(key))
+    },
+  }
+
+  /** One that is damaged stays for the boxes whose disks stand on it, and another takes its place. */
+  async function provide(
+    context: Context,
+    machinery: Machinery,
+    size: Size,
+    key: string,
+    base: Backing,
+  ): Promise<Frozen> {
+    for (let generation = 0; ; generation += 1) {
+      const name = generation === 0 ? key : `${key}-${generation}`
+      const frozen = frozenIn(join(context.names.cacheDir, 'frozen', name), base)
+      const { directory } = frozen.saved
+      if (!existsSync(join(directory, 'done'))) return freeze(context, machinery, size, name, base, frozen)
+      if (!(await isSaved(frozen.saved))) continue
+      try {
+        const memory = !whole.has(directory)
+        await checkSaved(context, frozen.saved, await machineKind(machinery, size), { memory })
+        whole.add(directory)
         const now = new Date()
         await utimes(join(directory, 'done'), now, now)
-        return there
+        return frozen
+      } catch (error) {
+        context.log('warn', 'a frozen machine is damaged, so another one is made', { name, error: String(error) })
+        await forgetSaved(frozen.saved)
       }
-      const made = making.get(key) ?? freeze(context, machinery, size, key, base, there)
-      making.set(key, made)
-      return made.finally(() => making.delete(key))
-    },
+    }
   }
 }
 
 const frozenIn = (directory: string, base: Backing): Frozen => ({
   standsOn: [directory, base.path],
-  memory: join(directory, 'memory'),
-  state: join(directory, 'state'),
+  saved: savedIn(directory),
   disk: { path: join(directory, 'root.qcow2'), format: 'qcow2' },
   emptyDisk: join(directory, 'empty.qcow2'),
 })
@@ -85,19 +103,17 @@ async function freeze(
   frozen: Frozen,
 ): Promise<Frozen> {
   const begun = performance.now()
-  const directory = dirname(frozen.state)
+  const { directory } = frozen.saved
   const machine = freezingMachine(context.names, key)
   // What a daemon that was killed has left of an earlier try.
   await clearMachine(context, machine)
   await rm(directory, { recursive: true, force: true })
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  // The machine's own user passes through to the socket that it sends its state to.
+  // So that its user may pass through to the socket that it sends its state to.
   await mkdir(machine.paths.run, { recursive: true, mode: 0o711 })
   try {
     await context.disks.overlay(frozen.disk.path, base, size.diskMib)
     await boot(context, machinery, machine, size, frozen)
-    // Pages that hold nothing but zeros need no room.
-    await mustRun(context.run, 'fallocate', ['--dig-holes', frozen.memory])
     await context.disks.overlay(frozen.emptyDisk, frozen.disk, size.diskMib)
     await writeWhole(join(directory, 'done'), base.path, { durable: true })
   } catch (error) {
@@ -119,48 +135,28 @@ async function boot(
   frozen: Frozen,
 ): Promise<void> {
   const uid = uidBaseOf(context.network.uidBlock, freezingSlot)
-  const memory = { kind: 'shared', path: frozen.memory } as const
+  const { paths } = machine
   const { pid, monitor } = await startMachine(context, {
     machine,
     size,
-    argv: qemuArgs({ ...machinery, size, disk: frozen.disk.path, memory, uid, incoming: false }),
+    argv: qemuArgs({ ...machinery, size, disk: frozen.disk.path, uid, incoming: false }),
     link: undefined,
   })
-  const socket = join(machine.paths.run, 'state.sock')
-  const receiver = await receiveState(socket, frozen.state, uid)
   try {
+    await monitor.run('cont')
     await identify(context, machine, pid, anyIdentity, undefined)
     await warm(context, machine)
     // Without a network again, as a box may be.
     await identify(context, machine, pid, { ...freshness(), hostname: 'frozen', network: null }, undefined)
     await monitor.run('stop')
-    await withoutMemory(monitor)
-    await monitor.run('migrate', { uri: `unix:${socket}` })
-    await migrated(monitor)
-    await receiver.done
+    const kind = await machineKind(machinery, size)
+    await saveMachine(context, { paths, pid, monitor }, frozen.saved, { kind, uid })
     // It closes its disk on the way.
     await monitor.run('quit')
   } finally {
     monitor.close()
-    await receiver.close()
   }
   while (await context.cgroups.holds(machine.id, pid)) await sleep(5)
-}
-
-/** What is in a file of its own, as shared memory is, is left out of the state. */
-async function withoutMemory(monitor: Monitor): Promise<void> {
-  const capabilities = [{ capability: 'x-ignore-shared', state: true }]
-  await monitor.run('migrate-set-capabilities', { capabilities })
-}
-
-/** Waits until QEMU has written or read the state. */
-async function migrated(monitor: Monitor): Promise<void> {
-  for (;;) {
-    const { status, 'error-desc': reason } = migration.parse(await monitor.run('query-migrate'))
-    if (status === 'completed') return
-    if (status === 'failed') throw new GibilError('driver_failed', `QEMU could not move the state: ${reason ?? status}`)
-    await sleep(1)
-  }
 }
 
 /** Has the guest read what a first command reads. An image without that shell is as good without it. */
@@ -179,20 +175,4 @@ async function warm(context: Context, machine: Machine): Promise<void> {
 export async function diskFrom(frozen: Frozen, disk: string): Promise<void> {
   await rm(disk, { force: true })
   await copyFile(frozen.emptyDisk, disk)
-}
-
-/** What the machine of a box needs to begin as this one, and `thaw` to let it. */
-export async function thawing(
-  context: Context,
-  frozen: Frozen,
-): Promise<{ memory: { kind: 'frozen'; path: string }; files: string[] }> {
-  const { path } = await context.hostkit.memoryHold({ path: frozen.memory })
-  return { memory: { kind: 'frozen', path }, files: [frozen.state] }
-}
-
-export async function thaw(monitor: Monitor): Promise<void> {
-  await withoutMemory(monitor)
-  await monitor.run('migrate-incoming', { uri: `fd:${firstFileFd}` })
-  await migrated(monitor)
-  await monitor.run('cont')
 }

@@ -5,6 +5,8 @@ import { addressOf, gatewayOf, hostPath, lastLine, linkName, readPid } from '@gi
 import type { Context } from './context.ts'
 import type { Machine } from './names.ts'
 import { type Monitor, openMonitor } from './qmp.ts'
+import { giveMemory } from './region.ts'
+import type { SavedMachine } from './saved.ts'
 
 /** How long the start of the process may take on a busy host; its guest boots after that. */
 const startMs = 60_000
@@ -15,12 +17,15 @@ export interface MachineStart {
   readonly argv: readonly string[]
   /** Without it the machine's own link leads nowhere. */
   readonly link: { readonly policy: 'internet' | 'lan'; readonly slot: number } | undefined
-  /** Files that QEMU gets open for reading, from descriptor 6 on. */
-  readonly files?: readonly string[] | undefined
+  /** What its memory begins as, and the state to be loaded; without it the machine is new. */
+  readonly from?: SavedMachine | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** Starts QEMU in the box's cgroups and a network namespace of its own, and waits until its monitor answers. */
+/**
+ * Starts QEMU in the box's cgroups and a network namespace of its own, waits until its monitor answers, and gives it its memory. The guest does not
+ * run yet.
+ */
 export async function startMachine(context: Context, start: MachineStart): Promise<{ pid: number; monitor: Monitor }> {
   const { hostkit, names, network } = context
   const { id, paths } = start.machine
@@ -30,7 +35,8 @@ export async function startMachine(context: Context, start: MachineStart): Promi
     argv: start.argv,
     cgroups,
     mtu: network.mtu,
-    files: start.files ?? [],
+    // For reading: no machine, whatever its guest has made of it, can change what others begin as.
+    files: start.from ? [start.from.state, start.from.memory] : [],
     ...(link === undefined
       ? {}
       : {
@@ -58,15 +64,20 @@ export async function startMachine(context: Context, start: MachineStart): Promi
       details: { exitCode, stderr },
     })
   }
-  try {
-    return { pid, monitor: await openMonitor(paths.monitor, startMs) }
-  } catch (cause) {
+  const monitor = await openMonitor(paths.monitor, startMs).catch(async (cause: unknown) => {
     const said = await readFile(paths.log, 'utf8').catch(() => '')
     throw new GibilError('driver_failed', `QEMU could not start box ${id}: ${lastLine(said)}`, {
       cause,
       details: { stderr: said.slice(-4096) },
     })
+  })
+  try {
+    await giveMemory(hostkit, pid, paths, start.from !== undefined)
+  } catch (error) {
+    monitor.close()
+    throw error
   }
+  return { pid, monitor }
 }
 
 /** What the guest has printed of late: what its kernel, or boxd before it serves, complained of. */

@@ -16,15 +16,16 @@ export interface MachinePaths {
   /** Short enough for a unix socket address (108 bytes), which a path in the home need not be. */
   readonly control: string
   readonly monitor: string
+  /** Where the guest's memory lies in the process. */
+  readonly region: string
   readonly log: string
 }
 
 /** The places of one box; those of its machine are made at each start. */
 export interface BoxPaths extends MachinePaths {
-  /** In the home, kept over stop, start and reboot: `box.json` and `root.qcow2`. */
+  /** In the home, kept over stop, start and reboot: `box.json`, the disk that it names, and a paused machine. */
   readonly kept: string
   readonly boxFile: string
-  readonly disk: string
 }
 
 export function boxPaths(names: HomeNames, id: string): BoxPaths {
@@ -33,7 +34,6 @@ export function boxPaths(names: HomeNames, id: string): BoxPaths {
   return {
     kept,
     boxFile: join(kept, 'box.json'),
-    disk: join(kept, 'root.qcow2'),
     ...machinePaths(join(runBoxesDir(names), id)),
   }
 }
@@ -44,6 +44,7 @@ function machinePaths(run: string): MachinePaths {
     pidFile: join(run, 'pid'),
     control: join(run, 'boxd.sock'),
     monitor: join(run, 'qmp.sock'),
+    region: join(run, 'memory.json'),
     log: join(run, 'qemu.log'),
   }
 }

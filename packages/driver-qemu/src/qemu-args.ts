@@ -4,12 +4,6 @@ import type { Guest } from './initrd.ts'
 /** How the processor is emulated. `tcg` works everywhere; it is told how fast the host's time stamp counter counts, in kHz. */
 export type Accelerator = { readonly name: 'kvm' } | { readonly name: 'tcg'; readonly tscKhz: number }
 
-/** What the machine's memory is. `frozen`: a file of which it sees a private copy. `shared`: a file that holds what it wrote. */
-type Memory =
-  | { readonly kind: 'fresh' }
-  | { readonly kind: 'frozen'; readonly path: string }
-  | { readonly kind: 'shared'; readonly path: string }
-
 export interface MachineInput {
   readonly qemu: string
   readonly guest: Guest
@@ -17,7 +11,6 @@ export interface MachineInput {
   readonly size: Size
   /** Disk in qcow2 format. */
   readonly disk: string
-  readonly memory: Memory
   /** User and group id that QEMU has once it has opened everything. */
   readonly uid: number
   /** Waits for a state to be loaded instead of booting. */
@@ -28,7 +21,9 @@ export interface MachineInput {
 const monitorFd = 3
 const controlFd = 4
 const boxFd = 5
-export const firstFileFd = 6
+/** Of the files of a saved machine. */
+export const stateFd = 6
+export const memoryFd = 7
 
 /** By these boxd tells the two links apart: boxd/internal/guest/link.go. */
 const controlMac = '02:67:69:62:69:01'
@@ -96,7 +91,7 @@ const lessToTranslate = [
 export const cpusOf = (size: Size): number => Math.max(1, Math.ceil(size.cpu))
 
 export function qemuArgs(input: MachineInput): string[] {
-  const { accelerator, guest, size, memory } = input
+  const { accelerator, guest, size } = input
   return [
     input.qemu,
     ...machineArgs(accelerator, cpusOf(size)),
@@ -105,7 +100,8 @@ export function qemuArgs(input: MachineInput): string[] {
     '-m',
     `${size.memoryMib}M`,
     '-object',
-    memoryObject(memory, size.memoryMib),
+    // Never used: hostkit replaces it before the guest runs. It is there so that QEMU leaves memory out of what it saves.
+    `memory-backend-memfd,id=ram,size=${size.memoryMib}M,share=on`,
     // A machine that goes on has its kernel in its memory: reading it again would cost 14 MiB.
     ...(input.incoming
       ? []
@@ -151,12 +147,7 @@ export function qemuArgs(input: MachineInput): string[] {
     `virtio-net-device,netdev=box,mac=${boxMac}`,
     '-device',
     'virtio-rng-device',
-    ...(input.incoming ? ['-S', '-incoming', 'defer'] : []),
+    '-S',
+    ...(input.incoming ? ['-incoming', 'defer'] : []),
   ]
-}
-
-function memoryObject(memory: Memory, memoryMib: number): string {
-  if (memory.kind === 'fresh') return `memory-backend-ram,id=ram,size=${memoryMib}M`
-  const share = memory.kind === 'shared' ? 'on' : 'off'
-  return `memory-backend-file,id=ram,size=${memoryMib}M,mem-path=${memory.path.replaceAll(',', ',,')},share=${share}`
 }

@@ -17,7 +17,7 @@ export interface StateReceiver {
 export async function receiveState(socket: string, file: string, uid: number): Promise<StateReceiver> {
   const server = createServer()
   const done = once(server, 'connection').then(async ([connection]: Socket[]) => {
-    if (connection) await pipeline(connection, createWriteStream(file, { flags: 'wx', mode: 0o600 }))
+    if (connection) await pipeline(connection, createWriteStream(file, { flags: 'wx', mode: 0o600, flush: true }))
   })
   // It is waited for only when nothing else fails before.
   done.catch(() => undefined)

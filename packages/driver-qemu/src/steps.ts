@@ -10,6 +10,9 @@ export const steps = {
     'create.end',
   ],
   start: ['start.clear', 'start.run-dir', 'start.machine', 'start.identity', 'start.end'],
+  pause: ['pause.save', 'pause.mark', 'pause.kill', 'pause.cgroup', 'pause.relay', 'pause.run-dir', 'pause.end'],
+  resume: ['resume.clear', 'resume.run-dir', 'resume.machine', 'resume.mark', 'resume.identity', 'resume.end'],
+  restore: ['restore.run-dir', 'restore.machine', 'restore.identity', 'restore.mark', 'restore.end'],
   stop: ['stop.shutdown', 'stop.kill', 'stop.cgroup', 'stop.relay', 'stop.run-dir', 'stop.end'],
   destroy: [
     'destroy.kill',

@@ -1,10 +1,8 @@
 import type { DriverBox } from '@gibil/core'
 import { addressOf, isBoxId, isUp, namesIn, readPid } from '@gibil/host'
-import * as z from 'zod'
 import { type BoxFile, readBoxFile } from './box-file.ts'
 import type { Context } from './context.ts'
 import { boxPaths, runBoxesDir } from './names.ts'
-import { withMonitor } from './qmp.ts'
 
 /** Every id that anything on the host carries in this driver's corner of the home. Links and namespaces end with their process. */
 export async function allIds(context: Context): Promise<string[]> {
@@ -18,8 +16,9 @@ export async function inspectBox(context: Context, id: string): Promise<DriverBo
   const read = await readBoxFile(boxPaths(context.names, id))
   if (read.kind !== 'box' || read.box.spec.id !== id) return { id, status: 'partial', address: null }
   const address = addressOfBox(context, read.box)
-  const pid = await runningPid(context, id)
-  if (pid !== undefined) return { id, status: (await isPaused(context, id)) ? 'paused' : 'running', address }
+  // Whatever still runs is about to be ended.
+  if (read.box.paused !== undefined) return { id, status: 'paused', address }
+  if ((await runningPid(context, id)) !== undefined) return { id, status: 'running', address }
   if (read.box.phase === 'creating') return { id, status: 'partial', address }
   // A clean stop takes the pid file away, so one that is left tells that the box ended without being asked to.
   if ((await readPid(boxPaths(context.names, id).pidFile)) === undefined) return { id, status: 'stopped', address }
@@ -39,16 +38,4 @@ export async function runningPid(context: Context, id: string): Promise<number |
 
 export function addressOfBox(context: Context, box: BoxFile): string | null {
   return box.spec.network === 'none' ? null : addressOf(context.network.subnet, box.slot)
-}
-
-const status = z.object({ running: z.boolean(), status: z.string() })
-
-/** QEMU is asked, since it alone knows. One that does not answer runs, as far as can be told. */
-async function isPaused(context: Context, id: string): Promise<boolean> {
-  try {
-    const answer = await withMonitor(boxPaths(context.names, id).monitor, (monitor) => monitor.run('query-status'))
-    return status.parse(answer).status === 'paused'
-  } catch {
-    return false
-  }
 }

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createBoxdClient } from '@gibil/boxd-client'
 import { GibilError } from '@gibil/contract'
@@ -10,19 +11,21 @@ import {
   isMadeFor,
   isUp,
   linkName,
+  namesIn,
   onHost,
   ownLinks,
   throwIfAborted,
 } from '@gibil/host'
-import { assertSpec, type BoxFile, readBoxFile, writeBoxFile } from './box-file.ts'
+import { assertSpec, type BoxFile, diskOf, firstDisk, readBoxFile, writeBoxFile } from './box-file.ts'
 import { bringUp, phase } from './bring-up.ts'
 import { clear } from './clear.ts'
 import type { Context } from './context.ts'
-import { dialBoxd, freshness } from './control.ts'
+import { dialBoxd, identityOf } from './control.ts'
+import { missing } from './errors.ts'
 import { diskFrom } from './frozen.ts'
 import type { Frozen } from './frozen-machine.ts'
 import { boxMachine, boxPaths } from './names.ts'
-import { withMonitor } from './qmp.ts'
+import { forgetPaused, resume } from './pause.ts'
 import { addressOfBox, inspectBox, runningPid } from './survey.ts'
 
 /** The verbs that change a box, each called by one caller at a time for one box. */
@@ -89,7 +92,7 @@ async function made(
   const paths = boxPaths(context.names, spec.id)
   const base = await context.disks.base(spec.image)
   const standsOn = frozen?.standsOn ?? [base.path]
-  const box: BoxFile = { version: 1, phase: 'creating', slot, standsOn, spec }
+  const box: BoxFile = { version: 1, phase: 'creating', slot, standsOn, disk: firstDisk, spec }
   await context.step('create.box-file')
   await onHost('noted the box', async () => {
     await mkdir(paths.kept, { recursive: true, mode: 0o700 })
@@ -97,9 +100,10 @@ async function made(
   })
   await context.step('create.disk')
   await phase(options, 'disk', "made the box's disk", () =>
-    frozen ? diskFrom(frozen, paths.disk) : context.disks.overlay(paths.disk, base, spec.size.diskMib),
+    frozen ? diskFrom(frozen, diskOf(paths, box)) : context.disks.overlay(diskOf(paths, box), base, spec.size.diskMib),
   )
-  return { box, pid: await bringUp(context, 'create', box, frozen, options) }
+  const identity = identityOf(context, spec, slot, true)
+  return { box, pid: await bringUp(context, box, { verb: 'create', from: frozen?.saved, identity }, options) }
 }
 
 /** Without it the box boots, which takes longer and is as good. */
@@ -128,7 +132,7 @@ export async function start(
   const found = await inspectBox(context, spec.id)
   if (found.status === 'running') return found
   if (found.status === 'paused') {
-    await resume(context, spec.id)
+    await resume(context, watch, spec.id, options)
     return { ...found, status: 'running' }
   }
   if (found.status === 'partial') {
@@ -148,7 +152,8 @@ export async function start(
   try {
     await writeBoxFile(paths, box)
     // Its own disk has gone on since, so it boots.
-    const pid = await bringUp(context, 'start', box, undefined, options)
+    const identity = identityOf(context, box.spec, box.slot, false)
+    const pid = await bringUp(context, box, { verb: 'start', identity }, options)
     watch.watch(spec.id, pid)
     await context.step('start.end')
     return { id: spec.id, status: 'running', address: addressOfBox(context, box) }
@@ -164,9 +169,10 @@ export async function start(
 export async function stop(context: Context, watch: ExitWatch, id: string, graceMs: number): Promise<void> {
   const read = await readBoxFile(boxPaths(context.names, id))
   if (read.kind === 'missing') return
-  watch.forget(id)
   await context.step('stop.shutdown')
-  if (graceMs > 0) await endGently(context, id, graceMs)
+  if (graceMs > 0) await endGently(context, watch, id, graceMs)
+  watch.forget(id)
+  await forgetPaused(context, id)
   await clear(context, id, (name) => context.step(`stop.${name}`))
   await context.step('stop.end')
 }
@@ -175,10 +181,15 @@ export async function stop(context: Context, watch: ExitWatch, id: string, grace
 const powerOffMs = 5000
 
 /** boxd ends the processes, writes the disk and powers off. A box that was about to do so anyway is waited for. */
-async function endGently(context: Context, id: string, graceMs: number): Promise<void> {
+async function endGently(context: Context, watch: ExitWatch, id: string, graceMs: number): Promise<void> {
+  if ((await inspectBox(context, id)).status === 'paused') {
+    await resume(context, watch, id).catch((error: unknown) => {
+      context.log('warn', 'a paused box could not go on, so it lost its memory', { id, error: String(error) })
+    })
+  }
+  watch.forget(id)
   const pid = await runningPid(context, id)
   if (pid === undefined) return
-  if ((await inspectBox(context, id)).status === 'paused') await resume(context, id).catch(() => undefined)
   const boxd = createBoxdClient((signal) => dialBoxd(context, boxMachine(context.names, id), signal), {
     answerMs: Math.min(graceMs, 2000),
   })
@@ -198,7 +209,7 @@ export async function destroy(
   watch.forget(id)
   await clear(context, id, (name) => step(`destroy.${name}`))
   await step('destroy.disk')
-  await onHost("removed the box's disk", () => rm(paths.disk, { force: true }))
+  await onHost("removed the box's disk", () => removeAllBut(paths.kept, 'box.json'))
   await step('destroy.box-file')
   // The file goes last: as long as anything is there, so is what the box was.
   await onHost('forgot the box', async () => {
@@ -209,26 +220,8 @@ export async function destroy(
   await step('destroy.end')
 }
 
-export async function pause(context: Context, id: string): Promise<void> {
-  const { status } = await inspectBox(context, id)
-  if (status === 'paused') return
-  if (status !== 'running') throw notRunning(id, status)
-  await withMonitor(boxPaths(context.names, id).monitor, (monitor) => monitor.run('stop'))
-}
-
-export async function resume(context: Context, id: string): Promise<void> {
-  const { status } = await inspectBox(context, id)
-  if (status === 'running') return
-  if (status !== 'paused') throw notRunning(id, status)
-  await withMonitor(boxPaths(context.names, id).monitor, (monitor) => monitor.run('cont'))
-  // Its clock stood still.
-  await createBoxdClient((signal) => dialBoxd(context, boxMachine(context.names, id), signal)).identify(freshness())
-}
-
-function missing(id: string): GibilError {
-  return new GibilError('box_not_found', `The host has no box ${id}, or what it kept of it is damaged.`)
-}
-
-function notRunning(id: string, status: string): GibilError {
-  return new GibilError('wrong_state', `Box ${id} does not run (it is ${status}).`)
+async function removeAllBut(directory: string, spared: string): Promise<void> {
+  for (const name of await namesIn(directory)) {
+    if (name !== spared) await rm(join(directory, name), { recursive: true, force: true })
+  }
 }

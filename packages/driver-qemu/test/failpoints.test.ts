@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { leftovers } from '../../driver-container/test/rig.ts'
@@ -52,17 +52,32 @@ describe('a create that fails', { timeout: bootMs }, () => {
   })
 })
 
-it('boots where the frozen machine cannot go on', { timeout: 2 * bootMs }, async () => {
-  const world = await openWorld()
-  try {
-    await world.driver.create(world.spec('first', { network: 'none' }))
-    const frozen = join(microvmNames(world.home).cacheDir, 'frozen')
-    const [key = ''] = await readdir(frozen)
-    await writeFile(join(frozen, key, 'state'), 'damaged')
-    await world.driver.create(world.spec('second', { network: 'none' }))
-    expect(world.logged.filter((line) => line.includes('could not go on'))).toHaveLength(1)
-    expect((await world.run('second', 'hostname')).trim()).toBe('second')
-  } finally {
-    expect(await world.end()).toEqual([])
-  }
-})
+it.each(['state', 'memory'])(
+  'freezes another machine where the %s of the one is damaged',
+  { timeout: 2 * bootMs },
+  async (name) => {
+    let world = await openWorld()
+    try {
+      await world.driver.create(world.spec('first', { network: 'none' }))
+      const frozen = join(microvmNames(world.home).cacheDir, 'frozen')
+      const [key = ''] = await readdir(frozen)
+      const file = await open(join(frozen, key, name), 'r+')
+      await file.write(Buffer.from('damaged'), 0, 7, 8192)
+      await file.close()
+      // Memory is read whole once for each daemon.
+      world = await world.reopen()
+      await world.driver.create(world.spec('second', { network: 'none' }))
+      expect(world.logged.filter((line) => line.includes('is damaged'))).toHaveLength(1)
+      expect(world.logged.filter((line) => line.includes('froze a machine'))).toHaveLength(1)
+      expect((await world.run('second', 'hostname')).trim()).toBe('second')
+      // The disk of the first stands on the one that is damaged.
+      await world.driver.stop('first', 5000)
+      await world.driver.start(world.spec('first', { network: 'none' }))
+      expect((await world.run('first', 'hostname')).trim()).toBe('first')
+      await world.driver.create(world.spec('third', { network: 'none' }))
+      expect(world.logged.filter((line) => line.includes('froze a machine'))).toHaveLength(1)
+    } finally {
+      expect(await world.end()).toEqual([])
+    }
+  },
+)

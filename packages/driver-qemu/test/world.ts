@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type BoxdClient, createBoxdClient } from '@gibil/boxd-client'
 import type { Driver, DriverSpec } from '@gibil/core'
-import { createHostKit } from '@gibil/hostkit-client'
+import { createHostKit, type HostKit } from '@gibil/hostkit-client'
 import { boxSpec, leftovers, newHome, testRootfs, traces } from '../../driver-container/test/rig.ts'
 import { createMicrovmDriver, type MicrovmDriverOptions } from '../src/driver.ts'
 
@@ -14,6 +14,7 @@ const cacheDir = '/var/tmp/gibil-test-driver-qemu-2'
 export interface World {
   readonly home: string
   readonly driver: Driver
+  readonly hostkit: HostKit
   readonly exits: string[]
   readonly logged: string[]
   spec(id: string, given?: Partial<DriverSpec>): DriverSpec
@@ -57,6 +58,7 @@ async function openWorldAt(home: string, given: Partial<MicrovmDriverOptions>): 
   return {
     home,
     driver,
+    hostkit,
     exits,
     logged,
     // Small, so that it is frozen quickly.

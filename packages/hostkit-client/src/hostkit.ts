@@ -4,6 +4,8 @@ import type {
   DiskCreate,
   DiskMount,
   IdMap,
+  MemoryRegion,
+  MemorySave,
   MountBind,
   MountOverlay,
   NetCreate,
@@ -13,6 +15,7 @@ import type {
   RelayOpen,
   RunResult,
   RunStart,
+  SavedMemory,
   SweepQuery,
   SweepResult,
   Unmount,
@@ -23,7 +26,8 @@ import { type CallOptions, type HostkitLog, type HostkitProcess, parseResult, st
 const Pong = z.object({ version: z.string(), pid: z.int() })
 const Ran = z.object({ exitCode: z.int(), stderr: z.string() }) satisfies z.ZodType<RunResult>
 const Taken = z.object({ lazy: z.boolean() }) satisfies z.ZodType<Unmounted>
-const Held = z.object({ path: z.string().startsWith('/proc/') })
+const Region = z.object({ address: z.int().positive(), bytes: z.int().positive() }) satisfies z.ZodType<MemoryRegion>
+const Memory = z.object({ sum: z.string(), data: z.int().min(0) }) satisfies z.ZodType<SavedMemory>
 const Tsc = z.object({ khz: z.int().positive() })
 const Watched = z.object({ key: z.string() })
 const Swept = z.object({
@@ -58,9 +62,12 @@ export interface HostKit {
   /** The relay ends with hostkit: open it again when the socket refuses. Throws `driver_failed` (ESRCH) when the process is gone. */
   relayOpen(args: RelayOpen): Promise<void>
   relayClose(args: { readonly socket: string }): Promise<void>
-  /** Keeps a file's content as memory that nobody can write to, for many to map; the path is good as long as hostkit lives. */
-  memoryHold(args: { readonly path: string }): Promise<{ path: string }>
-  memoryRelease(args: { readonly path: string }): Promise<void>
+  /** Gives a QEMU that does not run its guest yet a private copy of the file that it has open as `fd` for its memory, or without one empty memory. */
+  memoryReplace(args: { readonly pid: number; readonly fd?: number }): Promise<MemoryRegion>
+  /** Writes the memory of a machine that stands still to a new sparse file, and the file to the disk. */
+  memorySave(args: MemorySave): Promise<SavedMemory>
+  /** Reads such a file whole: what comes back is what `memorySave` said, unless it is damaged. */
+  memoryCheck(args: { readonly path: string }): Promise<SavedMemory>
   /** How fast the time stamp counter counts, measured for a tenth of a second. Throws `driver_failed` (ENOTSUP) where there is none. */
   hostTsc(): Promise<{ khz: number }>
   /** Settles when the process has ended. */
@@ -119,8 +126,9 @@ export function createHostKit(options: HostKitOptions): HostKit {
     procHostname: (args) => order('proc.hostname', args),
     relayOpen: (args) => order('relay.open', args),
     relayClose: (args) => order('relay.close', args),
-    memoryHold: (args) => call('memory.hold', Held, args),
-    memoryRelease: (args) => order('memory.release', args),
+    memoryReplace: (args) => call('memory.replace', Region, args),
+    memorySave: (args) => call('memory.save', Memory, args),
+    memoryCheck: (args) => call('memory.check', Memory, args),
     hostTsc: () => call('host.tsc', Tsc, {}),
     async procWatch(args, { signal } = {}) {
       await call('proc.watch', Watched, args, { signal, waits: true })

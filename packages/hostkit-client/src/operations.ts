@@ -112,6 +112,25 @@ export interface RelayOpen {
   readonly pid: number
 }
 
+/** Where a machine's memory lies in its process. */
+export interface MemoryRegion {
+  readonly address: number
+  readonly bytes: number
+}
+
+export interface MemorySave extends MemoryRegion {
+  readonly pid: number
+  /** Must not be there yet. */
+  readonly path: string
+}
+
+/** What a file of a machine's memory holds. */
+export interface SavedMemory {
+  readonly sum: string
+  /** Bytes of it that are not zero, in whole pages. */
+  readonly data: number
+}
+
 export interface SweepQuery {
   readonly mountPrefix: string
   readonly linkPrefix: string
