@@ -11,6 +11,7 @@ import (
 // Attribute numbers of linux/if_link.h and linux/veth.h that package syscall lacks.
 const (
 	iflaLinkInfo = 18
+	iflaNetNsPid = 19
 	iflaNetNsFd  = 28
 	infoKind     = 1
 	infoData     = 2
@@ -68,6 +69,15 @@ func (c *Conn) Rename(index int, name string) error {
 		return fmt.Errorf("name link %d %s: %w", index, name, err)
 	}
 	return c.SetUp(index)
+}
+
+// Move puts a link into the network namespace of a process. It is down there, and has no addresses and routes.
+func (c *Conn) Move(index, pid int) error {
+	body := join(linkHeader(int32(index), 0, 0), attribute(iflaNetNsPid, number(uint32(pid))))
+	if err := c.order(syscall.RTM_NEWLINK, 0, body); err != nil {
+		return fmt.Errorf("move link %d to process %d: %w", index, pid, err)
+	}
+	return nil
 }
 
 // DeleteLink removes a link by name; its peer goes with it. Fine when it is gone.

@@ -250,6 +250,41 @@ func Rename(r Renaming) error {
 	return connection.AddHostRoute(link, address)
 }
 
+// Withdrawal takes the host's end of a machine's link away from the host while the machine's process goes on to hold it.
+type Withdrawal struct {
+	Host string `json:"host"`
+	Pid  int    `json:"pid"`
+}
+
+// Withdraw moves the link to where that process is, which nothing else is: it leads nowhere then. Fine when it is gone already.
+func Withdraw(w Withdrawal) error {
+	if err := checkLink(w.Host); err != nil {
+		return err
+	}
+	if w.Pid < 2 {
+		return errno.Invalidf("%d is no process of a machine", w.Pid)
+	}
+	connection, err := netlink.Open()
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	link, err := netlink.Index(w.Host)
+	if errors.Is(err, syscall.ENODEV) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := connection.Move(link, w.Pid); err != nil {
+		return err
+	}
+	if _, err := netlink.Index(w.Host); err == nil {
+		return errno.Invalidf("process %d is in the network namespace of the host", w.Pid)
+	}
+	return nil
+}
+
 // Destroy removes a named namespace and a link of this side; either may be empty or gone.
 func Destroy(name, host string) error {
 	if name != "" {

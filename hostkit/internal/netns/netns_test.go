@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"gibil.dev/hostkit/internal/hosttest"
+	"gibil.dev/hostkit/internal/netlink"
 )
 
 func network(number int) Network {
@@ -171,5 +173,37 @@ func TestRenamesALinkThatGoesOnRouting(t *testing.T) {
 	}
 	if err := Rename(Renaming{From: "gibil-none", To: "gibil-none2", GuestAddress: n.GuestAddress}); !errors.Is(err, syscall.ENODEV) {
 		t.Errorf("a link that is not there: %v", err)
+	}
+}
+
+func TestWithdrawsALinkThatItsHolderKeeps(t *testing.T) {
+	hosttest.Root(t)
+	command := exec.Command("sleep", "1000")
+	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer command.Wait()
+	defer command.Process.Kill()
+	name := network(61).Host
+	tap, err := netlink.Tap(name, 1500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tap.Close()
+	if err := Withdraw(Withdrawal{Host: name, Pid: os.Getpid()}); err == nil {
+		t.Error("it is withdrawn to the host itself")
+	}
+	for _, times := range []string{"once", "again"} {
+		if err := Withdraw(Withdrawal{Host: name, Pid: command.Process.Pid}); err != nil {
+			t.Fatal(times, err)
+		}
+		if _, err := net.InterfaceByName(name); err == nil {
+			t.Error("the host still has it")
+		}
+	}
+	there, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", command.Process.Pid))
+	if err != nil || !strings.Contains(string(there), name) {
+		t.Errorf("it is not with the process: %s (%v)", there, err)
 	}
 }

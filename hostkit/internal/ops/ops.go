@@ -129,6 +129,7 @@ func Operations() map[string]rpc.Operation {
 		}),
 		"net.create":    done(works, netns.Create),
 		"net.rename":    done(works, netns.Rename),
+		"net.withdraw":  done(works, netns.Withdraw),
 		"net.destroy":   done(works, func(a netDestroy) error { return netns.Destroy(a.Netns, a.Host) }),
 		"run.start":     op(runs, func(ctx context.Context, a run.Command) (any, error) { return run.Start(ctx, a) }),
 		"proc.hostname": done(works, uts.Name),

@@ -19,6 +19,7 @@ import {
 } from '@gibil/host'
 import type { HostKit } from '@gibil/hostkit-client'
 import { chooseAccelerator } from './accelerator.ts'
+import { adapt } from './adapt.ts'
 import { readBoxFile } from './box-file.ts'
 import type { Context, Machinery } from './context.ts'
 import { dialBoxd } from './control.ts'
@@ -95,6 +96,14 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
       await dismantle(context)
     },
     create: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.create(context, watch, spec, given)),
+    adapt: (spec, given = {}) =>
+      locked(spec.id, async ({ context, watch }) => {
+        try {
+          return await adapt(context, watch, spec, given)
+        } catch (error) {
+          throw GibilError.from(error, 'driver_failed')
+        }
+      }),
     start: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.start(context, watch, spec, given)),
     stop: (id, graceMs) => locked(id, ({ context, watch }) => verbs.stop(context, watch, id, graceMs)),
     pause: (id) => locked(id, ({ context, watch }) => pause(context, watch, id)),

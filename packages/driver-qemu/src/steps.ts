@@ -9,6 +9,7 @@ export const steps = {
     'create.made',
     'create.end',
   ],
+  adapt: ['adapt.begin', 'adapt.box-file', 'adapt.end'],
   start: ['start.clear', 'start.run-dir', 'start.machine', 'start.identity', 'start.end'],
   pause: ['pause.save', 'pause.mark', 'pause.kill', 'pause.cgroup', 'pause.relay', 'pause.run-dir', 'pause.end'],
   resume: ['resume.clear', 'resume.run-dir', 'resume.machine', 'resume.mark', 'resume.identity', 'resume.end'],

@@ -11,6 +11,7 @@ import type {
   NetCreate,
   NetDestroy,
   NetRename,
+  NetWithdraw,
   ProcHostname,
   RelayOpen,
   RunResult,
@@ -54,6 +55,8 @@ export interface HostKit {
   netCreate(args: NetCreate): Promise<void>
   /** Names the host's end of a link anew; it loses no address and no route. */
   netRename(args: NetRename): Promise<void>
+  /** Takes a link away from the host that the process of a machine holds open. */
+  netWithdraw(args: NetWithdraw): Promise<void>
   netDestroy(args: NetDestroy): Promise<void>
   /** When the signal aborts, the command is killed, and this throws once it is gone. */
   runStart(args: RunStart, options?: { readonly signal?: AbortSignal | undefined }): Promise<RunResult>
@@ -121,6 +124,7 @@ export function createHostKit(options: HostKitOptions): HostKit {
     unmount: (args) => call('unmount', Taken, args),
     netCreate: (args) => order('net.create', args),
     netRename: (args) => order('net.rename', args),
+    netWithdraw: (args) => order('net.withdraw', args),
     netDestroy: (args) => order('net.destroy', args),
     runStart: (args, { signal } = {}) => call('run.start', Ran, args, { signal }),
     procHostname: (args) => order('proc.hostname', args),

@@ -63,6 +63,12 @@ export interface NetRename {
   readonly guestAddress: string
 }
 
+export interface NetWithdraw {
+  readonly host: string
+  /** The machine whose link it is. */
+  readonly pid: number
+}
+
 export interface ProcHostname {
   readonly pid: number
   readonly hostname: string

@@ -42,6 +42,8 @@ export interface Policy {
 export interface PoolPolicy extends DemandPolicy {
   /** Spare boxes at once; 0: none are made ahead. */
   readonly most: number
+  /** Of these, those with a kernel of their own: each takes tens of MiB of memory, a container two. */
+  readonly mostMachines: number
   /** Spares of the default image and size, also when nobody asked for any lately. */
   readonly least: number
   /** Spares are made when no create is under way and none came for so long. */
@@ -71,6 +73,7 @@ export const defaultPolicy: Policy = {
   beforeExpireMs: 30_000,
   pool: {
     most: 16,
+    mostMachines: 4,
     least: 2,
     windowMs: 600_000,
     burstMs: 10_000,

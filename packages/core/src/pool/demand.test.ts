@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createDemand, shareOut } from './demand.ts'
+import { createDemand, limitDear, shareOut } from './demand.ts'
 
 describe('demand', () => {
   const make = () => createDemand({ windowMs: 1000, burstMs: 100 })
@@ -52,6 +52,20 @@ describe('the share of each key', () => {
     expect([...shareOut(wanted, 2).values()]).toEqual([1, 1, 0])
     expect([...shareOut(wanted, 100).values()]).toEqual([9, 5, 1])
     expect([...shareOut(wanted, 0).values()]).toEqual([0, 0, 0])
+  })
+
+  it('is less for what is dear, and the same for all else', () => {
+    const wanted = new Map([
+      ['dear one', 9],
+      ['cheap', 7],
+      ['dear two', 3],
+    ])
+    const limited = limitDear(wanted, (key) => key.startsWith('dear'), 4)
+    expect([...limited]).toEqual([
+      ['dear one', 3],
+      ['cheap', 7],
+      ['dear two', 1],
+    ])
   })
 
   it('never exceeds the budget or the wish', () => {

@@ -64,3 +64,13 @@ export function shareOut(wanted: ReadonlyMap<string, number>, budget: number): M
   }
   return shares
 }
+
+/** The same wishes, but for those that are dear: they get no more than `most` spares together. */
+export function limitDear(
+  wanted: ReadonlyMap<string, number>,
+  isDear: (key: string) => boolean,
+  most: number,
+): Map<string, number> {
+  const dear = shareOut(new Map([...wanted].filter(([key]) => isDear(key))), most)
+  return new Map([...wanted].map(([key, count]) => [key, dear.get(key) ?? count]))
+}

@@ -50,20 +50,25 @@ export async function forge(
 ): Promise<void> {
   await driver.create({ ...usualSpec, id, hostname: spareHostname, image, size: wish.size }, { signal })
   const reached = boxd.of({ ...wish, id, startedAt: deps.clock.now() }, signal)
-  await within(deps.clock, policy.bootMs, 'The first answer of boxd', warmUp(reached))
+  await within(deps.clock, policy.bootMs, 'The first answer of boxd', warmUp(reached, image))
 }
 
+/** What a first command is most often: a line for the shell. An image without it has the other, or goes without. */
+const firstCommands = [['bash', '-c', 'true'], ['true']] as const
+
 /**
- * Lets a box do once what its first command will do, and leaves no trace of it: programs and libraries are then known to it. An image without
- * `true` goes without.
+ * Lets a box do once what its first command will do, and leaves no trace of it: programs and libraries are then known to it, and an emulator has
+ * translated them.
  */
-async function warmUp(boxd: BoxdPort): Promise<void> {
+async function warmUp(boxd: BoxdPort, image: ResolvedImage): Promise<void> {
   await boxd.health()
-  try {
-    const id = await boxd.startJob({ argv: ['true'], user: '0:0', cwd: '/' })
-    await boxd.jobOutput(id, { offset: 0, waitMs: warmUpMs })
-    await boxd.forgetJob(id)
-  } catch (error) {
-    if (!GibilError.is(error) || error.code !== 'command_not_found') throw error
+  for (const argv of firstCommands) {
+    try {
+      await boxd.exec({ argv, user: image.user ?? '0:0', cwd: '/', timeoutMs: warmUpMs }, () => undefined)
+      break
+    } catch (error) {
+      if (!GibilError.is(error) || error.code !== 'command_not_found') throw error
+    }
   }
+  for (const { id } of await boxd.jobs()) await boxd.forgetJob(id)
 }

@@ -7,7 +7,7 @@ import type { ControlPlaneDeps, Policy } from '../plane/deps.ts'
 import type { Drivers } from '../plane/drivers.ts'
 import type { Driver } from '../ports/driver.ts'
 import { createGate } from '../util/gate.ts'
-import { createDemand, shareOut } from './demand.ts'
+import { createDemand, limitDear, shareOut } from './demand.ts'
 import { forge, keyOf, type Spare, type Wish } from './spare.ts'
 
 export interface PoolState {
@@ -83,7 +83,8 @@ export function createWarmPool(context: PoolContext, isBusy: () => boolean): War
     const usualKey = keyOf(usual)
     wishes.set(usualKey, usual)
     wanted.set(usualKey, Math.max(policy.least, wanted.get(usualKey) ?? 0))
-    return shareOut(wanted, policy.most)
+    const limited = limitDear(wanted, (key) => wishes.get(key)?.shape !== 'container', policy.mostMachines)
+    return shareOut(limited, policy.most)
   }
 
   const memoryIsShort = async (): Promise<boolean> =>
