@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"gibil.dev/boxd/internal/fault"
@@ -93,6 +94,7 @@ func (a *API) table() map[string]handler {
 		"POST configure": a.configure,
 		"POST shutdown":  a.shutdown,
 		"POST identity":  a.identity,
+		"POST sync":      a.sync,
 		"GET jobs":       a.listJobs,
 		"POST jobs":      a.startJob,
 		"GET metrics":    a.metrics,
@@ -156,6 +158,14 @@ func (a *API) identity(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, answer)
 	return nil
+}
+
+func (a *API) sync(w http.ResponseWriter, _ *http.Request) error {
+	if a.Identify == nil {
+		return fault.New(fault.NotFound, "This boxd is not that of a virtual machine.")
+	}
+	syscall.Sync()
+	return noContent(w)
 }
 
 func (a *API) shutdown(w http.ResponseWriter, r *http.Request) error {

@@ -18,6 +18,7 @@ export function createBoxdClient(dial: Dial, options: BoxdClientOptions = {}): B
   return {
     health: () => callJson(context, { method: 'GET', path: 'health' }, BoxdHealth),
     configure: (json) => callEmpty(context, { method: 'POST', path: 'configure', json }),
+    sync: () => callEmpty(context, { method: 'POST', path: 'sync' }),
     identify: (json) => callJson(context, { method: 'POST', path: 'identity', json }, Identified),
     metrics: () => callJson(context, { method: 'GET', path: 'metrics' }, Metrics),
     ports: () => callJson(context, { method: 'GET', path: 'ports' }, z.array(OpenPort)),

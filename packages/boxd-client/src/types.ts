@@ -103,6 +103,8 @@ export interface BoxdClient {
    * known.
    */
   identify(identity: Identity): Promise<{ readonly bootJob: string | null }>
+  /** Has the machine write to its disk what programs have written so far. For boxd of a virtual machine only; others throw `not_found`. */
+  sync(): Promise<void>
   metrics(): Promise<Metrics>
   ports(): Promise<OpenPort[]>
   /** Asks all processes to end, and kills them after the grace; boxd itself ends last. */

@@ -14,8 +14,6 @@ interface Begin {
   readonly verb: 'create' | 'start' | 'resume' | 'restore'
   /** What it goes on from; without it the machine boots. */
   readonly from?: SavedMachine | undefined
-  /** The box's own, if absent. */
-  readonly disk?: string | undefined
   readonly identity: Identity
   /** Done beside the start of the machine and before its guest runs; when it throws, the guest never does. */
   readonly beside?: (() => Promise<void>) | undefined
@@ -30,7 +28,7 @@ interface Begin {
 export async function bringUp(
   context: Context,
   box: BoxFile,
-  { verb, from, disk, identity, beside, before }: Begin,
+  { verb, from, identity, beside, before }: Begin,
   options: DriverOptions,
 ): Promise<number> {
   const { names, network } = context
@@ -52,7 +50,7 @@ export async function bringUp(
       argv: qemuArgs({
         ...machinery,
         size: spec.size,
-        disk: disk ?? diskOf(paths, box),
+        disk: diskOf(paths, box),
         uid: machineUid(context, slot),
         incoming: from !== undefined,
       }),

@@ -1,5 +1,5 @@
 import type { Cgroups, HomeNames, HomeNetwork, Log, RunTool, Slots } from '@gibil/host'
-import type { HostKit } from '@gibil/hostkit-client'
+import type { HostKit, SavedMemory } from '@gibil/hostkit-client'
 import type { FrozenStore } from './frozen-machine.ts'
 import type { Guest } from './initrd.ts'
 import type { MachineCgroups } from './machine-cgroups.ts'
@@ -27,6 +27,8 @@ export interface Context {
   readonly disks: RootDisks
   readonly frozen: FrozenStore
   readonly machinery: () => Promise<Machinery>
+  /** What was read of the memory of saved machines that many begin as, by the path of the file. */
+  readonly read: Map<string, Promise<SavedMemory>>
   readonly run: RunTool
   readonly log: Log
   readonly step: Step

@@ -29,7 +29,10 @@ import { provideGuest } from './initrd.ts'
 import { createMachineCgroups } from './machine-cgroups.ts'
 import { boxMachine, boxPaths, freezingDir, isFreezing, microvmNames, runBoxesDir } from './names.ts'
 import { mendCutOff, pause, resume } from './pause.ts'
+import { restore } from './restore.ts'
 import { createRootDisks } from './root-disk.ts'
+import { listSnapshots, removeSnapshot, snapshot as takeSnapshot } from './snapshot.ts'
+import { sweepUnfinished } from './stands-on.ts'
 import type { Step } from './steps.ts'
 import { allIds, inspectBox } from './survey.ts'
 import * as verbs from './verbs.ts'
@@ -62,7 +65,7 @@ export const emulator = 'qemu-system-x86_64'
 export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
   const names = microvmNames(options.home)
   const locks = createKeyedLock()
-  const capabilities: ReadonlySet<OptionalVerb> = new Set(['pause'])
+  const capabilities: ReadonlySet<OptionalVerb> = new Set(['pause', 'snapshot', 'fork', 'memory-snapshot'])
   const listeners = new Set<(id: string) => void>()
   let opened: Opened | undefined
 
@@ -108,6 +111,11 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
     stop: (id, graceMs) => locked(id, ({ context, watch }) => verbs.stop(context, watch, id, graceMs)),
     pause: (id) => locked(id, ({ context, watch }) => pause(context, watch, id)),
     resume: (id) => locked(id, ({ context, watch }) => resume(context, watch, id)),
+    snapshot: (id, snapshot) => locked(id, ({ context }) => takeSnapshot(context, id, snapshot)),
+    restore: (spec, snapshotId, given = {}) =>
+      locked(spec.id, ({ context, watch }) => restore(context, watch, spec, snapshotId, given)),
+    removeSnapshot: (snapshotId) => removeSnapshot(use().context, snapshotId),
+    listSnapshots: () => listSnapshots(use().context),
     destroy: (id) => locked(id, ({ context, watch }) => verbs.destroy(context, watch, id)),
     async inspect(id) {
       assertBoxId(id)
@@ -153,6 +161,7 @@ async function openContext(names: HomeNames, options: MicrovmDriverOptions): Pro
     run: runTool,
     log,
     step: options.step ?? (() => undefined),
+    read: new Map(),
     frozen: createFrozenStore(() => context),
   }
   return context
@@ -209,6 +218,7 @@ async function takeOver(context: Context, watch: ExitWatch): Promise<void> {
     const pid = await mendCutOff(context, id)
     if (pid !== undefined) watch.watch(id, pid)
   }
+  await sweepUnfinished(context.names)
 }
 
 /** Takes away what was made for the home itself when no box is left to need it. */

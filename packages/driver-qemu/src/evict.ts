@@ -1,9 +1,8 @@
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { namesIn, readIfThere } from '@gibil/host'
-import { readBoxFile } from './box-file.ts'
 import type { Context } from './context.ts'
-import { boxPaths } from './names.ts'
+import { stoodOn } from './stands-on.ts'
 
 /** Frozen machines, and disks of images, that are kept though no box is made on them: some hundred MiB each. */
 const kept = 4
@@ -16,13 +15,10 @@ export async function evict(context: Pick<Context, 'names' | 'log'>, spare: read
   const { cacheDir } = context.names
   const frozen = join(cacheDir, 'frozen')
   const images = join(cacheDir, 'images')
-  const used = new Set(spare)
-  for (const id of await namesIn(context.names.boxesDir)) {
-    const read = await readBoxFile(boxPaths(context.names, id))
-    // What a damaged box stands on cannot be told, so all stays until it is destroyed.
-    if (read.kind === 'damaged') return
-    if (read.kind === 'box') for (const path of read.box.standsOn) used.add(path)
-  }
+  const stands = await stoodOn(context.names)
+  // What a damaged box stands on cannot be told, so all stays until it is destroyed.
+  if (stands === undefined) return
+  const used = new Set([...stands, ...spare])
   for (const name of await surplus(frozen, used, (path) => join(path, 'done'))) {
     await rm(join(frozen, name), { recursive: true, force: true })
     context.log('info', 'removed a frozen machine that was not used', { key: name })

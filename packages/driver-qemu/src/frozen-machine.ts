@@ -3,15 +3,22 @@ import type { ResolvedImage } from '@gibil/core'
 import type { Backing } from './root-disk.ts'
 import type { SavedMachine } from './saved.ts'
 
-/** A machine that was booted once and stopped with boxd up: every box of its image and size begins as a copy of it. */
-export interface Frozen {
-  readonly saved: SavedMachine
+/** What boxes begin as copies of. */
+export interface Origin {
+  /** Absent where there is a disk alone: a box that begins so boots. */
+  readonly saved?: SavedMachine | undefined
   /** The disk as it was at that moment. */
   readonly disk: Backing
   /** Paths that must stay as long as a box that began so. */
   readonly standsOn: readonly string[]
-  /** A disk that holds no difference to that one yet, to be copied for each box. */
+  /** A disk of that size that holds no difference to that one yet, to be copied for each box. */
   readonly emptyDisk: string
+  readonly diskMib: number
+}
+
+/** A machine that was booted once and stopped with boxd up: every box of its image and size begins as a copy of it. */
+export interface Frozen extends Origin {
+  readonly saved: SavedMachine
 }
 
 export interface FrozenStore {

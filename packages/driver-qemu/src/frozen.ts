@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, rm, stat, utimes } from 'node:fs/promises'
+import { mkdir, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createBoxdClient, type Identity } from '@gibil/boxd-client'
@@ -34,8 +34,6 @@ const freezingSlot = slotCount + 1
 
 export function createFrozenStore(use: () => Context): FrozenStore {
   const making = new Map<string, Promise<Frozen>>()
-  /** Those whose memory has been read since the daemon began: it takes some 50 ms, so it is not done for each box. */
-  const whole = new Set<string>()
   return {
     async provide(image, size) {
       const context = use()
@@ -58,14 +56,12 @@ export function createFrozenStore(use: () => Context): FrozenStore {
   ): Promise<Frozen> {
     for (let generation = 0; ; generation += 1) {
       const name = generation === 0 ? key : `${key}-${generation}`
-      const frozen = frozenIn(join(context.names.cacheDir, 'frozen', name), base)
+      const frozen = frozenIn(join(context.names.cacheDir, 'frozen', name), base, size.diskMib)
       const { directory } = frozen.saved
       if (!existsSync(join(directory, 'done'))) return freeze(context, machinery, size, name, base, frozen)
       if (!(await isSaved(frozen.saved))) continue
       try {
-        const memory = !whole.has(directory)
-        await checkSaved(context, frozen.saved, await machineKind(machinery, size), { memory })
-        whole.add(directory)
+        await checkSaved(context, frozen.saved, await machineKind(machinery, size), { once: true })
         const now = new Date()
         await utimes(join(directory, 'done'), now, now)
         return frozen
@@ -77,7 +73,8 @@ export function createFrozenStore(use: () => Context): FrozenStore {
   }
 }
 
-const frozenIn = (directory: string, base: Backing): Frozen => ({
+const frozenIn = (directory: string, base: Backing, diskMib: number): Frozen => ({
+  diskMib,
   standsOn: [directory, base.path],
   saved: savedIn(directory),
   disk: { path: join(directory, 'root.qcow2'), format: 'qcow2' },
@@ -169,10 +166,4 @@ async function warm(context: Context, machine: Machine): Promise<void> {
   } catch (error) {
     if (!GibilError.is(error) || error.code !== 'command_not_found') throw error
   }
-}
-
-/** Makes the disk of a box that begins as this machine. */
-export async function diskFrom(frozen: Frozen, disk: string): Promise<void> {
-  await rm(disk, { force: true })
-  await copyFile(frozen.emptyDisk, disk)
 }

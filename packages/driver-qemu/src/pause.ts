@@ -11,7 +11,7 @@ import { clear } from './clear.ts'
 import type { Context } from './context.ts'
 import { freshness, identityOf } from './control.ts'
 import { missing, notRunning } from './errors.ts'
-import { sweepKept } from './kept.ts'
+import { pausedIn, sweepKept } from './kept.ts'
 import { boxPaths } from './names.ts'
 import { withMonitor } from './qmp.ts'
 import { checkSaved, machineKind, type SavedMachine, savedIn } from './saved.ts'
@@ -67,11 +67,11 @@ export async function resume(
   const read = await readBoxFile(paths)
   if (read.kind !== 'box') throw missing(id)
   const { paused, ...box } = read.box
-  if (paused === undefined) throw notRunning(id, status)
+  const from = pausedIn(paths, read.box)
+  if (paused === undefined || from === undefined) throw notRunning(id, status)
   // What a crash has left of its machine.
   await context.step('resume.clear')
   await clear(context, id)
-  const from = savedIn(join(paths.kept, paused.directory))
   const address = addressOfBox(context, box)
   // Its clock stood still. The rest is as it was, unless the home has got other addresses since.
   const identity = address === paused.address ? freshness() : identityOf(context, box.spec, box.slot, false)
@@ -103,7 +103,7 @@ async function watchAnyway(context: Context, watch: ExitWatch, id: string): Prom
 
 async function assertWhole(context: Context, box: BoxFile, saved: SavedMachine): Promise<void> {
   try {
-    await checkSaved(context, saved, await machineKind(await context.machinery(), box.spec.size))
+    await checkSaved(context, saved, await machineKind(await context.machinery(), box.spec.size), { once: false })
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new GibilError('driver_failed', `Box ${box.spec.id} cannot go on where it was paused. ${reason}`, {

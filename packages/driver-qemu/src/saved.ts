@@ -3,9 +3,10 @@ import { chmod, mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GibilError, type Size } from '@gibil/contract'
-import { parseJson, readIfThere, writeWhole } from '@gibil/host'
+import { parseJson, type RunTool, readIfThere, writeWhole } from '@gibil/host'
 import * as z from 'zod'
 import type { Context, Machinery } from './context.ts'
+import { copySparse, flush } from './copy.ts'
 import type { MachinePaths } from './names.ts'
 import { cpusOf, stateFd } from './qemu-args.ts'
 import type { Monitor } from './qmp.ts'
@@ -56,12 +57,13 @@ export async function machineKind({ qemu, accelerator }: Machinery, size: Size):
  * fails. `uid`: the machine's own user, who sends its state.
  */
 export async function saveMachine(
-  context: Pick<Context, 'hostkit'>,
+  context: Pick<Context, 'hostkit' | 'read'>,
   { paths, pid, monitor }: Running,
   saved: SavedMachine,
   facts: { readonly kind: string; readonly uid: number },
 ): Promise<void> {
   await forgetSaved(saved)
+  context.read.delete(saved.memory)
   await mkdir(saved.directory, { recursive: true, mode: 0o700 })
   try {
     const region = await readRegion(paths)
@@ -98,12 +100,15 @@ export async function loadState(monitor: Monitor): Promise<void> {
   await migrated(monitor)
 }
 
-/** Whether what was saved is whole, and a machine of this kind can go on with it. All of the memory is read. Throws `driver_failed`. */
+/**
+ * Whether what was saved is whole, and a machine of this kind can go on with it. All of the memory is read; with `once` for the first of many only, until
+ * the driver is opened anew. Throws `driver_failed`.
+ */
 export async function checkSaved(
-  context: Pick<Context, 'hostkit'>,
+  context: Pick<Context, 'hostkit' | 'read'>,
   saved: SavedMachine,
   kind: string,
-  options: { readonly memory: boolean } = { memory: true },
+  options: { readonly once: boolean },
 ): Promise<void> {
   const known = mark.safeParse(parseJson((await readIfThere(markOf(saved))) ?? ''))
   if (!known.success) throw damaged(saved, 'what it says of itself cannot be read')
@@ -114,10 +119,24 @@ export async function checkSaved(
   }
   const state = await readFile(saved.state).catch(() => Buffer.alloc(0))
   if (sumOf(state) !== known.data.state) throw damaged(saved, 'the state of its devices is not what was written')
-  if (!options.memory) return
-  const memory = await context.hostkit.memoryCheck({ path: saved.memory }).catch(() => undefined)
+  const { memory: path } = saved
+  const reading = (options.once ? context.read.get(path) : undefined) ?? context.hostkit.memoryCheck({ path })
+  if (options.once) context.read.set(path, reading)
+  const memory = await reading.catch(() => undefined)
   if (memory?.sum !== known.data.memory.sum || memory.data !== known.data.memory.data) {
     throw damaged(saved, 'its memory is not what was written')
+  }
+}
+
+/** Copies a machine that is saved, its mark last. */
+export async function copySaved(run: RunTool, from: SavedMachine, to: SavedMachine): Promise<void> {
+  for (const [source, target] of [
+    [from.memory, to.memory],
+    [from.state, to.state],
+    [markOf(from), markOf(to)],
+  ] as const) {
+    await copySparse(run, source, target)
+    await flush(target)
   }
 }
 

@@ -13,7 +13,9 @@ export const steps = {
   start: ['start.clear', 'start.run-dir', 'start.machine', 'start.identity', 'start.end'],
   pause: ['pause.save', 'pause.mark', 'pause.kill', 'pause.cgroup', 'pause.relay', 'pause.run-dir', 'pause.end'],
   resume: ['resume.clear', 'resume.run-dir', 'resume.machine', 'resume.mark', 'resume.identity', 'resume.end'],
-  restore: ['restore.run-dir', 'restore.machine', 'restore.identity', 'restore.mark', 'restore.end'],
+  restore: ['restore.clear', 'restore.run-dir', 'restore.machine', 'restore.identity', 'restore.mark', 'restore.end'],
+  snapshot: ['snapshot.save', 'snapshot.disk', 'snapshot.mark', 'snapshot.end'],
+  removeSnapshot: ['remove-snapshot.mark', 'remove-snapshot.sweep'],
   stop: ['stop.shutdown', 'stop.kill', 'stop.cgroup', 'stop.relay', 'stop.run-dir', 'stop.end'],
   destroy: [
     'destroy.kill',

@@ -22,10 +22,12 @@ import { clear } from './clear.ts'
 import type { Context } from './context.ts'
 import { dialBoxd, identityOf } from './control.ts'
 import { missing } from './errors.ts'
-import { diskFrom } from './frozen.ts'
-import type { Frozen } from './frozen-machine.ts'
+import { assertWhole, diskFrom, originOf } from './fork.ts'
+import type { Frozen, Origin } from './frozen-machine.ts'
 import { boxMachine, boxPaths } from './names.ts'
 import { forgetPaused, resume } from './pause.ts'
+import { madeSnapshot } from './snapshot-file.ts'
+import { sweepSnapshots } from './stands-on.ts'
 import { addressOfBox, inspectBox, runningPid } from './survey.ts'
 
 /** The verbs that change a box, each called by one caller at a time for one box. */
@@ -52,19 +54,10 @@ export async function create(
     (free) => !links.includes(linkName(names, 'internet', free)) && !links.includes(linkName(names, 'lan', free)),
   )
   try {
-    const frozen = await frozenFor(context, spec, options)
-    const { box, pid } = frozen
-      ? await made(context, spec, slot, frozen, options).catch(async (error: unknown) => {
-          throwIfAborted(options.signal)
-          if (!GibilError.is(error) || error.code !== 'driver_failed') throw error
-          context.log('warn', 'a frozen machine could not go on, so the box boots', {
-            id: spec.id,
-            error: String(error),
-          })
-          await clear(context, spec.id)
-          return made(context, spec, slot, undefined, options)
-        })
-      : await made(context, spec, slot, undefined, options)
+    const { box, pid } =
+      spec.from === undefined
+        ? await begun(context, spec, slot, options)
+        : await made(context, spec, slot, await originOf(context, spec.from, spec.size), options)
     await context.step('create.made')
     await onHost('noted that the box is made', () => writeBoxFile(paths, { ...box, phase: 'made' }))
     watch.watch(spec.id, pid)
@@ -81,29 +74,54 @@ export async function create(
   }
 }
 
+/** A copy of a frozen machine, or where there is none that goes on, one that boots. */
+async function begun(context: Context, spec: DriverSpec, slot: number, options: DriverOptions): Promise<Made> {
+  const frozen = await frozenFor(context, spec, options)
+  if (frozen === undefined) return made(context, spec, slot, undefined, options)
+  try {
+    return await made(context, spec, slot, frozen, options)
+  } catch (error) {
+    throwIfAborted(options.signal)
+    if (!GibilError.is(error) || error.code !== 'driver_failed') throw error
+    context.log('warn', 'a frozen machine could not go on, so the box boots', { id: spec.id, error: String(error) })
+    await clear(context, spec.id)
+    return made(context, spec, slot, undefined, options)
+  }
+}
+
+interface Made {
+  readonly box: BoxFile
+  readonly pid: number
+}
+
 /** The box with its disk, running. */
 async function made(
   context: Context,
   spec: DriverSpec,
   slot: number,
-  frozen: Frozen | undefined,
+  origin: Origin | undefined,
   options: DriverOptions,
-): Promise<{ box: BoxFile; pid: number }> {
+): Promise<Made> {
   const paths = boxPaths(context.names, spec.id)
-  const base = await context.disks.base(spec.image)
-  const standsOn = frozen?.standsOn ?? [base.path]
+  const base = origin ? undefined : await context.disks.base(spec.image)
+  const standsOn = origin?.standsOn ?? (base ? [base.path] : [])
   const box: BoxFile = { version: 1, phase: 'creating', slot, standsOn, disk: firstDisk, spec }
   await context.step('create.box-file')
   await onHost('noted the box', async () => {
     await mkdir(paths.kept, { recursive: true, mode: 0o700 })
     await writeBoxFile(paths, box)
   })
+  // From here on it is not swept. It may have been removed just before.
+  if (spec.from !== undefined) await madeSnapshot(context.names, spec.from)
   await context.step('create.disk')
-  await phase(options, 'disk', "made the box's disk", () =>
-    frozen ? diskFrom(frozen, diskOf(paths, box)) : context.disks.overlay(diskOf(paths, box), base, spec.size.diskMib),
-  )
+  await phase(options, 'disk', "made the box's disk", async () => {
+    if (origin) await diskFrom(context, origin, diskOf(paths, box), spec.size.diskMib)
+    if (base) await context.disks.overlay(diskOf(paths, box), base, spec.size.diskMib)
+  })
   const identity = identityOf(context, spec, slot, true)
-  return { box, pid: await bringUp(context, box, { verb: 'create', from: frozen?.saved, identity }, options) }
+  // A frozen machine was looked at when it was provided.
+  const beside = origin && spec.from !== undefined ? () => assertWhole(context, origin, spec.size) : undefined
+  return { box, pid: await bringUp(context, box, { verb: 'create', from: origin?.saved, identity, beside }, options) }
 }
 
 /** Without it the box boots, which takes longer and is as good. */
@@ -217,6 +235,7 @@ export async function destroy(
     await rm(paths.kept, { recursive: true, force: true })
   })
   context.slots.free(id)
+  await sweepSnapshots(context.names)
   await step('destroy.end')
 }
 

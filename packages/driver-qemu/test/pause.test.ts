@@ -71,12 +71,15 @@ describe('a box that is paused', { timeout: bootMs }, () => {
 
   it('is paused for a daemon that is started anew, whatever ended the one before, and goes on with it', async () => {
     const before = await progress()
+    // As if it had slept for years.
+    await world.run('one', 'date -s "2021-01-01 00:00:00"')
     await world.driver.pause('one')
     world = await world.reopen()
     expect(await status()).toBe('paused')
     expect(world.exits).toEqual([])
     await world.driver.resume('one')
     await goesOn(before)
+    expect(Math.abs(Number((await world.run('one', 'date +%s')).trim()) - Date.now() / 1000)).toBeLessThan(60)
   })
 
   it('is resumed once when two ask, and destroyed or stopped by who comes after', async () => {

@@ -118,6 +118,7 @@ export function createFakeBoxd(): FakeBoxd {
       }),
     health: missing,
     configure: missing,
+    sync: missing,
     identify: missing,
     shutdown: missing,
     resizeJob: missing,
