@@ -110,6 +110,7 @@ export const Box = z.object({
   ports: z.array(z.int()).describe('ports that .gibil.yml declares'),
   repo: Repo.nullable(),
   lease: Lease,
+  parent: z.string().nullable().describe('id of the snapshot that its state last came from'),
   createdAt: z.iso.datetime(),
   startedAt: z.iso.datetime().nullable(),
   lastActiveAt: z.iso.datetime().nullable(),

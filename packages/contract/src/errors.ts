@@ -28,7 +28,7 @@ export const errorTable = {
   invalid_name: kind(
     400,
     2,
-    'The name of a box or a token is not a DNS label.',
+    'The name of a box, a snapshot or a token is not a DNS label.',
     'Use 1 to 63 of a-z, 0-9 and "-", starting with a letter and not ending with "-".',
   ),
   invalid_duration: kind(
@@ -108,14 +108,20 @@ export const errorTable = {
     'List the directory with `gibil run <box> -- ls`.',
   ),
   token_not_found: kind(404, 3, 'No token has this name.', 'See `gibil token list`.'),
+  snapshot_not_found: kind(404, 3, 'No snapshot has this name or id.', 'See `gibil snapshots`.'),
   not_found: kind(404, 3, 'The API has no such route.', 'See /v1/docs.'),
   name_in_use: kind(
     409,
     4,
-    'Another box, or another token, has this name.',
+    'Another box, snapshot or token has this name.',
     'Choose another name, or remove the one that has it.',
   ),
-  image_in_use: kind(409, 4, 'A box still uses the image.', 'Destroy the boxes that use it first.'),
+  image_in_use: kind(
+    409,
+    4,
+    'A box or a snapshot still uses the image.',
+    'Destroy the boxes, and remove the snapshots, that use it first.',
+  ),
   wrong_state: kind(409, 4, 'The box is in a state in which this cannot be done.', 'See `gibil show <box>`.'),
   file_conflict: kind(
     409,
@@ -185,7 +191,7 @@ export const errorTable = {
   limit_reached: kind(
     429,
     5,
-    'A limit on boxes or on what they use together is reached, of the daemon or of the token.',
+    'A limit on boxes, on what they use together or on snapshots is reached, of the daemon or of the token.',
     'Destroy a box that is not needed.',
   ),
   needs_root: kind(503, 5, 'Boxes of this shape need a daemon that runs as root.', 'Run `sudo ./gibil up`.'),

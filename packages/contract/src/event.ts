@@ -15,10 +15,13 @@ export const EventType = z.enum([
   'box.extended',
   'box.expiring',
   'box.expired',
+  'box.snapshot',
+  'box.restored',
   'box.destroying',
   'box.destroyed',
   'image.added',
   'image.removed',
+  'snapshot.removed',
 ])
 export type EventType = z.infer<typeof EventType>
 

@@ -75,6 +75,12 @@ export interface BoxRecord extends Making {
   readonly ports: readonly number[]
   readonly repo: RepoRecord | null
   readonly explicit: readonly ExplicitField[]
+  /** The snapshot that it has yet to begin as; null once it has. */
+  readonly from: string | null
+  /** The snapshot that it has yet to be put back to. */
+  readonly restoring: string | null
+  /** The snapshot that its state last came from. */
+  readonly parent: string | null
   /** What the repository's `.gibil.yml` says, once read. */
   readonly config: GibilConfig | null
   /** Set while the box has to be made anew in another way, because its `.gibil.yml` asks for it. */

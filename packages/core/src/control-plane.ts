@@ -1,5 +1,19 @@
 import type { Duplex, Readable } from 'node:stream'
-import type { Box, CreateBox, CreateFleet, Event, Fleet, Progress, RestartBox, Version, Wait } from '@gibil/contract'
+import type {
+  Box,
+  CreateBox,
+  CreateFleet,
+  CreateSnapshot,
+  Event,
+  Fleet,
+  Fork,
+  ForkBoxes,
+  Progress,
+  RestartBox,
+  Snapshot,
+  Version,
+  Wait,
+} from '@gibil/contract'
 import type { Owner } from './box-record.ts'
 import type { Tokens } from './plane/tokens.ts'
 import type { PoolState } from './pool/warm-pool.ts'
@@ -40,6 +54,19 @@ export interface BoxPlane {
   /** Returns when nothing of it is left. Throws `box_not_found`. */
   destroy(ref: string): Promise<Box>
   destroyFleet(fleet: string): Promise<Box[]>
+
+  /** Saves what a box is now; it goes on as it was. Throws `wrong_state`, `unsupported_by_shape`, `name_in_use`. */
+  snapshot(ref: string, input: CreateSnapshot): Promise<Snapshot>
+  /** Oldest first. `box`: name or id of the box that they were taken of, which may be gone. */
+  snapshots(filter?: { box?: string; owner?: Owner }): Promise<Snapshot[]>
+  /** Throws `snapshot_not_found`, here and below. */
+  getSnapshot(ref: string, options?: { owner?: Owner }): Promise<Snapshot>
+  /** Boxes that began as it live on. */
+  removeSnapshot(ref: string, options?: { owner?: Owner }): Promise<Snapshot>
+  /** Puts a box back to a snapshot: same name, id and lease, and it runs afterwards. When it fails, the box is what it was. */
+  restore(ref: string, snapshot: string): Promise<Box>
+  /** Makes boxes that begin as a box is now, or as a snapshot is: what failed is told, and the others kept. */
+  fork(input: ForkBoxes, options?: CreateOptions): Promise<Fork>
 
   /**
    * A byte stream to boxd in a running box. Counts as activity while it is open, unless `quiet` (for measuring: a box that is

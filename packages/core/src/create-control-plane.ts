@@ -1,4 +1,5 @@
 import { GibilError } from '@gibil/contract'
+import { toSnapshot } from './box/snapshot-view.ts'
 import { toBox } from './box/view.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { createActivity } from './lease/activity.ts'
@@ -14,9 +15,13 @@ import { type ControlPlaneDeps, defaultPolicy } from './plane/deps.ts'
 import { createDrivers } from './plane/drivers.ts'
 import { createEventLog } from './plane/event-log.ts'
 import { createFleet, fleetMembers } from './plane/fleet.ts'
+import { fork } from './plane/fork.ts'
 import { planeOfOwner } from './plane/ownership.ts'
 import { createProgressHub } from './plane/progress.ts'
 import { createReconciler, type Reconciler } from './plane/reconciler.ts'
+import { restore } from './plane/restore.ts'
+import { createSnapshotRecords } from './plane/snapshot-records.ts'
+import { createSnapshots } from './plane/snapshots.ts'
 import { sweep } from './plane/sweep.ts'
 import { createTakeover } from './plane/takeover.ts'
 import { createTokens } from './plane/tokens.ts'
@@ -61,6 +66,8 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const leases = createLeaseKeeper(context, reconciler, setups)
   const creator = createCreator(context, reconciler, gate)
   const verbs = createVerbs(context, reconciler, setups)
+  const records = createSnapshotRecords(context)
+  const snapshots = createSnapshots(context, records, reconciler, setups.isActive)
   let cancelPass: (() => void) | undefined
   let catchingUp: Promise<unknown> = Promise.resolve()
 
@@ -72,10 +79,15 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     await sweep(context, reconciler).catch((error) => log.warn({ err: error }, 'the sweep after the start failed'))
   }
 
+  const tendOnce = async (): Promise<void> => {
+    await snapshots.tend().catch((error) => log.warn({ err: error }, 'snapshots could not be looked at'))
+  }
+
   /** Looks at everything: what drivers have, what records want. Also finds what no event told of. */
   const pass = async (): Promise<void> => {
     await drivers.open()
     await sweep(context, reconciler)
+    await snapshots.tend()
     for (const { id } of await boxes.list()) {
       await reconciler.look(id).catch((error) => log.debug({ box: id, err: error }, 'a box could not be looked at'))
       reconciler.poke(id)
@@ -116,13 +128,14 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
             .catch((error) => log.warn({ box: id, err: error }, 'a silent box could not be seen to'))
         })
       }
+      await snapshots.begin()
       const ids = (await boxes.list()).map(({ id }) => id)
       const lanes = createGate(policy.maxConcurrentCreates)
       await Promise.all(ids.map((id) => lanes.run(() => unlessStopping(id, reconciler.look(id)))))
       // Before anything is started again that has no lease any more.
       await leases.start(await boxes.list())
       // From here on every box is known as it is. What is not yet as it should be is seen to while the others are served.
-      catchingUp = Promise.all([context.takeover.all(ids), sweepOnce()]).then(() => pool.start())
+      catchingUp = Promise.all([context.takeover.all(ids), sweepOnce(), tendOnce()]).then(() => pool.start())
       schedulePass()
     },
     async caughtUp() {
@@ -135,7 +148,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       leases.stop()
       setups.close()
       context.backoff.close()
-      await Promise.all([catchingUp, reconciler.idle(), setups.idle(), leases.idle()])
+      await Promise.all([catchingUp, reconciler.idle(), setups.idle(), leases.idle(), records.idle()])
       await pool.close()
       context.activity.close()
       await drivers.close()
@@ -178,6 +191,21 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
         throw result.reason
       })
     },
+
+    async snapshot(ref, input) {
+      const { id } = await boxes.find(ref)
+      await context.takeover.one(id)
+      return toSnapshot(await snapshots.take(await boxes.find(id), input, false))
+    },
+    snapshots: (filter = {}) => snapshots.list(filter),
+    getSnapshot: async (ref, { owner = null } = {}) => toSnapshot(await records.find(ref, owner)),
+    async removeSnapshot(ref, { owner = null } = {}) {
+      const record = await records.find(ref, owner)
+      await snapshots.remove(record.id)
+      return toSnapshot(record)
+    },
+    restore: (ref, snapshot) => restore(context, records, reconciler, setups.isActive, ref, snapshot),
+    fork: (input, options = {}) => fork({ context, creator, records, snapshots }, input, options),
 
     connect: (ref, signal, options) => connect(context, verbs, ref, signal, options?.quiet ?? false),
     async setupLog(ref, offset, limit) {

@@ -44,12 +44,13 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
       networks: driver.buildNetworks,
       // Asked also while it opens, when there is no control plane yet.
       digestsInUse: async () =>
-        new Set(
-          (await store.listBoxes()).flatMap(({ imageDigest, remake }) => [
+        new Set([
+          ...(await store.listBoxes()).flatMap(({ imageDigest, remake }) => [
             imageDigest,
             remake?.imageDigest ?? imageDigest,
           ]),
-        ),
+          ...(await store.listSnapshots()).map(({ saved }) => saved.imageDigest),
+        ]),
     })
     const plane = createControlPlane({
       store,

@@ -263,7 +263,7 @@ export const openImageStore = async (options: ImageStoreOptions): Promise<ImageS
         const others = manifests.all().filter((one) => one !== image)
         const isUsed = (await options.digestsInUse()).has(image.digest)
         if (isUsed && !others.some((one) => one.digest === image.digest)) {
-          throw new GibilError('image_in_use', `A box uses the image ${name}.`, {
+          throw new GibilError('image_in_use', `A box or a snapshot uses the image ${name}.`, {
             details: { image: name, digest: image.digest },
           })
         }

@@ -59,6 +59,19 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
     name: 'isolation of a box',
     sql: `UPDATE boxes SET record = json_insert(record, '$.isolation', 'namespaces');`,
   },
+  {
+    name: 'snapshots',
+    sql: `
+      CREATE TABLE snapshots (
+        id TEXT PRIMARY KEY,
+        owner TEXT NOT NULL,
+        name TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        record TEXT NOT NULL,
+        UNIQUE (owner, name)
+      ) STRICT;
+      UPDATE boxes SET record = json_insert(record, '$.from', NULL, '$.restoring', NULL, '$.parent', NULL);`,
+  },
 ]
 
 /** Brings the file to the newest schema, each step in one transaction. Refuses a file that a newer version has written. */

@@ -16,6 +16,15 @@ export interface Schema {
     /** The whole BoxRecord as JSON; the columns beside it are what is searched by. */
     record: string
   }
+  readonly snapshots: {
+    id: string
+    /** As of a box. */
+    owner: string
+    name: string
+    created_at: number
+    /** The whole SnapshotRecord as JSON. */
+    record: string
+  }
   readonly events: {
     seq: Generated<number>
     at: string

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { BoxRecord, Store } from '@gibil/core'
+import type { BoxRecord, SnapshotRecord, Store } from '@gibil/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openStore } from './index.ts'
 
@@ -52,6 +52,9 @@ const record = (change: Partial<BoxRecord> = {}): BoxRecord => ({
   ports: [],
   repo: null,
   explicit: [],
+  from: null,
+  restoring: null,
+  parent: null,
   config: null,
   remake: null,
   remakes: 0,
@@ -75,6 +78,42 @@ const event = (n: number) => ({
   boxName: 'n',
   owner: 'ci',
   data: { n },
+})
+
+const snapshot = (change: Partial<SnapshotRecord> = {}): SnapshotRecord => ({
+  id: 'snaaaaaaaaaaaa',
+  name: 's',
+  owner: null,
+  status: 'creating',
+  kind: 'disk',
+  boxId: 'bxaaaaaaaaaaaa',
+  boxName: 'calm-otter',
+  parent: null,
+  bytes: null,
+  temporary: false,
+  saved: record(),
+  createdAt: 1,
+  ...change,
+})
+
+describe('snapshots', () => {
+  test('are kept, found by id and by the name that is unique for their owner, and changed', async () => {
+    const { insertSnapshot, ...kept } = open()
+    const [first, other] = [snapshot(), snapshot({ id: 'snbbbbbbbbbbbb', owner: 'ci', createdAt: 2 })]
+    await insertSnapshot(other)
+    await insertSnapshot(first)
+    await expect(insertSnapshot(snapshot({ id: 'sncccccccccccc' }))).rejects.toMatchObject({ code: 'name_in_use' })
+    expect(await kept.getSnapshot(first.id)).toEqual(first)
+    expect(await kept.findSnapshotByName('s', 'ci')).toEqual(other)
+    expect(await kept.listSnapshots()).toEqual([first, other])
+    expect(await kept.listSnapshots(null)).toEqual([first])
+    const ready = { ...first, status: 'ready' as const, bytes: 2 ** 40 }
+    await kept.saveSnapshot(ready)
+    await kept.removeSnapshot(other.id)
+    await kept.saveSnapshot(other)
+    await store?.close()
+    expect(await open().listSnapshots()).toEqual([ready])
+  })
 })
 
 describe('boxes', () => {

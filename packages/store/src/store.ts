@@ -1,17 +1,16 @@
 import { Event, GibilError, type Size } from '@gibil/contract'
-import type { BoxRecord, Owner, Store } from '@gibil/core'
+import type { BoxRecord, Store } from '@gibil/core'
 import { sql } from 'kysely'
 import { isFull, isNotUnique, openDatabase } from './database.ts'
 import { migrate } from './migrations.ts'
+import { column } from './owner.ts'
+import { snapshotTable } from './snapshots.ts'
 import { tokenTable } from './tokens.ts'
 
 export interface StoreOptions {
   /** Events kept; the oldest beyond are dropped. */
   readonly keptEvents?: number
 }
-
-/** What the column of the owner holds. */
-const column = (owner: Owner): string => owner ?? ''
 
 const row = (record: BoxRecord) => ({
   id: record.id,
@@ -119,6 +118,7 @@ export function openStore(file: string, { keptEvents = 10_000 }: StoreOptions = 
       return total
     },
 
+    ...snapshotTable(query, writing),
     ...tokenTable(query, writing),
 
     appendEvent: (event) =>

@@ -1,6 +1,6 @@
 import { BoxName, GibilError } from '@gibil/contract'
 import type { RandomBytes } from '../ports/random.ts'
-import { base32, isBoxId } from './ids.ts'
+import { base32, isBoxId, isSnapshotId } from './ids.ts'
 
 const adjectives = (
   'able agile amber bold brave bright brisk calm clear clever cosy crisp deft eager early fair fast fine fond free fresh ' +
@@ -32,6 +32,14 @@ export function checkName(name: string): string {
     })
   }
   return name
+}
+
+/** Throws `invalid_name` unless it is a DNS label that cannot be mistaken for an id. */
+export function checkSnapshotName(name: string): string {
+  if (BoxName.safeParse(name).success && !isSnapshotId(name)) return name
+  throw new GibilError('invalid_name', `"${name.slice(0, 80)}" cannot be the name of a snapshot.`, {
+    details: { name },
+  })
 }
 
 /** Throws `invalid_name` unless it is a DNS label. */

@@ -1,7 +1,7 @@
 import type { BoxRecord } from '../box-record.ts'
 
 /** One change outside the process; each may be repeated. */
-export type Step = 'create' | 'remake' | 'start' | 'stop' | 'pause' | 'resume' | 'destroy'
+export type Step = 'create' | 'remake' | 'start' | 'stop' | 'pause' | 'resume' | 'restore' | 'destroy'
 
 /** The next step from what a box is to what it should be; undefined when they are the same. */
 export function nextStep({
@@ -9,9 +9,11 @@ export function nextStep({
   status,
   remake,
   restart,
-}: Pick<BoxRecord, 'desired' | 'status' | 'remake' | 'restart'>): Step | undefined {
+  restoring,
+}: Pick<BoxRecord, 'desired' | 'status' | 'remake' | 'restart' | 'restoring'>): Step | undefined {
   if (desired === 'gone') return 'destroy'
   if (remake) return 'remake'
+  if (restoring !== null) return 'restore'
   if (restart && desired === 'running' && (status === 'running' || status === 'paused')) return 'stop'
   switch (status) {
     case 'creating':

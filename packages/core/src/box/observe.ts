@@ -8,11 +8,13 @@ export interface Observation {
 }
 
 /**
- * What the record of a box must say once the driver was asked; undefined when it says so already. A create or destroy under way is
+ * What the record of a box must say once the driver was asked; undefined when it says so already. A create, restore or destroy under way is
  * left to its step, which finishes what it finds.
  */
 export function observe(record: BoxRecord, actual: DriverBox | undefined): Observation | undefined {
-  if (record.desired === 'gone' || record.remake || record.status === 'creating') return undefined
+  if (record.desired === 'gone' || record.remake || record.restoring !== null || record.status === 'creating') {
+    return undefined
+  }
   if (!actual) {
     if (record.status === 'failed') return undefined
     const failure = {

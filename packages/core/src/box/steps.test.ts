@@ -29,14 +29,20 @@ describe('nextStep', () => {
     ['gone', 'failed', 'destroy'],
     ['gone', 'destroying', 'destroy'],
   ])('wanted %s and %s: %s', (desired, status, step) => {
-    expect(nextStep({ desired, status, remake: null })).toBe(step)
+    expect(nextStep({ desired, status, remake: null, restoring: null })).toBe(step)
   })
 
   test('a box that has to be made anew is, unless it goes', () => {
     const { shape, provider, image, imageDigest, size } = aRecord()
     const remake = { shape, provider, image, imageDigest, size }
-    expect(nextStep({ desired: 'running', status: 'running', remake })).toBe('remake')
-    expect(nextStep({ desired: 'gone', status: 'running', remake })).toBe('destroy')
+    expect(nextStep({ desired: 'running', status: 'running', remake, restoring: null })).toBe('remake')
+    expect(nextStep({ desired: 'gone', status: 'running', remake, restoring: null })).toBe('destroy')
+  })
+
+  test('a box that has to be put back to a snapshot is, unless it goes', () => {
+    const box = { status: 'stopped', remake: null, restoring: 'snaaaaaaaaaaaa' } as const
+    expect(nextStep({ desired: 'running', ...box })).toBe('restore')
+    expect(nextStep({ desired: 'gone', ...box })).toBe('destroy')
   })
 })
 

@@ -40,6 +40,7 @@ export function toBox(record: BoxRecord, lastActiveAt: number | null = record.la
       idleSeconds: record.idleMs === null ? null : record.idleMs / 1000,
       onExpire: record.onExpire,
     },
+    parent: record.parent,
     createdAt: iso(record.createdAt),
     startedAt: isoOrNull(record.startedAt),
     lastActiveAt: isoOrNull(lastActiveAt),

@@ -1,4 +1,5 @@
 import { formatDuration, GibilError, parseDuration, type Shape } from '@gibil/contract'
+import type { BoxRecord, Desired } from '../box-record.ts'
 
 const minute = 60_000
 const day = 86_400_000
@@ -35,4 +36,10 @@ export function parseIdle(text: string | number | undefined): number | null {
   throw new GibilError('lease_out_of_range', `An idle limit of ${formatDuration(idle)} is out of range.`, {
     hint: 'Give 1s to 365d, or "none".',
   })
+}
+
+/** The lease of a box that stopped or paused because it ended begins again when the box does. */
+export function renewedLease(record: BoxRecord, desired: Desired, now: number): Partial<BoxRecord> {
+  if (desired !== 'running' || record.expiresAt !== null || record.ttlMs === null) return {}
+  return { expiresAt: now + record.ttlMs }
 }

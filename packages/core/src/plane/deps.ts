@@ -17,6 +17,8 @@ export interface Policy {
   readonly queueLimit: number
   /** Boxes kept at once; one more is refused with `limit_reached`. */
   readonly maxBoxes: number
+  /** Snapshots kept at once. */
+  readonly maxSnapshots: number
   readonly defaultImage: string
   /** Between two looks at everything. */
   readonly reconcileEveryMs: number
@@ -60,6 +62,7 @@ export const defaultPolicy: Policy = {
   maxConcurrentCreates: 8,
   queueLimit: 1000,
   maxBoxes: 1000,
+  maxSnapshots: 1000,
   defaultImage: 'base',
   reconcileEveryMs: 60_000,
   stopGraceMs: 5000,

@@ -1,13 +1,14 @@
-import type { Box, CreateFleet, Fleet } from '@gibil/contract'
+import type { Box, CreateFleet, Fleet, Wait } from '@gibil/contract'
 import { toFailure } from '../box/failure.ts'
 import { newFleetId } from '../box/ids.ts'
 import { checkName, fleetName, friendlyName } from '../box/names.ts'
 import type { CreateOptions } from '../control-plane.ts'
 import { createGate } from '../util/gate.ts'
+import type { Place } from './admission.ts'
 import type { Context } from './context.ts'
 import type { Creator } from './create.ts'
 import { noSuchFleet } from './ownership.ts'
-import { settle } from './settle.ts'
+import { type Settled, settle } from './settle.ts'
 
 /** Makes `count` boxes side by side, so many at once; those that fail are told, and the others kept. */
 export async function createFleet(
@@ -16,7 +17,7 @@ export async function createFleet(
   input: CreateFleet,
   options: CreateOptions,
 ): Promise<Fleet> {
-  const { deps, policy } = context
+  const { deps } = context
   const { name, count, wait, ...rest } = input
   const base = name === undefined ? friendlyName(deps.random) : checkName(name)
   // The longest name is the one to be refused.
@@ -24,15 +25,34 @@ export async function createFleet(
   const id = newFleetId(deps.random)
   const settled = await settle(context, rest, id)
   const places = await context.admission.reserveAll(options.owner ?? null, settled.draft.size, count)
+  const names = places.map((_, index) => fleetName(base, index + 1))
+  return { id, ...(await makeEach(context, creator, { settled, places, names, wait }, options)) }
+}
+
+interface Several {
+  readonly settled: Settled
+  /** As many places as names. */
+  readonly places: readonly Place[]
+  readonly names: readonly string[]
+  readonly wait: Wait | undefined
+}
+
+/** Makes a box in each place, side by side; those that fail are told. */
+export async function makeEach(
+  { policy }: Context,
+  creator: Creator,
+  { settled, places, names, wait }: Several,
+  options: CreateOptions,
+): Promise<Omit<Fleet, 'id'>> {
   const lanes = createGate(policy.maxConcurrentCreates)
   const results = await Promise.all(
     places.map((place, index) =>
       lanes.run(async () => {
-        const each = fleetName(base, index + 1)
+        const each = names[index] ?? ''
         const onProgress = options.onProgress
         const told: CreateOptions = {
           ...options,
-          ...(onProgress
+          ...(onProgress && names.length > 1
             ? { onProgress: (progress) => onProgress({ ...progress, phase: `${each}: ${progress.phase}` }) }
             : {}),
         }
@@ -50,7 +70,7 @@ export async function createFleet(
     if (box) made.push(box)
     if (failure) failures.push({ name: each, failure })
   }
-  return { id, boxes: made, failures }
+  return { boxes: made, failures }
 }
 
 /** The ids of the boxes of a fleet. Throws `fleet_not_found`. */

@@ -1,9 +1,10 @@
-import { type Box, type Event, GibilError } from '@gibil/contract'
+import { type Box, type Event, GibilError, type Snapshot } from '@gibil/contract'
 import type { BoxPlane, ControlPlane } from '../control-plane.ts'
 import { throwingGibilErrors } from '../util/gibil-errors.ts'
 import type { Boxes } from './boxes.ts'
 
 const own = (box: Box): Box => ({ ...box, owner: null })
+const ownSnapshot = (snapshot: Snapshot): Snapshot => ({ ...snapshot, owner: null })
 const ownEvent = (event: Event): Event => ({ ...event, owner: null })
 
 /** The control plane as one token sees it. Each call finds the box among the token's own, and then goes by its id. */
@@ -32,6 +33,15 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
       if ((await boxes.list({ fleet, owner })).length === 0) throw noSuchFleet(fleet)
       // A fleet is made by one call, so that all of it has one owner.
       return (await plane.destroyFleet(fleet)).map(own)
+    },
+    snapshot: async (ref, input) => ownSnapshot(await plane.snapshot(await idOf(ref), input)),
+    snapshots: async (filter) => (await plane.snapshots({ ...filter, owner })).map(ownSnapshot),
+    getSnapshot: async (ref) => ownSnapshot(await plane.getSnapshot(ref, { owner })),
+    removeSnapshot: async (ref) => ownSnapshot(await plane.removeSnapshot(ref, { owner })),
+    restore: async (ref, snapshot) => own(await plane.restore(await idOf(ref), snapshot)),
+    async fork(input, options) {
+      const forked = await plane.fork(input, { ...options, owner })
+      return { ...forked, boxes: forked.boxes.map(own) }
     },
     async connect(ref, signal, options) {
       const { box, stream } = await plane.connect(await idOf(ref), signal, options)

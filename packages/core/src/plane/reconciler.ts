@@ -17,6 +17,8 @@ export interface Reconciler {
   poke(id: string): void
   /** Ends what is under way for a box, which then rejects with that reason. */
   interrupt(id: string, reason: GibilError): void
+  /** Does something with a box while no step is under way for it. The signal aborts as it would for a step. */
+  alone<T>(id: string, work: (signal: AbortSignal) => Promise<T>): Promise<T>
   /** Asks the driver what a box is, and writes it down. */
   look(id: string): Promise<void>
   /** What a driver heard, or did not, of a box that runs. */
@@ -46,13 +48,13 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
     gone: (id) => setups.cancel(id, new GibilError('cancelled', 'The box is being destroyed.')),
   })
 
-  const attempt = async (step: Step, record: BoxRecord): Promise<void> => {
+  const interruptible = async <T>(id: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
     const interrupt = new AbortController()
-    running.set(record.id, interrupt)
+    running.set(id, interrupt)
     try {
-      await perform(step, record, AbortSignal.any([interrupt.signal, stopping]))
+      return await work(AbortSignal.any([interrupt.signal, stopping]))
     } finally {
-      running.delete(record.id)
+      running.delete(id)
     }
   }
 
@@ -66,6 +68,8 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
       await boxes.update(record.id, () => ({ desired: 'gone', status: 'destroying', failure: toFailure(error) }))
       return true
     }
+    // The box stays what it was, which is written down already.
+    if (step === 'restore') return false
     const count = backoff.failed(record.id, () => poke(record.id))
     deps.log.warn({ box: record.id, step, count, err: error }, 'a step failed')
     if (step === 'start' && count >= policy.startAttempts) await endings.giveUp(record.id, error)
@@ -90,7 +94,7 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
           break
         }
         try {
-          await attempt(step, record)
+          await interruptible(id, (signal) => perform(step, record, signal))
           if (step !== 'start') backoff.clear(id)
         } catch (error) {
           const cause = GibilError.from(error)
@@ -162,6 +166,11 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
   return {
     converge,
     poke,
+    alone: (id, work) =>
+      queue.run(id, async () => {
+        stopping.throwIfAborted()
+        return interruptible(id, work)
+      }),
     interrupt: (id, reason) => running.get(id)?.abort(reason),
     look,
     hear,

@@ -1,10 +1,13 @@
 import { GibilError, type PhaseTime } from '@gibil/contract'
 import type { Step } from '../box/next-step.ts'
+import { readinessAfterStart, readinessFrom } from '../box/readiness.ts'
 import type { BoxRecord } from '../box-record.ts'
 import type { BoxdPort } from '../ports/boxd.ts'
 import type { DriverBox, DriverOptions, DriverSpec, ResolvedImage } from '../ports/driver.ts'
 import { abortable, within } from '../util/timing.ts'
 import type { Context } from './context.ts'
+import { restoreStep } from './restore-step.ts'
+import { noSuchSnapshot } from './snapshot-records.ts'
 
 type Options = DriverOptions & { readonly signal: AbortSignal }
 
@@ -19,6 +22,7 @@ const toSpec = (record: BoxRecord, image: ResolvedImage): DriverSpec => ({
   network: record.network,
   isolation: record.isolation,
   labels: record.labels,
+  ...(record.from === null ? {} : { from: record.from }),
 })
 
 /** Gives boxd what later commands start from. The repository is where they run, once it is there. */
@@ -26,13 +30,6 @@ export async function configureBox(boxd: BoxdPort, record: BoxRecord, image: Res
   const env = { ...image.env, ...record.config?.env, ...record.env }
   const cloned = record.repo !== null && record.readiness !== 'creating' && record.readiness !== 'cloning'
   await boxd.configure({ env, user: record.user, cwd: cloned ? record.repo.path : '~' })
-}
-
-/** What has to be done after a start: services and `onStart` do not outlive a stop. */
-const readinessAfterStart = (record: BoxRecord): BoxRecord['readiness'] => {
-  if (record.readiness === 'tasks' && record.tasksDone) return 'services'
-  const again = record.config !== null && record.config.services.length + record.config.onStart.length > 0
-  return record.readiness === 'ready' && again ? 'services' : record.readiness
 }
 
 export function createPerform(
@@ -87,13 +84,14 @@ export function createPerform(
     }
     const image = await deps.images.resolve(record.imageDigest)
     const options = { signal, trace }
+    const begun = await stateFrom(record)
     // Waited for also when the signal aborts: it ends early then, and nothing else may be done to the box before it has.
     const { box, isNew } = await timed(record, kind, timings, async () => {
       const spare = kind === 'create' ? await adopt(record, image, options) : undefined
       return { box: spare ?? (await driver[kind](toSpec(record, image), options)), isNew: !spare }
     })
     signal.throwIfAborted()
-    if (isNew) await timed(record, 'boxd', timings, () => configure(record, image, signal))
+    if (isNew) await timed(record, 'boxd', timings, () => configure({ ...record, ...begun }, image, signal))
     const now = clock.now()
     whenDone.made(record.id, kind)
     await boxes.update(record.id, (latest) => {
@@ -105,6 +103,7 @@ export function createPerform(
           : latest.repo === null
             ? ('ready' as const)
             : ('cloning' as const)
+      const failure = latest.readiness === 'failed' ? latest.failure : null
       return {
         status: 'running',
         address: box.address,
@@ -112,11 +111,19 @@ export function createPerform(
         lastActiveAt: now,
         restart: null,
         unresponsiveSince: null,
-        readiness,
-        failure: latest.readiness === 'failed' ? latest.failure : null,
+        ...(begun ?? { readiness, failure }),
+        from: null,
         ...(kind === 'create' ? { timings: [...latest.timings, ...timings] } : {}),
       }
     })
+  }
+
+  /** How far the set-up of a box has come that begins as a snapshot: as far as there. */
+  const stateFrom = async ({ from }: BoxRecord): Promise<Pick<BoxRecord, 'readiness' | 'failure'> | undefined> => {
+    if (from === null) return undefined
+    const snapshot = await deps.store.getSnapshot(from)
+    if (!snapshot) throw noSuchSnapshot(from)
+    return { readiness: readinessFrom(snapshot), failure: snapshot.saved.failure }
   }
 
   const steps: Readonly<Record<Step, (record: BoxRecord, signal: AbortSignal) => Promise<void>>> = {
@@ -133,6 +140,7 @@ export function createPerform(
               readiness: 'creating',
               address: null,
               startedAt: null,
+              parent: null,
             }
           : undefined,
       )
@@ -162,6 +170,10 @@ export function createPerform(
     async resume(record) {
       await drivers.for(record).resume(record.id)
       await boxes.update(record.id, () => ({ status: 'running', lastActiveAt: clock.now(), unresponsiveSince: null }))
+    },
+    async restore(record, signal) {
+      await restoreStep({ context, toSpec, configure }, record, signal)
+      whenDone.made(record.id, 'start')
     },
     async destroy(record) {
       await whenDone.gone(record.id)

@@ -3,7 +3,7 @@ import { type Box, GibilError, type RestartBox } from '@gibil/contract'
 import { allow, type Verb } from '../box/lifecycle.ts'
 import { toBox } from '../box/view.ts'
 import type { BoxRecord, Desired } from '../box-record.ts'
-import { parseTtl } from '../lease/terms.ts'
+import { parseTtl, renewedLease } from '../lease/terms.ts'
 import type { Setups } from '../setup/keeper.ts'
 import type { Context } from './context.ts'
 import type { Reconciler } from './reconciler.ts'
@@ -154,12 +154,6 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
       return view((await boxes.get(record.id)) ?? record)
     },
   }
-}
-
-/** The lease of a box that stopped or paused because it ended begins again when the box does. */
-function renewedLease(record: BoxRecord, desired: Desired, now: number): Partial<BoxRecord> {
-  if (desired !== 'running' || record.expiresAt !== null || record.ttlMs === null) return {}
-  return { expiresAt: now + record.ttlMs }
 }
 
 /** What a set-up needs that is not kept cannot be had again. */

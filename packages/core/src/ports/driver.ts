@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Isolation, NetworkPolicy, Provider, Shape, Size } from '@gibil/contract'
+import type { Isolation, NetworkPolicy, Provider, Shape, Size, SnapshotKind } from '@gibil/contract'
 
 /** A root filesystem ready for use: directories, top layer first, none of which is ever written to. */
 export interface ResolvedImage {
@@ -25,9 +25,6 @@ export interface DriverSpec {
   /** The snapshot that the box begins as, instead of its image. */
   readonly from?: string | undefined
 }
-
-/** What is saved of a box: its disk alone, or its processes too. */
-export type SnapshotKind = 'disk' | 'disk+memory'
 
 /** A saved state of a box, as a driver keeps it. */
 export interface DriverSnapshot {
@@ -107,10 +104,14 @@ export interface Driver {
     snapshot: { readonly id: string; readonly kind: SnapshotKind },
     options?: DriverOptions,
   ): Promise<DriverSnapshot>
-  /** Puts a box back to what a snapshot holds: same id and name. It runs afterwards. What it was before is lost only once that works. */
+  /**
+   * Puts a box back to what a snapshot holds: same id and name. It runs afterwards. What it was before is lost only once that works: when it
+   * fails, the box has its old disk and is stopped or runs.
+   */
   restore?(spec: DriverSpec, snapshotId: string, options?: DriverOptions): Promise<DriverBox>
   /** Removes a snapshot; what boxes that began as it still need is kept until the last of them goes. Fine when there is none. */
   removeSnapshot?(snapshotId: string): Promise<void>
+  /** Those that are whole: of one that did not come to its end `removeSnapshot` removes what there is. */
   listSnapshots?(): Promise<readonly DriverSnapshot[]>
   /** Removes the box and all that it has on the host, whatever its state; fine when there is nothing. */
   destroy(id: string): Promise<void>

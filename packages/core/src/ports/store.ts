@@ -1,5 +1,6 @@
 import type { Amounts, Event } from '@gibil/contract'
 import type { BoxRecord, Owner } from '../box-record.ts'
+import type { SnapshotRecord } from '../snapshot-record.ts'
 import type { TokenRecord } from '../token-record.ts'
 
 export interface BoxFilter {
@@ -27,6 +28,16 @@ export interface Store {
   removeBox(id: string): Promise<void>
   /** What the boxes of one owner take together; of a box that is to be made anew, the larger of both sizes. */
   amounts(owner: Owner): Promise<Amounts>
+
+  /** Throws `name_in_use` when its owner keeps a snapshot of that name. */
+  insertSnapshot(record: SnapshotRecord): Promise<void>
+  /** Replaces the record of that id, if it is there. */
+  saveSnapshot(record: SnapshotRecord): Promise<void>
+  getSnapshot(id: string): Promise<SnapshotRecord | undefined>
+  findSnapshotByName(name: string, owner: Owner): Promise<SnapshotRecord | undefined>
+  /** Oldest first; of one owner, or of all when undefined. */
+  listSnapshots(owner?: Owner): Promise<SnapshotRecord[]>
+  removeSnapshot(id: string): Promise<void>
 
   /** Throws `name_in_use`. */
   insertToken(token: TokenRecord): Promise<void>

@@ -5,17 +5,8 @@ import { createWorld, type World } from './world.ts'
 
 const url = 'https://git.example/you/project'
 const verbs = [
-  'create',
-  'createRepo',
-  'destroy',
-  'pause',
-  'resume',
-  'stop',
-  'start',
-  'extend',
-  'connect',
-  'again',
-  'anew',
+  ...(['create', 'createRepo', 'destroy', 'pause', 'resume', 'stop', 'start', 'extend', 'connect'] as const),
+  ...(['again', 'anew', 'snapshot', 'restore', 'fork', 'removeSnapshot'] as const),
 ] as const
 const mishaps = ['kill', 'silent', 'fail', 'restart', 'wait', 'waitLong', 'sweep'] as const
 const action = fc.record({
@@ -23,7 +14,10 @@ const action = fc.record({
   name: fc.constantFrom('a', 'b'),
   /** The next action does not wait for this one. */
   atOnce: fc.boolean(),
-  method: fc.constantFrom('create', 'create.late', 'start', 'stop', 'pause', 'resume', 'destroy', 'dial', 'inspect'),
+  method: fc.constantFrom(
+    ...(['create', 'create.late', 'start', 'stop', 'pause', 'resume', 'destroy', 'dial', 'inspect'] as const),
+    ...(['snapshot', 'snapshot.late', 'restore', 'restore.late', 'removeSnapshot', 'listSnapshots'] as const),
+  ),
 })
 type Action = typeof action extends fc.Arbitrary<infer T> ? T : never
 
@@ -56,6 +50,14 @@ async function act(world: World, { what, name, method }: Action): Promise<unknow
       return plane.extend(name, '20m')
     case 'connect':
       return plane.connect(name).then(({ stream }) => stream.destroy())
+    case 'snapshot':
+      return plane.snapshot(name, { name: `s${name}` })
+    case 'restore':
+      return plane.restore(name, 'sa')
+    case 'fork':
+      return plane.fork({ from: name, name: name === 'a' ? 'b' : 'a', ttl: '10m', onExpire: 'stop' })
+    case 'removeSnapshot':
+      return plane.removeSnapshot(`s${name}`)
     case 'sweep':
       return plane.sweep()
     case 'kill': {
@@ -110,8 +112,13 @@ test('whatever is asked for and goes wrong, in whatever order: the port is kept,
           if (status !== 'failed') expect(status).toBe(desired)
           expect(world.box(id).status).toBe(status === 'failed' ? 'stopped' : status)
         }
+        const snapshots = await world.store.listSnapshots()
+        expect([...world.host.snapshots.keys()].sort()).toEqual(snapshots.map(({ id }) => id).sort())
+        for (const { status, temporary } of snapshots)
+          expect({ status, temporary }).toEqual({ status: 'ready', temporary: false })
         for (const { id } of records) await world.clock.until(world.plane.destroy(id))
-        expect(world.host.boxes.size).toBe(0)
+        for (const { id } of snapshots) await world.clock.until(world.plane.removeSnapshot(id))
+        expect(world.host.boxes.size + world.host.snapshots.size).toBe(0)
         expect(world.logs.size).toBe(0)
       } finally {
         await world.close()

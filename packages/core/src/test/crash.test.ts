@@ -16,7 +16,18 @@ async function check(world: World, where: string): Promise<void> {
     [...world.logs.keys()].filter((id) => !ids.includes(id)),
     `${where}: no log without its box`,
   ).toEqual([])
-  for (const { status, desired, id, readiness, remake } of records) {
+  const snapshots = await world.store.listSnapshots()
+  expect([...world.host.snapshots.keys()].sort(), `${where}: snapshots are those that are kept`).toEqual(
+    snapshots.map(({ id }) => id).sort(),
+  )
+  for (const { status, temporary } of snapshots) {
+    expect({ status, temporary }, `${where}: a snapshot is whole or was never there`).toEqual({
+      status: 'ready',
+      temporary: false,
+    })
+  }
+  for (const { status, desired, id, readiness, remake, from, restoring } of records) {
+    expect({ from, restoring }, `${where}: a box has become what it was to be`).toEqual({ from: null, restoring: null })
     expect(['running', 'stopped', 'paused'], `${where}: nothing is left halfway`).toContain(status)
     expect(desired, where).toBe(status)
     expect(remake, where).toBeNull()
@@ -82,7 +93,9 @@ async function dieEverywhere({ config: yml = config, reboot = false, prepare, ac
       await check(world, where)
       await after?.(world, where)
       for (const { id } of await world.plane.list()) await world.clock.until(world.plane.destroy(id))
-      expect(world.host.boxes.size, `${where}: all can be destroyed`).toBe(0)
+      for (const { id } of await world.plane.snapshots()) await world.clock.until(world.plane.removeSnapshot(id))
+      expect(world.host.boxes.size + world.host.snapshots.size, `${where}: all can be removed`).toBe(0)
+      expect(world.host.violations, where).toEqual([])
       if (!crash.dead()) return at - 1
     } finally {
       await world.close()
@@ -186,6 +199,74 @@ describe('a daemon that dies at any place', () => {
       },
     })
   }, 120_000)
+})
+
+describe('a daemon that dies at any place of what is done with snapshots', () => {
+  const prepare = async (plane: ControlPlane) => {
+    const { id } = await plane.create(withRepo)
+    await plane.snapshot(id, { name: 'before' })
+  }
+
+  test('of a snapshot: it is whole and known, or was never there', async () => {
+    const places = await dieEverywhere({
+      prepare: (plane) => plane.create(plain),
+      act: (plane) => plane.snapshot('w', { name: 's' }),
+      async after(world, where) {
+        const found = await world.plane.snapshots()
+        expect(found.length, where).toBeLessThanOrEqual(1)
+        if (found[0]) expect((await world.plane.get('w')).parent, where).toBe(found[0].id)
+        for (const { name } of found) await world.clock.until(world.plane.removeSnapshot(name))
+        expect(world.host.snapshots.size, where).toBe(0)
+        expect((await world.plane.get('w')).parent, where).toBeNull()
+      },
+    })
+    expect(places).toBeGreaterThan(15)
+  }, 240_000)
+
+  test('of a restore: the box is what the snapshot holds, or what it was', async () => {
+    const places = await dieEverywhere({
+      prepare,
+      act: async (plane) => {
+        await plane.restore('w', 'before')
+        await plane.wait('w', 'ready')
+      },
+      async after(world, where) {
+        const builds = world.host.ran.filter(({ line }) => line === 'bash -c build').length
+        expect(builds, `${where}: set-up is not run again`).toBe(1)
+      },
+    })
+    expect(places).toBeGreaterThan(20)
+  }, 240_000)
+
+  test('of forks of a box: they are whole, and of the snapshot that was taken for them nothing is left', async () => {
+    const places = await dieEverywhere({
+      prepare,
+      act: (plane) => plane.fork({ from: 'w', name: 'f', count: 2 }),
+      async after(world, where) {
+        const builds = world.host.ran.filter(({ line }) => line === 'bash -c build').length
+        expect(builds, `${where}: set-up is not run again`).toBe(1)
+        for (const { readiness } of await world.plane.list()) expect(readiness, where).toBe('ready')
+        expect(await world.plane.snapshots(), where).toHaveLength(1)
+      },
+    })
+    expect(places).toBeGreaterThan(60)
+  }, 480_000)
+
+  test('of the removal of a snapshot that others came of', async () => {
+    await dieEverywhere({
+      prepare: async (plane) => {
+        await prepare(plane)
+        await plane.snapshot('w', { name: 'later' })
+        await plane.fork({ from: 'before', name: 'f' })
+      },
+      act: (plane) => plane.removeSnapshot('before'),
+      async after(world, where) {
+        const known = new Set((await world.plane.snapshots()).map(({ id }) => id))
+        const parents = [...(await world.plane.snapshots()), ...(await world.plane.list())].map(({ parent }) => parent)
+        for (const parent of parents) if (parent !== null) expect(known.has(parent), where).toBe(true)
+      },
+    })
+  }, 240_000)
 })
 
 describe('a start of the daemon', () => {

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 import { GibilError } from '@gibil/contract'
 import { spareHostname } from '../pool/spare.ts'
 import type { Driver, DriverBox, OptionalVerb, Silence } from '../ports/driver.ts'
-import type { Host, HostBox } from './host.ts'
+import type { Host, HostBox, HostSnapshot } from './host.ts'
 
 /** Which box a stream that was dialled leads to. */
 export const dialled = new WeakMap<object, string>()
@@ -27,8 +27,10 @@ const view = (id: string, box: HostBox): DriverBox => ({
   ...(box.console === undefined ? {} : { console: box.console }),
 })
 
+const usual: readonly OptionalVerb[] = ['pause', 'snapshot', 'fork']
+
 /** Keeps to the port to the letter, and is angry at callers who do not. */
-export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb[] = ['pause']): FakeDriver {
+export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb[] = usual): FakeDriver {
   let opened = false
   const busy = new Set<string>()
   const listeners: ((id: string) => void)[] = []
@@ -68,13 +70,15 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
         const same = found && JSON.stringify(found.spec) === JSON.stringify(spec)
         if (found && !same && found.spec.hostname !== spareHostname) throw violation('create with another spec')
         const there = same ? found : undefined
+        const from = spec.from === undefined ? undefined : needSnapshot(spec.from)
+        if (from && from.image !== spec.image.digest) throw violation('begins as a snapshot over another image')
         const box: HostBox = there ?? {
           spec,
           status: 'partial',
           reason: undefined,
           console: undefined,
-          disk: new Map(),
-          jobs: new Map(),
+          disk: new Map(from?.disk),
+          jobs: new Map(from?.jobs),
           configured: {},
           starts: 0,
           graces: [],
@@ -135,6 +139,60 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
           throw violation(`resume of a box that is ${box.status}`)
         box.status = 'running'
       }),
+    snapshot: (id, { id: snapshotId, kind }, { signal } = {}) =>
+      change('snapshot', id, async () => {
+        const box = need(id)
+        if (kind === 'disk+memory' && (box.status === 'stopped' || !driver.capabilities.has('memory-snapshot')))
+          throw violation('memory of a box that has none to save')
+        const jobs = kind === 'disk+memory' ? box.jobs : new Map()
+        const image = box.spec.image.digest
+        const made = host.snapshots.get(snapshotId) ?? { kind, image, disk: new Map(box.disk), jobs, whole: false }
+        host.snapshots.set(snapshotId, made)
+        try {
+          await driver.hold('snapshot', id)
+          signal?.throwIfAborted()
+          fail('snapshot.late')
+        } catch (error) {
+          host.snapshots.delete(snapshotId)
+          throw error
+        }
+        made.whole = true
+        return { id: snapshotId, kind, bytes: made.disk.size }
+      }),
+    restore: (spec, snapshotId, { signal } = {}) =>
+      change('restore', spec.id, async () => {
+        const box = need(spec.id)
+        const from = needSnapshot(snapshotId)
+        if (from.image !== spec.image.digest) throw violation('restore over another image')
+        host.endJobs(box)
+        box.status = 'stopped'
+        await driver.hold('restore', spec.id)
+        signal?.throwIfAborted()
+        fail('restore.late')
+        const now: HostBox = {
+          ...box,
+          status: 'running',
+          reason: undefined,
+          disk: new Map(from.disk),
+          jobs: new Map(from.jobs),
+          configured: {},
+          starts: box.starts + 1,
+        }
+        host.boxes.set(spec.id, now)
+        return view(spec.id, now)
+      }),
+    removeSnapshot: (id) =>
+      change('removeSnapshot', id, async () => {
+        await driver.hold('removeSnapshot', id)
+        host.snapshots.delete(id)
+      }),
+    async listSnapshots() {
+      needOpen()
+      fail('listSnapshots')
+      return [...host.snapshots].flatMap(([id, { kind, disk, whole }]) =>
+        whole ? [{ id, kind, bytes: disk.size }] : [],
+      )
+    },
     destroy: (id) =>
       change('destroy', id, async () => {
         const box = host.boxes.get(id)
@@ -182,6 +240,11 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
     const box = host.boxes.get(id)
     if (!box) throw new Error(`${id} is not there`)
     return box
+  }
+  const needSnapshot = (id: string): HostSnapshot => {
+    const snapshot = host.snapshots.get(id)
+    if (!snapshot?.whole) throw violation(`the snapshot ${id} is not there, or not whole`)
+    return snapshot
   }
   const fail = (method: string): void => {
     const failure = failures.get(method)?.shift()

@@ -1,4 +1,4 @@
-import type { Exit, Job } from '@gibil/contract'
+import type { Exit, Job, SnapshotKind } from '@gibil/contract'
 import type { DriverSpec } from '../ports/driver.ts'
 
 export const exit = (exitCode: number | null, change: Partial<Exit> = {}): Exit => ({
@@ -30,9 +30,19 @@ export interface HostBox {
   readonly graces: number[]
 }
 
+/** A snapshot as the host has it. `whole`: the driver came to the end of making it. */
+export interface HostSnapshot {
+  readonly kind: SnapshotKind
+  readonly image: string
+  readonly disk: ReadonlyMap<string, string>
+  readonly jobs: ReadonlyMap<string, HostJob>
+  whole: boolean
+}
+
 /** What outlives the daemon: the boxes on this machine, and what commands in them do. */
 export interface Host {
   readonly boxes: Map<string, HostBox>
+  readonly snapshots: Map<string, HostSnapshot>
   /** What was ever run in any box, as `<id> <command line>`. */
   readonly ran: { readonly id: string; readonly line: string; readonly env: Readonly<Record<string, string>> }[]
   /** What a command does; the last match wins. */
@@ -51,6 +61,7 @@ export interface Host {
 export function createHost(): Host {
   return {
     boxes: new Map(),
+    snapshots: new Map(),
     ran: [],
     commands: [],
     repos: new Map(),

@@ -108,7 +108,7 @@ describe('whose a box is', () => {
     plane: BoxPlane,
     ref: string,
   ): Record<
-    Exclude<keyof BoxPlane, 'create' | 'createFleet' | 'list' | 'events' | 'shapes'>,
+    Exclude<keyof BoxPlane, 'create' | 'createFleet' | 'list' | 'snapshots' | 'events' | 'shapes'>,
     () => Promise<unknown>
   > => ({
     wait: () => plane.wait(ref, 'ready'),
@@ -125,6 +125,11 @@ describe('whose a box is', () => {
     destroyFleet: () => plane.destroyFleet(ref),
     connect: () => plane.connect(ref),
     setupLog: () => plane.setupLog(ref, 0, 10),
+    snapshot: () => plane.snapshot(ref, {}),
+    getSnapshot: () => plane.getSnapshot(ref),
+    removeSnapshot: () => plane.removeSnapshot(ref),
+    restore: () => plane.restore(ref, ref),
+    fork: () => plane.fork({ from: ref }),
   })
 
   test('no verb of another tells of it, or does anything to it', async () => {

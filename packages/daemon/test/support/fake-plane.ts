@@ -1,7 +1,15 @@
 import { EventEmitter, on } from 'node:events'
 import type { Duplex, Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { type Box, type CreateBox, type Event, type Fleet, GibilError, type Status } from '@gibil/contract'
+import {
+  type Box,
+  type CreateBox,
+  type Event,
+  type Fleet,
+  GibilError,
+  type Snapshot,
+  type Status,
+} from '@gibil/contract'
 import type { ControlPlane, CreateOptions } from '@gibil/core'
 
 const unknownHere = (): never => {
@@ -39,6 +47,7 @@ const base = {
   address: '10.0.0.2',
   ports: [],
   repo: null,
+  parent: null,
   lease: { ttlSeconds: 3600, expiresAt: null, idleSeconds: null, onExpire: 'destroy' },
   createdAt: '2026-01-01T00:00:00.000Z',
   startedAt: '2026-01-01T00:00:00.000Z',
@@ -51,6 +60,7 @@ export function createFakePlane(options: {
   readonly start?: () => Promise<void>
 }): FakePlane {
   const boxes = new Map<string, Box>()
+  const snapshots = new Map<string, Snapshot>()
   const logs = new Map<string, { text: string; done: boolean }>()
   const kept: Event[] = []
   const bus = new EventEmitter()
@@ -65,6 +75,11 @@ export function createFakePlane(options: {
     const box = [...boxes.values()].find(({ id, name }) => id === ref || name === ref)
     if (!box) throw new GibilError('box_not_found', `There is no box "${ref}".`)
     return box
+  }
+  const findSnapshot = (ref: string): Snapshot => {
+    const found = [...snapshots.values()].find(({ id, name }) => id === ref || name === ref)
+    if (!found) throw new GibilError('snapshot_not_found', `There is no snapshot "${ref}".`)
+    return found
   }
   const put = (box: Box): Box => {
     boxes.set(box.id, box)
@@ -152,6 +167,32 @@ export function createFakePlane(options: {
       if (own.length === 0) throw new GibilError('fleet_not_found', `No box belongs to ${fleet}.`)
       for (const { id } of own) boxes.delete(id)
       return own
+    },
+    snapshot: async (ref, { name = 'made-up', kind = 'disk' }) => {
+      const { id: boxId, name: boxName, parent, shape, provider, image, size, isolation, createdAt } = find(ref)
+      const box = { boxId, boxName, parent, shape, provider, image, size, isolation, createdAt }
+      const id = `s${snapshots.size + 1}`
+      const snapshot: Snapshot = { ...box, id, name, kind, status: 'ready', owner: null, bytes: 4096 }
+      snapshots.set(id, snapshot)
+      return snapshot
+    },
+    snapshots: async (filter) =>
+      [...snapshots.values()].filter(({ boxName }) => !filter?.box || boxName === filter.box),
+    getSnapshot: async (ref) => findSnapshot(ref),
+    removeSnapshot: async (ref) => {
+      const snapshot = findSnapshot(ref)
+      snapshots.delete(snapshot.id)
+      return snapshot
+    },
+    restore: async (ref, snapshot) => put({ ...find(ref), parent: findSnapshot(snapshot).id }),
+    fork: async ({ from, name, count = 1 }, forkOptions) => {
+      const source = [...snapshots.values()].find((one) => one.name === from)?.id ?? find(from).parent
+      const made: Box[] = []
+      for (let index = 1; index <= count; index += 1) {
+        const box = await create({ name: count === 1 ? name : `${name}-${index}` }, forkOptions)
+        made.push(put({ ...box, parent: source }))
+      }
+      return { fleet: count === 1 ? null : 'f2', boxes: made, failures: [] }
     },
     connect: async (ref, signal, connectOptions) => {
       const box = find(ref)
