@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Box, CreateBox, type CreateFleet, type ErrorBody, Fleet, RunResult } from '@gibil/contract'
+import { Box, CreateBox, type CreateFleet, type ErrorBody, Fleet, Fork, RunResult, Snapshot } from '@gibil/contract'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { createFakeBoxd } from '../../daemon/test/support/fake-boxd.ts'
@@ -291,6 +291,47 @@ describe('several boxes at once', () => {
     await gibil(['create', '--name', 'f', '--fleet', '2'])
     expect((await gibil(['destroy', 'f1'])).status).toBe(0)
     expect((await gibil(['list', '-q'])).stdout).toBe('a\nb\n')
+  })
+})
+
+describe('snapshots', () => {
+  test('without any, what to do is said', async () => {
+    expect(await gibil(['snapshots'])).toMatchObject({ status: 0, stdout: '' })
+    expect((await gibil(['snapshots'])).stderr).toContain('gibil snapshot <box>')
+    expect((await gibil(['snapshots', '--json'])).stdout).toBe('[]\n')
+  })
+
+  test('are taken, listed as a tree, put back, forked and removed', async () => {
+    await gibil(['create', '--name', 'w'])
+    const taken = await gibil(['snapshot', 'w', 'one'])
+    expect(taken).toMatchObject({ status: 0, stdout: 'one\n' })
+    expect(taken.stderr).toContain('✓ one, disk of w, 4 KiB\n')
+    expect(await gibil(['restore', 'w', 'one'])).toMatchObject({ status: 0, stdout: 'w\n' })
+    await gibil(['snapshot', 'w', 'two', '--disk-only'])
+    const { stdout } = await gibil(['snapshots', 'w'])
+    expect(stdout).toMatch(/^NAME +BOX +KIND +SIZE +PARENT +MADE\n/)
+    expect(stdout).toMatch(/^one +w +disk +4 KiB +- +/m)
+    expect(stdout).toMatch(/^ {2}two +w +disk +4 KiB +one +/m)
+    expect((await gibil(['snapshots', '-q'])).stdout).toBe('one\ntwo\n')
+    expect(z.array(Snapshot).parse(JSON.parse((await gibil(['snapshots', '--json'])).stdout))).toHaveLength(2)
+    expect(await gibil(['fork', 'one', '--name', 'f'])).toMatchObject({ status: 0, stdout: 'f\n' })
+    const fleet = JSON.parse((await gibil(['fork', 'w', '--name', 'g', '--count', '2', '--json'])).stdout)
+    expect(Fork.parse(fleet).boxes.map(({ name }) => name)).toEqual(['g-1', 'g-2'])
+    expect(await gibil(['snapshots', 'rm', 'one'])).toMatchObject({ status: 0, stderr: '✓ one removed\n' })
+    expect((await gibil(['snapshots', 'rm', 'one'])).status).toBe(3)
+    expect((await gibil(['snapshots', 'rm', 'one', 'two'])).status).toBe(3)
+    expect((await gibil(['snapshots', '-q'])).stdout).toBe('')
+  })
+
+  test('go all at once only when that is said twice', async () => {
+    await gibil(['create', '--name', 'w'])
+    await gibil(['snapshot', 'w', 'one'])
+    expect((await gibil(['snapshots', 'rm'])).status).toBe(2)
+    const refused = await gibil(['snapshots', 'rm', '--all'])
+    expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining('would remove one snapshot: one') })
+    expect((await gibil(['snapshots', 'rm', '--all', '--yes'])).status).toBe(0)
+    expect((await gibil(['snapshot', 'w', '--memory', '--disk-only'])).status).toBe(2)
+    expect((await gibil(['fork', 'w', '--count', '0'])).status).toBe(2)
   })
 })
 

@@ -56,6 +56,30 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/destroy.ts'),
   },
   {
+    name: 'snapshot',
+    group: 'Snapshots',
+    summary: 'save what a box is now',
+    load: () => import('./commands/snapshot.ts'),
+  },
+  {
+    name: 'snapshots',
+    group: 'Snapshots',
+    summary: 'list snapshots, or remove some',
+    load: () => import('./commands/snapshots.ts'),
+  },
+  {
+    name: 'restore',
+    group: 'Snapshots',
+    summary: 'put a box back to a snapshot',
+    load: () => import('./commands/restore.ts'),
+  },
+  {
+    name: 'fork',
+    group: 'Snapshots',
+    summary: 'make boxes that begin as a box, or a snapshot, is',
+    load: () => import('./commands/fork.ts'),
+  },
+  {
     name: 'run',
     group: 'Work in a box',
     summary: 'run a command in a box; its exit status becomes ours',

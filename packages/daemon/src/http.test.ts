@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
-import { Box, Version } from '@gibil/contract'
+import { Box, Fork, Snapshot, Version } from '@gibil/contract'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createFakePlane, type FakePlane } from '../test/support/fake-plane.ts'
 import { startTestDaemon, type TestDaemon } from '../test/support/test-daemon.ts'
@@ -229,6 +229,26 @@ describe('boxes', () => {
     expect((await daemon.call('GET', '/boxes?fleet=f1')).json).toHaveLength(2)
     expect((await daemon.call('DELETE', '/fleets/f1')).json).toHaveLength(2)
     expect(codeOf(await daemon.call('GET', '/fleets/f1'))).toBe('fleet_not_found')
+  })
+
+  test('are saved, put back and forked', async () => {
+    await daemon.call('POST', '/boxes', { body: { name: 'saved' } })
+    const made = await daemon.call('POST', '/boxes/saved/snapshots', { body: { name: 's' } })
+    expect(made.status).toBe(201)
+    const snapshot = Snapshot.parse(made.json)
+    expect((await daemon.call('GET', '/snapshots?box=saved')).json).toEqual([snapshot])
+    expect((await daemon.call('GET', '/snapshots?box=other')).json).toEqual([])
+    expect((await daemon.call('GET', '/snapshots/s')).json).toEqual(snapshot)
+    const { json: restored } = await daemon.call('POST', '/boxes/saved/restore', { body: { snapshot: 's' } })
+    expect(Box.parse(restored).parent).toBe(snapshot.id)
+    const forked = await daemon.call('POST', '/fork', { body: { from: 's', name: 'f', count: 2 } })
+    expect(Fork.parse(forked.json).boxes.map(({ name, parent }) => [name, parent])).toEqual([
+      ['f-1', snapshot.id],
+      ['f-2', snapshot.id],
+    ])
+    expect(codeOf(await daemon.call('POST', '/fork', { body: { from: 's', size: 'large' } }))).toBe('invalid_request')
+    expect((await daemon.call('DELETE', '/snapshots/s')).json).toEqual(snapshot)
+    expect(codeOf(await daemon.call('DELETE', '/snapshots/s'))).toBe('snapshot_not_found')
   })
 
   test('images are imported as a stream', async () => {

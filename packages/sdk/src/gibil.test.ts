@@ -110,6 +110,21 @@ describe('making boxes', () => {
     expect(await gibil.fleets.destroy(fleet.id)).toHaveLength(3)
     await expect(gibil.fleets.get(fleet.id)).rejects.toMatchObject({ code: 'fleet_not_found' })
   })
+
+  test('are saved, put back and forked', async () => {
+    await gibil.create({ name: 'w' })
+    const snapshot = await gibil.snapshots.create('w', { name: 's' })
+    expect(await gibil.snapshots.list({ box: 'w' })).toEqual([snapshot])
+    expect(await gibil.snapshots.get('s')).toEqual(snapshot)
+    expect((await gibil.box('w').restore('s')).parent).toBe(snapshot.id)
+    const { boxes } = await gibil.fork({ from: 'w', count: 2 })
+    expect(boxes.map(({ name }) => name)).toEqual([
+      expect.stringMatching(/^[a-z]+-[a-z]+-\w{3}-1$/),
+      expect.stringMatching(/-2$/),
+    ])
+    expect(await gibil.snapshots.remove('s')).toEqual(snapshot)
+    await expect(gibil.snapshots.get('s')).rejects.toMatchObject({ code: 'snapshot_not_found' })
+  })
 })
 
 describe('a local directory as the repository', () => {

@@ -1,4 +1,15 @@
-import { Box, type Event, Fleet, Health, HostCheck, SweepResult, TopEntry, Version } from '@gibil/contract'
+import {
+  Box,
+  type Event,
+  Fleet,
+  type Fork,
+  type ForkBoxes,
+  Health,
+  HostCheck,
+  SweepResult,
+  TopEntry,
+  Version,
+} from '@gibil/contract'
 import * as z from 'zod'
 import { type BoxHandle, createBoxHandle } from './box/box.ts'
 import type { ConnectOptions, Endpoint } from './connect/locate.ts'
@@ -7,6 +18,7 @@ import { type CreateOptions, createBox, type OwnedBox } from './create/create.ts
 import { createFleet, type FleetOptions } from './create/fleet.ts'
 import { type EventsOptions, watchEvents } from './events.ts'
 import { createImages, type Images, type LongCallOptions } from './images.ts'
+import { createSnapshots, forkBoxes, type Snapshots } from './snapshots.ts'
 import { createTokens, type Tokens } from './tokens.ts'
 
 interface Cancel {
@@ -26,6 +38,12 @@ export interface Gibil extends AsyncDisposable {
   /** Oldest first. */
   list(options?: Cancel & { readonly fleet?: string | undefined }): Promise<Box[]>
   readonly fleets: Fleets
+  /**
+   * Makes boxes that begin as a box is now, or as a snapshot is; their set-up is not run again. With `count`, those that fail are told in
+   * `failures`. When aborted, all are destroyed.
+   */
+  fork(input: ForkBoxes, options?: LongCallOptions): Promise<Fork>
+  readonly snapshots: Snapshots
   readonly images: Images
   readonly tokens: Tokens
   events(options?: EventsOptions): AsyncIterable<Event>
@@ -69,6 +87,8 @@ function connect(options: ConnectOptions = {}): Gibil {
       destroy: (id, { signal } = {}) =>
         transport.call(z.array(Box), 'DELETE', `/fleets/${encodeURIComponent(id)}`, { signal }),
     },
+    fork: (input, callOptions) => forkBoxes(transport, input, callOptions),
+    snapshots: createSnapshots(transport),
     images: createImages(transport),
     tokens: createTokens(transport),
     events: (eventOptions) => watchEvents(transport, eventOptions),

@@ -3,6 +3,7 @@ export type {
   Box,
   CreateBox,
   CreateFleet,
+  CreateSnapshot,
   CreateToken,
   ErrorBody,
   ErrorCode,
@@ -12,6 +13,8 @@ export type {
   FileEvent,
   FileInfo,
   Fleet,
+  Fork,
+  ForkBoxes,
   Image,
   Job,
   JobOutput,
@@ -25,6 +28,8 @@ export type {
   RunResult,
   Shape,
   Size,
+  Snapshot,
+  SnapshotKind,
   Status,
   Token,
   TokenLimits,
@@ -47,6 +52,7 @@ export { type Fleets, Gibil } from './gibil.ts'
 export type { BuildRequest, Images, LongCallOptions } from './images.ts'
 export type { BranchResult, PullApi, PullOptions } from './repo/pull.ts'
 export type { PushOptions, PushResult } from './repo/push.ts'
+export type { Snapshots } from './snapshots.ts'
 export type { Tokens } from './tokens.ts'
 export type { DownloadOptions, DownloadResult } from './tree/download.ts'
 export type { UploadOptions } from './tree/upload.ts'

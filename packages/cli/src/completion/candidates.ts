@@ -44,11 +44,11 @@ export async function candidates(
   if (!command) return []
   if (command.commands.length > 0) {
     const inner = command.commands.find((known) => known.name() === rest[0] || known.aliases().includes(rest[0] ?? ''))
-    if (!inner)
-      return matching(
-        typed,
-        command.commands.map((known) => ({ value: known.name(), summary: known.description() })),
-      )
+    if (!inner) {
+      const below = command.commands.map((known) => ({ value: known.name(), summary: known.description() }))
+      const own = await ofCommand(command, rest, typed, homeOf(before), session)
+      return matching(typed, rest.length === 0 && !typed.startsWith('-') ? [...below, ...own] : own)
+    }
     command = inner
     rest = rest.slice(1)
   }
@@ -125,8 +125,16 @@ const boxes = async (gibil: Gibil, signal: AbortSignal): Promise<Candidate[]> =>
     summary: `${box.status} ${clean(box.image)}`,
   }))
 
+const snapshots = async (gibil: Gibil, signal: AbortSignal): Promise<Candidate[]> =>
+  (await gibil.snapshots.list({ signal })).map((snapshot) => ({
+    value: clean(refOf(snapshot)),
+    summary: `${snapshot.kind} of ${clean(snapshot.boxName)}`,
+  }))
+
 const asks: Readonly<Record<string, (gibil: Gibil, signal: AbortSignal) => Promise<Candidate[]>>> = {
   box: boxes,
+  snapshot: snapshots,
+  source: async (gibil, signal) => [...(await boxes(gibil, signal)), ...(await snapshots(gibil, signal))],
   place: async (gibil, signal) => (await boxes(gibil, signal)).map(({ value }) => ({ value: `${value}:` })),
   image: async (gibil, signal) =>
     (await gibil.images.list({ signal })).map((image) => ({ value: clean(image.name), summary: clean(image.source) })),

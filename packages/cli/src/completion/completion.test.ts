@@ -16,6 +16,7 @@ beforeAll(async () => {
   const plane = createFakePlane({})
   daemon = await startTestDaemon(plane)
   for (const name of ['web', 'worker', 'db']) await plane.create({ name })
+  await plane.snapshot('web', { name: 'tidy' })
   bin = await mkdtemp(join(tmpdir(), 'gibil-completion-'))
   const main = resolve(import.meta.dirname, '../main.ts')
   await writeFile(join(bin, 'gibil'), `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`)
@@ -52,6 +53,16 @@ describe('candidates', () => {
     [['cp', 'we'], ['web:']],
     [['image', 'pr'], ['prune']],
     [['image', 'rm', ''], ['base']],
+    [
+      ['snapshots', ''],
+      ['rm', 'web', 'worker', 'db'],
+    ],
+    [['snapshots', 'rm', ''], ['tidy']],
+    [['restore', 'web', ''], ['tidy']],
+    [
+      ['fork', ''],
+      ['web', 'worker', 'db', 'tidy'],
+    ],
     [['completion', 'f'], ['fish']],
     [['run', 'web', '--', 'l'], []],
     [['nonsense', ''], []],

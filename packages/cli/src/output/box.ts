@@ -69,6 +69,7 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
         .join(', ') || undefined,
     ],
     ['fleet', box.fleet ?? undefined],
+    ['parent', box.parent ?? undefined],
     ['created', box.createdAt],
     ['failure', failure ? `${failure.message} (${failure.code})` : undefined],
     ['next', failure?.hint],

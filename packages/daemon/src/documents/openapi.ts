@@ -7,6 +7,7 @@ import type { Content, OpenApiDocument, Operation, Parameter, Schema } from './d
 
 const tags: OpenApiDocument['tags'] = [
   { name: 'boxes', description: 'Boxes, their leases, fleets and events' },
+  { name: 'snapshots', description: 'Saved states of boxes, restore and fork' },
   { name: 'commands', description: 'Commands in a box; every one is a job that boxd keeps' },
   { name: 'files', description: 'Files, trees and ports of a box' },
   { name: 'images', description: 'Root filesystems that boxes start from' },
@@ -124,9 +125,14 @@ const pathParameters = (path: string): Parameter[] =>
     name,
     in: 'path',
     required: true,
-    ...(name === 'box' ? { description: 'name or id of the box; `name@owner` of a box of a token' } : {}),
+    ...describeParameter(name),
     schema: { type: 'string' },
   }))
+
+const describeParameter = (name: string): { description?: string } =>
+  name === 'box' || name === 'snapshot'
+    ? { description: `name or id of the ${name}; \`name@owner\` of a ${name} of a token` }
+    : {}
 
 function queryParameters(schema: Schema): Parameter[] {
   const { properties, required } = z

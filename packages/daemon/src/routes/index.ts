@@ -6,6 +6,7 @@ import { fileRoutes } from './files.ts'
 import { fleetRoutes } from './fleets.ts'
 import { imageRoutes } from './images.ts'
 import { insideRoutes } from './inside.ts'
+import { snapshotRoutes } from './snapshots.ts'
 import { systemRoutes } from './system.ts'
 import { tokenRoutes } from './tokens.ts'
 import { treeRoutes } from './tree.ts'
@@ -16,6 +17,7 @@ const forTokensToo = (group: readonly Route[]): Route[] => group.map((route) => 
 const routesOfBoxes: readonly Route[] = [
   ...boxRoutes,
   ...fleetRoutes,
+  ...snapshotRoutes,
   ...eventRoutes,
   ...commandRoutes,
   ...fileRoutes,

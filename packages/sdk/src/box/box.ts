@@ -81,6 +81,8 @@ export interface BoxHandle {
   restart(options?: RestartBox & LongCallOptions): Promise<Box>
   /** What its kernel printed of late. Throws `unsupported_by_shape` for a shape without a kernel of its own. */
   console(options?: Cancel): Promise<string>
+  /** Puts it back to a snapshot, by name or id: it keeps name, id and lease, and runs afterwards. */
+  restore(snapshot: string, options?: LongCallOptions): Promise<Box>
   /** Resolves when nothing of it is left. */
   destroy(options?: LongCallOptions): Promise<Box>
 
@@ -159,6 +161,7 @@ export function createBoxHandle(transport: Transport, ref: string, known?: Box):
     restart: ({ force, fresh, ...options } = {}) =>
       change('restart', { body: { ...(force ? { force } : {}), ...(fresh ? { fresh } : {}) }, ...options }),
     console: async (options = {}) => (await transport.call(ConsoleText, 'GET', `${path}/console`, options)).text,
+    restore: (snapshot, options) => change('restore', { body: { snapshot }, ...options }),
     destroy: async (options = {}) => keep(await callWithProgress(transport, Box, 'DELETE', path, options)),
 
     push: (local, options) => pushTree(handle, local, options),

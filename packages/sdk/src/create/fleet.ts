@@ -79,7 +79,8 @@ function failureOf(error: unknown): Failure {
   return { code, message, hint, ...(step === undefined ? {} : { step }), ...(log === undefined ? {} : { log }) }
 }
 
-async function boxesOfFleet(transport: Transport, name: string, sinceMs: number): Promise<Box[]> {
+/** The boxes `<name>-1 … <name>-N` that were made since then. */
+export async function boxesOfFleet(transport: Transport, name: string, sinceMs: number): Promise<Box[]> {
   const boxes = await transport.call(z.array(Box), 'GET', '/boxes')
   return boxes.filter((box) => {
     const number = box.name.startsWith(`${name}-`) ? box.name.slice(name.length + 1) : ''
