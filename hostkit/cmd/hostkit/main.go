@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"gibil.dev/hostkit/internal/disk"
 	"gibil.dev/hostkit/internal/launch"
 	"gibil.dev/hostkit/internal/ops"
 	"gibil.dev/hostkit/internal/rpc"
@@ -46,6 +47,8 @@ func run(args []string) error {
 		if err := sys.KeepInherited(); err != nil {
 			return err
 		}
+		// Whatever is under way is cut off; a disk must not stay frozen for it.
+		defer disk.ThawAll()
 		return rpc.Serve(os.Stdin, os.Stdout, ops.Operations())
 	case "hold":
 		// Keeps a user namespace alive while the parent opens it; not for people.

@@ -159,7 +159,7 @@ func made(t *testing.T, dir, name string) string {
 func TestMountedDisksAreFlaggedAndDirect(t *testing.T) {
 	dir := hosttest.Dir(t)
 	image, target := made(t, dir, "image"), filepath.Join(dir, "disk")
-	if err := Mount(image, target, "errors=remount-ro"); err != nil {
+	if err := Mount(image, target, "errors=remount-ro", nil); err != nil {
 		t.Fatal(err)
 	}
 	defer mount.Unmount(target, true)
@@ -188,13 +188,13 @@ func TestAnImageThatSomebodyElseLocksIsLeftAlone(t *testing.T) {
 	if err := syscall.Flock(int(holder.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	if err := Mount(image, filepath.Join(dir, "disk"), ""); !errors.Is(err, syscall.EBUSY) {
+	if err := Mount(image, filepath.Join(dir, "disk"), "", nil); !errors.Is(err, syscall.EBUSY) {
 		t.Errorf("%v", err)
 	}
 	if err := syscall.Flock(int(holder.Fd()), syscall.LOCK_UN); err != nil {
 		t.Fatal(err)
 	}
-	if err := Mount(image, filepath.Join(dir, "disk"), ""); err != nil {
+	if err := Mount(image, filepath.Join(dir, "disk"), "", nil); err != nil {
 		t.Fatal(err)
 	}
 	// The loop device holds the lock now, though the call that took it is over.
@@ -219,7 +219,7 @@ func TestManyDisksAtOnceGetADeviceEach(t *testing.T) {
 				if err := Create(image, 16, template); err != nil {
 					t.Error(err)
 				}
-				if err := Mount(image, target, ""); err != nil {
+				if err := Mount(image, target, "", nil); err != nil {
 					t.Error(err)
 				}
 				note := filepath.Join(target, "note")

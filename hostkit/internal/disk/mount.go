@@ -10,6 +10,7 @@ import (
 
 	"gibil.dev/hostkit/internal/errno"
 	"gibil.dev/hostkit/internal/sys"
+	"gibil.dev/hostkit/internal/userns"
 )
 
 const (
@@ -17,14 +18,16 @@ const (
 	// ahead would fill the sparse file.
 	always = "discard,noinit_itable"
 	// The disk carries an overlay's upper directory; programs run through the overlay, which has flags of its own.
-	mountFlags = syscall.MS_NOATIME | syscall.MS_NODEV | syscall.MS_NOSUID
+	attributes = sys.AttrNoAtime | sys.AttrNoDev | sys.AttrNoSUID
 	// clearLimit is how long a device that is on its way out is waited for.
 	clearLimit = 2 * time.Second
 )
 
-// Mount mounts the ext4 of a disk image; the target is made. The loop device ends with the mount. Options are further ones of ext4(5). Fine
-// when it is mounted there already.
-func Mount(image, target, options string) error {
+var namespaces userns.Cache
+
+// Mount mounts the ext4 of a disk image; the target is made. The loop device ends with the mount. Options are further ones of ext4(5). With
+// a map, the ids on the disk appear shifted there. Fine when it is mounted there already.
+func Mount(image, target, options string, shift *userns.Map) error {
 	for _, path := range []string{image, target} {
 		if err := errno.CheckPath(path); err != nil {
 			return err
@@ -45,11 +48,18 @@ func Mount(image, target, options string) error {
 	if there, err := mounted(image, target); err != nil || there {
 		return err
 	}
-	data := strings.TrimSuffix(always+","+options, ",")
-	if err := syscall.Mount(loop.Name(), target, "ext4", mountFlags, data); err != nil {
+	tree, err := sys.NewTree("ext4", loop.Name(), always+","+options, attributes)
+	if err != nil {
 		return fmt.Errorf("mount %s at %s: %w", image, target, err)
 	}
-	return nil
+	defer tree.Close()
+	if shift != nil {
+		shifted := func(namespace *os.File) error { return tree.Configure(0, namespace) }
+		if err := namespaces.With(*shift, shifted); err != nil {
+			return fmt.Errorf("shift the ids of %s: %w", image, err)
+		}
+	}
+	return tree.Attach(target)
 }
 
 // device returns a loop device over the image: a new one, or the one that has it. The file system of a device that is mounted elsewhere, or is

@@ -21,6 +21,7 @@ import (
 	"gibil.dev/hostkit/internal/run"
 	"gibil.dev/hostkit/internal/sweep"
 	"gibil.dev/hostkit/internal/tsc"
+	"gibil.dev/hostkit/internal/userns"
 	"gibil.dev/hostkit/internal/uts"
 )
 
@@ -59,12 +60,20 @@ type diskCreate struct {
 }
 
 type diskMount struct {
-	Image   string `json:"image"`
-	Target  string `json:"target"`
-	Options string `json:"options"`
+	Image   string      `json:"image"`
+	Target  string      `json:"target"`
+	Options string      `json:"options"`
+	IDMap   *userns.Map `json:"idmap"`
 }
 
-type diskAbandon struct {
+type diskSave struct {
+	Image  string `json:"image"`
+	To     string `json:"to"`
+	Target string `json:"target"`
+}
+
+// diskTarget is where a disk is mounted.
+type diskTarget struct {
 	Target string `json:"target"`
 }
 
@@ -107,9 +116,13 @@ func Operations() map[string]rpc.Operation {
 	return map[string]rpc.Operation{
 		"disk.create": done(works, func(a diskCreate) error { return disk.Create(a.Image, a.SizeMib, a.From) }),
 		"disk.mount": done(works, func(a diskMount) error {
-			return at(a.Target, func() error { return disk.Mount(a.Image, a.Target, a.Options) })
+			return at(a.Target, func() error { return disk.Mount(a.Image, a.Target, a.Options, a.IDMap) })
 		}),
-		"disk.abandon": done(works, func(a diskAbandon) error {
+		"disk.save": done(works, func(a diskSave) error {
+			return at(a.Target, func() error { return disk.Save(a.Image, a.To, a.Target) })
+		}),
+		"disk.thaw": done(works, func(a diskTarget) error { return disk.Thaw(a.Target) }),
+		"disk.abandon": done(works, func(a diskTarget) error {
 			return at(a.Target, func() error { return disk.Abandon(a.Target) })
 		}),
 		"mount.prepare": done(works, mount.Prepare),

@@ -36,7 +36,7 @@ func tryDisk(root string) (detail string, err error) {
 	if err := disk.Create(image, 16, template); err != nil {
 		return "", err
 	}
-	if err := disk.Mount(image, target, ""); err != nil {
+	if err := disk.Mount(image, target, "", nil); err != nil {
 		return "", err
 	}
 	defer unmount(target, &err)

@@ -11,14 +11,18 @@ import (
 	"gibil.dev/hostkit/internal/errno"
 )
 
-// Map shifts the ids 0..Count to Base..Base+Count.
+// Map shifts the ids From..From+Count to Base..Base+Count. With a From, 0 stays what it is, so that root may still make files.
 type Map struct {
+	From  int `json:"from"`
 	Base  int `json:"base"`
 	Count int `json:"count"`
 }
 
 // Check refuses a map that would reach the host's own users or leave the 32 bits of an id (of which the last is no id).
 func (m Map) Check() error {
+	if m.From < 0 || m.From+m.Count > 1<<32-1 {
+		return errno.Invalidf("an idmap cannot shift %d ids from %d on", m.Count, m.From)
+	}
 	if m.Base < 1 || m.Count < 1 || m.Base+m.Count > 1<<32-1 {
 		return errno.Invalidf("an idmap needs base and count of at least 1 that stay below 2^32, not %d and %d", m.Base, m.Count)
 	}
@@ -123,7 +127,10 @@ func create(m Map) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: m.Base, Size: m.Count}}
+	ids := []syscall.SysProcIDMap{{ContainerID: m.From, HostID: m.Base, Size: m.Count}}
+	if m.From > 0 {
+		ids = append(ids, syscall.SysProcIDMap{ContainerID: 0, HostID: 0, Size: 1})
+	}
 	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids}
 	holder.Env = []string{}
 	if err := holder.Start(); err != nil {

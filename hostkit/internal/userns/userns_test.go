@@ -40,7 +40,7 @@ func TestOneNamespaceForEachMap(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer own.Close()
-	a, b := Map{1 << 30, 65536}, Map{1<<30 + 65536, 65536}
+	a, b := Map{Base: 1 << 30, Count: 65536}, Map{Base: 1<<30 + 65536, Count: 65536}
 	ids := make([]uint64, 16)
 	var group sync.WaitGroup
 	for i := range ids {
@@ -64,10 +64,10 @@ func TestOneNamespaceForEachMap(t *testing.T) {
 func TestTheLongestUnusedIsClosedAndNoneInUse(t *testing.T) {
 	hosttest.Root(t)
 	var cache Cache
-	first := Map{1 << 30, 1}
+	first := Map{Base: 1 << 30, Count: 1}
 	err := cache.With(first, func(file *os.File) error {
 		for i := 1; i <= kept; i++ {
-			get(t, &cache, Map{1<<30 + i, 1})
+			get(t, &cache, Map{Base: 1<<30 + i, Count: 1})
 		}
 		_ = inode(t, file) // fails when it was closed meanwhile
 		return nil
@@ -88,10 +88,10 @@ func TestTheLongestUnusedIsClosedAndNoneInUse(t *testing.T) {
 
 func TestAFailureIsNotRemembered(t *testing.T) {
 	var cache Cache
-	if err := cache.With(Map{1, 1}, func(*os.File) error { return fmt.Errorf("by the caller") }); os.Getuid() == 0 && err.Error() != "by the caller" {
+	if err := cache.With(Map{Base: 1, Count: 1}, func(*os.File) error { return fmt.Errorf("by the caller") }); os.Getuid() == 0 && err.Error() != "by the caller" {
 		t.Errorf("%v", err)
 	}
-	for _, m := range []Map{{0, 65536}, {-1, 1}, {1, 0}, {1 << 32, 1}, {1<<32 - 10, 100}} {
+	for _, m := range []Map{{0, 0, 65536}, {0, -1, 1}, {0, 1, 0}, {0, 1 << 32, 1}, {0, 1<<32 - 10, 100}, {-1, 1, 1}, {1<<32 - 10, 1, 100}} {
 		if err := cache.With(m, func(*os.File) error { return nil }); err == nil {
 			t.Errorf("%v passes", m)
 		}

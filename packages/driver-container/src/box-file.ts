@@ -20,6 +20,7 @@ const spec = z.object({
   // Boxes of before there was a choice have none.
   isolation: Isolation.default('namespaces'),
   labels: z.record(z.string(), z.string()),
+  from: z.string().refine(isBoxId).optional(),
 }) satisfies z.ZodType<DriverSpec>
 
 const boxFile = z.object({
@@ -32,6 +33,10 @@ const boxFile = z.object({
     .max(slotCount - 1),
   /** Kept, because the files on the box's disk are owned by these ids. */
   uidBase: z.int().positive(),
+  /** Of a disk that came from a snapshot: the ids that own its files instead. */
+  diskUidBase: z.int().positive().optional(),
+  /** A restore has begun and not come to its end: the disk may be another's than the rest of this says. */
+  restoring: z.boolean().optional(),
   /** The address that the files in the box's /etc name; null without a network. */
   address: z.string().nullable(),
   spec,
@@ -59,6 +64,9 @@ export async function readBoxFile(paths: BoxPaths): Promise<ReadBox> {
 export async function writeBoxFile(paths: BoxPaths, box: BoxFile, options: { durable: boolean }): Promise<void> {
   await writeWhole(paths.boxFile, `${JSON.stringify(box, null, 2)}\n`, options)
 }
+
+/** The first of the ids that own the files on a box's disk. */
+export const diskOwner = ({ diskUidBase, uidBase }: BoxFile): number => diskUidBase ?? uidBase
 
 /** The policies whose boxes have a link: all but `none`. */
 export function routedPolicy(policy: NetworkPolicy): RoutedPolicy | undefined {

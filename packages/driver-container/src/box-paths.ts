@@ -7,6 +7,9 @@ export interface BoxPaths {
   readonly kept: string
   readonly boxFile: string
   readonly diskImage: string
+  /** During a restore: the disk that the box will have, and the one that it had. */
+  readonly nextDiskImage: string
+  readonly formerDiskImage: string
   /** In /run, made at each start: mounts, bundle, socket. Only root and this box's own root may pass through. */
   readonly run: string
   readonly disk: string
@@ -38,6 +41,8 @@ export function boxPaths(names: HomeNames, id: string): BoxPaths {
     kept,
     boxFile: join(kept, 'box.json'),
     diskImage: join(kept, 'disk.img'),
+    nextDiskImage: join(kept, 'next-disk.img'),
+    formerDiskImage: join(kept, 'former-disk.img'),
     run,
     disk,
     upper: join(disk, 'upper'),

@@ -33,7 +33,9 @@ import { boxPaths } from './box-paths.ts'
 import { type BuildNetworks, createBuildNetworks, sweepBuildNetworks } from './build-network.ts'
 import type { Context } from './context.ts'
 import { chooseGvisor } from './gvisor.ts'
+import { restore } from './restore.ts'
 import { chooseRuntime, knownRuntimes } from './runtime.ts'
+import * as snapshots from './snapshots.ts'
 import type { Step } from './steps.ts'
 import { allIds, inspectBox } from './survey.ts'
 import { createDiskTemplates } from './templates.ts'
@@ -72,7 +74,7 @@ export interface ContainerDriver extends Driver {
 export function createContainerDriver(options: ContainerDriverOptions): ContainerDriver {
   const names = homeNames(options.home)
   const locks = createKeyedLock()
-  const capabilities: ReadonlySet<OptionalVerb> = new Set(['pause'])
+  const capabilities: ReadonlySet<OptionalVerb> = new Set(['pause', 'snapshot', 'fork'])
   const listeners = new Set<(id: string) => void>()
   let opened: Opened | undefined
 
@@ -119,6 +121,12 @@ export function createContainerDriver(options: ContainerDriverOptions): Containe
     stop: (id, graceMs) => locked(id, ({ context, watch }) => verbs.stop(context, watch, id, graceMs)),
     pause: (id) => locked(id, ({ context }) => verbs.pause(context, id)),
     resume: (id) => locked(id, ({ context }) => verbs.resume(context, id)),
+    snapshot: (id, snapshot, given = {}) =>
+      locked(id, ({ context }) => snapshots.snapshot(context, id, snapshot, given)),
+    restore: (spec, snapshotId, given = {}) =>
+      locked(spec.id, ({ context, watch }) => restore(context, watch, spec, snapshotId, given)),
+    removeSnapshot: async (id) => snapshots.removeSnapshot(use().context, id),
+    listSnapshots: async () => snapshots.listSnapshots(use().context),
     destroy: (id) => locked(id, ({ context, watch }) => verbs.destroy(context, watch, id)),
     async inspect(id) {
       assertBoxId(id)
@@ -218,6 +226,8 @@ async function takeOver(context: Context, watch: ExitWatch): Promise<void> {
     if (read.kind === 'box') slots.hold(id, read.box.slot)
     else known = false
     const pid = await readPid(paths.pidFile)
+    // A daemon that was killed with its hostkit in the middle of a snapshot has left the disk frozen.
+    if (pid !== undefined) await context.hostkit.diskThaw({ target: paths.disk })
     if (pid !== undefined && (await context.cgroups.holds(id, pid)) && (await isUp(pid))) watch.watch(id, pid)
   }
   // A link without a network namespace and a file: a create was killed between the two ends. While a box's file is

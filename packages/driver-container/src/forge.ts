@@ -17,13 +17,14 @@ import {
 } from '@gibil/host'
 import type { MountView } from '@gibil/hostkit-client'
 import { allSettled } from './all-settled.ts'
-import { type BoxFile, cgroupPath, routedPolicy } from './box-file.ts'
+import { type BoxFile, cgroupPath, diskOwner, routedPolicy } from './box-file.ts'
 import { type BoxPaths, boxPaths } from './box-paths.ts'
 import type { Context } from './context.ts'
 import { gvisorSpec, gvisorStartCommand, untilAnswers } from './gvisor.ts'
 import { boxdPath, idsPerBox, ociSpec, socketDirInBox } from './oci-spec.ts'
 import { processLimits } from './process-limits.ts'
 import { startCommand } from './runtime.ts'
+import { snapshotPaths } from './snapshot-file.ts'
 
 /** How long a runtime may take to start a box on a busy host. */
 const startTimeoutMs = 60_000
@@ -31,12 +32,12 @@ const startTimeoutMs = 60_000
 const netnsDir = '/run/netns'
 
 /**
- * Makes a box run: disk, network and configuration at the same time, then the root file system, then the runtime. What `create` and
- * `start` share; `start` finds the disk there. Returns the id of the box's first process.
+ * Makes a box run: disk, network and configuration at the same time, then the root file system, then the runtime. What `create`,
+ * `start` and `restore` share; the latter two find the disk there. Returns the id of the box's first process.
  */
 export async function forge(
   context: Context,
-  verb: 'create' | 'start',
+  verb: 'create' | 'start' | 'restore',
   box: BoxFile,
   options: DriverOptions,
 ): Promise<number> {
@@ -77,11 +78,17 @@ export async function forge(
         await hostkit.diskCreate({
           image: paths.diskImage,
           sizeMib: spec.size.diskMib,
-          from: await context.templates.get(spec.size.diskMib),
+          from:
+            spec.from === undefined
+              ? await context.templates.get(spec.size.diskMib)
+              : snapshotPaths(names, spec.from).diskImage,
         })
       }
       await context.step(`${verb}.disk-mount`)
-      await hostkit.diskMount({ image: paths.diskImage, target: paths.disk })
+      // A disk that came from another box is shown with this one's ids, and keeps its own.
+      const owner = diskOwner(box)
+      const shift = owner === uidBase ? {} : { idmap: { from: owner, base: uidBase, count: idsPerBox } }
+      await hostkit.diskMount({ image: paths.diskImage, target: paths.disk, ...shift })
     }),
     phase('network', "made the box's network", async () => {
       await context.step(`${verb}.net`)
@@ -139,7 +146,7 @@ export async function forge(
 
   await context.step(`${verb}.etc`)
   const address = addressOfBox(context, box)
-  if (verb === 'create' || address !== box.address) {
+  if (verb !== 'start' || address !== box.address) {
     const gateway = gatewayOf(network.subnet)
     const files = etcFiles({ id: spec.id, hostname: spec.hostname, address, gateway })
     await phase('etc', 'wrote the names of the box into it', () => writeEtcFiles(paths.rootfs, uidBase, files))

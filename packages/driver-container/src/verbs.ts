@@ -21,6 +21,8 @@ import { boxPaths } from './box-paths.ts'
 import { clear } from './clear.ts'
 import type { Context } from './context.ts'
 import { addressOfBox, forge } from './forge.ts'
+import { undoRestore } from './restore.ts'
+import { snapshotFor } from './snapshot-file.ts'
 import { inspectBox } from './survey.ts'
 
 /** The verbs that change a box, each called by one caller at a time for one box. */
@@ -43,6 +45,7 @@ export async function create(
     await destroy(context, watch, spec.id, async () => undefined)
   }
 
+  const from = spec.from === undefined ? undefined : snapshotFor(names, spec.from, spec)
   const slot = slots.take(
     spec.id,
     (free) => !linkExists(linkName(names, 'internet', free)) && !linkExists(linkName(names, 'lan', free)),
@@ -52,6 +55,7 @@ export async function create(
     phase: 'creating',
     slot,
     uidBase: uidBaseOf(context.network.uidBlock, slot),
+    ...(from === undefined ? {} : { diskUidBase: from.uidBase }),
     address: null,
     spec,
   }
@@ -105,10 +109,11 @@ export async function start(
   watch.forget(spec.id)
   await context.step('start.clear')
   await clear(context, spec.id, read.box)
+  const before = await undoRestore(paths, read.box)
   // The disk holds what differs from the layers it was made on, so the image and the disk's size stay those of the create.
-  const kept = read.box.spec
+  const kept = before.spec
   const box: BoxFile = {
-    ...read.box,
+    ...before,
     spec: { ...spec, image: kept.image, size: { ...spec.size, diskMib: kept.size.diskMib } },
   }
   const address = addressOfBox(context, box)

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { steps } from '../src/steps.ts'
@@ -30,6 +30,9 @@ it('calls every step that it names', async () => {
   await world.driver.adapt?.(spec)
   await world.driver.stop('all', 1000)
   await world.driver.start(spec)
+  await world.driver.snapshot?.('all', { id: 'saved', kind: 'disk' })
+  await world.driver.restore?.(spec, 'saved')
+  await world.driver.removeSnapshot?.('saved')
   await world.driver.destroy('all')
   expect([...seen].toSorted()).toEqual(Object.values(steps).flat().toSorted())
 })
@@ -69,6 +72,50 @@ it.each(steps.start)('a start that fails at %s leaves a stopped box that starts'
   expect(await leftovers(world.home)).toEqual([])
 })
 
+it.each(steps.snapshot)('a snapshot that fails at %s leaves nothing, and the box goes on', async (name) => {
+  await world.driver.create(world.spec('box'))
+  failAt = name
+  await expect(world.driver.snapshot?.('box', { id: 'saved', kind: 'disk' })).rejects.toThrow()
+  failAt = ''
+  expect(await world.driver.listSnapshots?.()).toEqual([])
+  expect((await run(world.driver, 'box', 'echo on > /file; cat /file')).output).toBe('on\n')
+  await world.driver.snapshot?.('box', { id: 'saved', kind: 'disk' })
+  await world.driver.removeSnapshot?.('saved')
+  await world.driver.destroy('box')
+  expect(await leftovers(world.home)).toEqual([])
+})
+
+it.each(steps.restore)('a restore that fails at %s leaves the box with the disk that it had', async (name) => {
+  const spec = world.spec('box')
+  await world.driver.create(spec)
+  await run(world.driver, 'box', 'echo one > /file')
+  await world.driver.snapshot?.('box', { id: 'saved', kind: 'disk' })
+  await run(world.driver, 'box', 'echo two > /file; sync')
+  failAt = name
+  await expect(world.driver.restore?.(spec, 'saved')).rejects.toThrow()
+  failAt = ''
+  await world.driver.start(spec)
+  // Only at its very end is it done.
+  expect((await run(world.driver, 'box', 'cat /file')).output).toBe(name === 'restore.end' ? 'one\n' : 'two\n')
+  await world.driver.restore?.(spec, 'saved')
+  expect((await run(world.driver, 'box', 'cat /file')).output).toBe('one\n')
+  await world.driver.destroy('box')
+  await world.driver.removeSnapshot?.('saved')
+  expect(await leftovers(world.home)).toEqual([])
+})
+
+it.each(steps.remove)('a removal of a snapshot that fails at %s can be repeated', async (name) => {
+  await world.driver.create(world.spec('box'))
+  await world.driver.snapshot?.('box', { id: 'saved', kind: 'disk' })
+  failAt = name
+  await expect(world.driver.removeSnapshot?.('saved')).rejects.toThrow()
+  failAt = ''
+  await world.driver.removeSnapshot?.('saved')
+  expect(await world.driver.listSnapshots?.()).toEqual([])
+  expect(await readdir(join(world.home, 'snapshots'))).toEqual([])
+  await world.driver.destroy('box')
+})
+
 it.each([...steps.stop, ...steps.destroy])('an end that fails at %s can be repeated', async (name) => {
   await world.driver.create(world.spec('box'))
   failAt = name
@@ -82,7 +129,7 @@ it.each([...steps.stop, ...steps.destroy])('an end that fails at %s can be repea
 /** A daemon of its own that is killed at a step, as by SIGKILL: nothing of ours runs after that. */
 async function killedAt(
   home: string,
-  verb: 'create' | 'adapt' | 'start' | 'stop' | 'destroy',
+  verb: 'create' | 'adapt' | 'start' | 'stop' | 'destroy' | 'snapshot' | 'restore',
   name: string,
 ): Promise<void> {
   const binaries = await buildBinaries()
@@ -139,6 +186,33 @@ describe('a daemon that is killed', () => {
     expect((await run(world.driver, 'box', 'cat /file')).output).toBe('kept\n')
     await world.driver.destroy('box')
     expect(await leftovers(world.home)).toEqual([])
+  })
+
+  it.each(steps.snapshot)('at %s leaves a box that goes on, and a snapshot that is whole or none', async (name) => {
+    await killedAt(world.home, 'snapshot', name)
+    world = await world.reopen()
+    expect((await run(world.driver, 'box', 'echo on > /file; cat /file')).output).toBe('on\n')
+    expect(await world.driver.listSnapshots?.()).toHaveLength(name === 'snapshot.end' ? 1 : 0)
+    await world.driver.snapshot?.('box', { id: 'saved', kind: 'disk' })
+    await world.driver.removeSnapshot?.('saved')
+    expect(await readdir(join(world.home, 'snapshots'))).toEqual([])
+    await world.driver.destroy('box')
+    expect(await leftovers(world.home)).toEqual([])
+  })
+
+  it.each(steps.restore)('at %s leaves a box that can be started or restored', async (name) => {
+    for (const again of [false, true]) {
+      await killedAt(world.home, 'restore', name)
+      world = await world.reopen()
+      const spec = world.spec('box')
+      if (again) await world.driver.restore?.(spec, 'saved')
+      else await world.driver.start(spec)
+      const done = again || name === 'restore.made' || name === 'restore.end'
+      expect((await run(world.driver, 'box', 'cat /file')).output).toBe(done ? 'kept\n' : 'changed\n')
+      await world.driver.removeSnapshot?.('saved')
+      await world.driver.destroy('box')
+      expect(await leftovers(world.home)).toEqual([])
+    }
   })
 
   it.each(steps.destroy)('at %s leaves what the next destroy takes away', async (name) => {

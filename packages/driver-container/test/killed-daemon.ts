@@ -26,7 +26,13 @@ if (given.verb !== 'create') {
   await run(driver, 'box', 'echo kept > /file && sync')
 }
 if (given.verb === 'start') await driver.stop('box', 1000)
+if (given.verb === 'restore') {
+  await driver.snapshot?.('box', { id: 'saved', kind: 'disk' })
+  await run(driver, 'box', 'echo changed > /file && sync')
+}
 armed = true
+if (given.verb === 'snapshot') await driver.snapshot?.('box', { id: 'saved', kind: 'disk' })
+if (given.verb === 'restore') await driver.restore?.(spec, 'saved')
 if (given.verb === 'create') await driver.create(spec)
 if (given.verb === 'adapt') await driver.adapt?.(boxSpec(given.rootfs, 'box', { hostname: 'asked', network: 'lan' }))
 if (given.verb === 'start') await driver.start(spec)

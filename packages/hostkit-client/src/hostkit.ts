@@ -3,6 +3,7 @@ import * as z from 'zod'
 import type {
   DiskCreate,
   DiskMount,
+  DiskSave,
   IdMap,
   MemoryRegion,
   MemorySave,
@@ -45,6 +46,10 @@ const Swept = z.object({
 export interface HostKit {
   diskCreate(args: DiskCreate): Promise<void>
   diskMount(args: DiskMount): Promise<void>
+  /** Copies a disk as it is at one moment, also while it is in use: what writes to it waits as long. */
+  diskSave(args: DiskSave): Promise<void>
+  /** Lets a disk go on that a hostkit has left frozen which was killed in a `diskSave`. Fine when it is not frozen, or not mounted. */
+  diskThaw(args: { readonly target: string }): Promise<void>
   /** Drops what is not yet written to a mounted disk, so that unmounting is quick. Only for a disk that is deleted next. */
   diskAbandon(args: { readonly target: string }): Promise<void>
   /** Makes ahead what a `mountOverlay` with this idmap needs: saves it 2 ms when other things are waited for anyway. */
@@ -117,6 +122,8 @@ export function createHostKit(options: HostKitOptions): HostKit {
   return {
     diskCreate: (args) => order('disk.create', args),
     diskMount: (args) => order('disk.mount', args),
+    diskSave: (args) => order('disk.save', args),
+    diskThaw: (args) => order('disk.thaw', args),
     diskAbandon: (args) => order('disk.abandon', args),
     mountPrepare: (idmap) => order('mount.prepare', idmap),
     mountOverlay: (args) => order('mount.overlay', args),

@@ -13,6 +13,16 @@ export interface DiskMount {
   readonly target: string
   /** Further mount options of ext4, as after `mount -o`. */
   readonly options?: string
+  /** Shows the ids `from` and above that are on the disk as `base` and above; 0 stays 0, and others have no owner. */
+  readonly idmap?: IdMap & { readonly from: number }
+}
+
+export interface DiskSave {
+  readonly image: string
+  /** The new file; fine when it is there. */
+  readonly to: string
+  /** Where the disk is mounted, when it is: it is frozen while it is copied. */
+  readonly target?: string
 }
 
 /** Shifts the ids 0 to `count` to `base` and above. */

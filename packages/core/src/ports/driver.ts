@@ -26,6 +26,8 @@ export interface DriverSpec {
   readonly from?: string | undefined
 }
 
+export type { SnapshotKind }
+
 /** A saved state of a box, as a driver keeps it. */
 export interface DriverSnapshot {
   readonly id: string
