@@ -130,7 +130,7 @@ func TestAShiftedDiskShowsItsIdsAsAnothers(t *testing.T) {
 	newDisk(t, image)
 	const before, after = 1 << 30, 1<<30 + 1<<20
 	mustMount(t, image, target, nil)
-	for name, id := range map[string]int{"root": 0, "user": before + 1000, "else": 12} {
+	for name, id := range map[string]int{"root": 0, "user": before + 1000, "host": 65534, "else": 1 << 20} {
 		if err := os.WriteFile(filepath.Join(target, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -150,11 +150,16 @@ func TestAShiftedDiskShowsItsIdsAsAnothers(t *testing.T) {
 		}
 		return stat.Uid
 	}
-	if owner("root") != 0 || owner("user") != after+1000 || owner("else") != 65534 {
+	if owner("root") != 0 || owner("user") != after+1000 || owner("host") != 65534 || owner("else") != 65534 {
 		t.Errorf("%d %d %d", owner("root"), owner("user"), owner("else"))
 	}
 	if err := os.WriteFile(filepath.Join(target, "made"), nil, 0o600); err != nil {
 		t.Errorf("root cannot write: %v", err)
+	}
+	for name, mayWrite := range map[string]bool{"host": true, "else": false} {
+		if err := os.WriteFile(filepath.Join(target, name), nil, 0o600); (err == nil) != mayWrite {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	if err := os.Chown(filepath.Join(target, "made"), after+7, after+7); err != nil {
 		t.Error(err)

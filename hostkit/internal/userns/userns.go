@@ -11,7 +11,8 @@ import (
 	"gibil.dev/hostkit/internal/errno"
 )
 
-// Map shifts the ids From..From+Count to Base..Base+Count. With a From, 0 stays what it is, so that root may still make files.
+// Map shifts the ids From..From+Count to Base..Base+Count. With a From, the host's own ids (below 65536) stay what they are, so
+// that what root and its programs make there remains theirs.
 type Map struct {
 	From  int `json:"from"`
 	Base  int `json:"base"`
@@ -20,7 +21,7 @@ type Map struct {
 
 // Check refuses a map that would reach the host's own users or leave the 32 bits of an id (of which the last is no id).
 func (m Map) Check() error {
-	if m.From < 0 || m.From+m.Count > 1<<32-1 {
+	if m.From < 0 || m.From+m.Count > 1<<32-1 || m.From > 0 && (m.From < hostIDs || m.Base < hostIDs) {
 		return errno.Invalidf("an idmap cannot shift %d ids from %d on", m.Count, m.From)
 	}
 	if m.Base < 1 || m.Count < 1 || m.Base+m.Count > 1<<32-1 {
@@ -28,6 +29,9 @@ func (m Map) Check() error {
 	}
 	return nil
 }
+
+// hostIDs are those that the host's own users have.
+const hostIDs = 1 << 16
 
 // kept bounds the cache. A box's slot, and with it its map, is used again and again, and making a namespace costs a process.
 const kept = 256
@@ -129,7 +133,7 @@ func create(m Map) (*os.File, error) {
 	}
 	ids := []syscall.SysProcIDMap{{ContainerID: m.From, HostID: m.Base, Size: m.Count}}
 	if m.From > 0 {
-		ids = append(ids, syscall.SysProcIDMap{ContainerID: 0, HostID: 0, Size: 1})
+		ids = append(ids, syscall.SysProcIDMap{ContainerID: 0, HostID: 0, Size: hostIDs})
 	}
 	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids}
 	holder.Env = []string{}

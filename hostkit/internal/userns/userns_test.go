@@ -91,7 +91,7 @@ func TestAFailureIsNotRemembered(t *testing.T) {
 	if err := cache.With(Map{Base: 1, Count: 1}, func(*os.File) error { return fmt.Errorf("by the caller") }); os.Getuid() == 0 && err.Error() != "by the caller" {
 		t.Errorf("%v", err)
 	}
-	for _, m := range []Map{{0, 0, 65536}, {0, -1, 1}, {0, 1, 0}, {0, 1 << 32, 1}, {0, 1<<32 - 10, 100}, {-1, 1, 1}, {1<<32 - 10, 1, 100}} {
+	for _, m := range []Map{{0, 0, 65536}, {0, -1, 1}, {0, 1, 0}, {0, 1 << 32, 1}, {0, 1<<32 - 10, 100}, {-1, 1, 1}, {1, 1 << 30, 1}, {1 << 30, 1, 1}, {1<<32 - 10, 1, 100}} {
 		if err := cache.With(m, func(*os.File) error { return nil }); err == nil {
 			t.Errorf("%v passes", m)
 		}

@@ -46,6 +46,19 @@ describe.runIf(locate('runsc'))('a box in gVisor', () => {
     expect((await inBox('ls /run/gibil/socket', 'agent')).exitCode).not.toBe(0)
   })
 
+  it('is saved, begun again with ids of its own, and put back', async () => {
+    const { driver } = world
+    await inBox('echo saved > /home/agent/file && chown agent /home/agent/file')
+    await driver.snapshot?.('box', { id: 'saved', kind: 'disk' })
+    await inBox('echo later > /home/agent/file')
+    await driver.create(world.spec('fork', { size, isolation: 'gvisor', from: 'saved' }))
+    expect((await run(driver, 'fork', 'cat ~/file; echo own > ~/file; hostname', 'agent')).output).toBe('saved\nfork\n')
+    await driver.restore?.(world.spec('box', { size, isolation: 'gvisor' }), 'saved')
+    expect((await inBox('cat /home/agent/file', 'agent')).output).toBe('saved\n')
+    await driver.destroy('fork')
+    await driver.removeSnapshot?.('saved')
+  })
+
   it('runs as nobody on the host, under a filter, with ids of the box for its files', async () => {
     const paths = boxPaths(homeNames(world.home), 'box')
     const pid = (await readFile(paths.pidFile, 'utf8')).trim()

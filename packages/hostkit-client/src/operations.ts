@@ -13,7 +13,7 @@ export interface DiskMount {
   readonly target: string
   /** Further mount options of ext4, as after `mount -o`. */
   readonly options?: string
-  /** Shows the ids `from` and above that are on the disk as `base` and above; 0 stays 0, and others have no owner. */
+  /** Shows the ids `from` and above that are on the disk as `base` and above; those below 65 536 stay, and others have no owner. */
   readonly idmap?: IdMap & { readonly from: number }
 }
 
