@@ -82,6 +82,10 @@ func frozen(image, target string, work func() error) (err error) {
 		return err
 	}
 	defer root.Close()
+	// Most of what has to be written is written while others still may write.
+	if err := sys.SyncFS(root); err != nil {
+		return err
+	}
 	stopped.lock.Lock()
 	_, err = sys.Ioctl(root, fifreeze, 0)
 	// EBUSY: frozen already, by a call whose process was killed.

@@ -142,6 +142,16 @@ func Ioctl(file *os.File, request, argument uintptr) (int, error) {
 	return int(value), nil
 }
 
+// SyncFS writes what is not yet written of the file system that a file is on.
+func SyncFS(file *os.File) error {
+	_, _, number := syscall.Syscall(sysSyncfs, file.Fd(), 0, 0)
+	runtime.KeepAlive(file)
+	if number != 0 {
+		return os.NewSyscallError("syncfs", number)
+	}
+	return nil
+}
+
 // LinkFile gives a file that has no name (OTmpfile) its name. EEXIST when the name is taken.
 func LinkFile(file *os.File, path string) error {
 	from, err := syscall.BytePtrFromString(FDPath(int(file.Fd())))

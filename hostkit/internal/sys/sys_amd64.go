@@ -1,3 +1,6 @@
 package sys
 
-const sysStatx = 332
+const (
+	sysStatx  = 332
+	sysSyncfs = 306
+)

@@ -1,3 +1,6 @@
 package sys
 
-const sysStatx = 291
+const (
+	sysStatx  = 291
+	sysSyncfs = 267
+)
