@@ -10,6 +10,7 @@ export type Saved = Making &
     | 'user'
     | 'env'
     | 'labels'
+    | 'onFailure'
     | 'ports'
     | 'repo'
     | 'explicit'

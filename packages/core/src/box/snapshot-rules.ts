@@ -56,7 +56,8 @@ export function checkFitsBox(record: BoxRecord, snapshot: SnapshotRecord): void 
 
 export function savedOf(record: BoxRecord): Saved {
   const { shape, provider, image, imageDigest, size, isolation, network, user, env, labels } = record
-  const { ports, repo, explicit, config, remakes, tasksDone, readiness, failure } = record
+  const { ports, repo, explicit, config, remakes, tasksDone, readiness, failure, onFailure } = record
   const made = { shape, provider, image, imageDigest, size, isolation, network, user, env, labels }
-  return { ...made, ports, repo, explicit, config, remakes, tasksDone, readiness, failure }
+  const state = { ports, repo, explicit, config, remakes, tasksDone, readiness, failure }
+  return { ...made, ...state, ...(onFailure === undefined ? {} : { onFailure }) }
 }
