@@ -75,6 +75,9 @@ describe('a token', () => {
 
   const bodies: Readonly<Record<string, unknown>> = {
     extendBox: { ttl: '1h' },
+    restartBox: {},
+    createSnapshot: {},
+    restoreBox: { snapshot: 's' },
     runCommand: { argv: ['true'] },
     startJob: { argv: ['true'] },
     signalJob: { signal: 'SIGTERM' },
