@@ -23,6 +23,7 @@ const (
 	UserNotFound     = "user_not_found"
 	LimitReached     = "limit_reached"
 	BoxdUnreachable  = "boxd_unreachable"
+	PortClosed       = "port_closed"
 	DiskFull         = "disk_full"
 	Internal         = "internal"
 )

@@ -310,6 +310,9 @@ func TestDial(t *testing.T) {
 	if err != nil || response.StatusCode != 502 {
 		t.Fatal(response, err)
 	}
+	if body, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(body), `"port_closed"`) {
+		t.Fatalf("%s %v", body, err)
+	}
 }
 
 func TestDialTriesBothLoopbacks(t *testing.T) {

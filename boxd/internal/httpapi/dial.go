@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
 	"gibil.dev/boxd/internal/fault"
@@ -36,7 +38,11 @@ func (a *API) dial(w http.ResponseWriter, r *http.Request) error {
 	}
 	inner, err := dialAny(r.Context(), hosts, strconv.FormatInt(port, 10))
 	if err != nil {
-		return fault.New(fault.BoxdUnreachable, "Nothing in the box answers on port %d: %v", port, err)
+		code := fault.BoxdUnreachable
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			code = fault.PortClosed
+		}
+		return fault.New(code, "Nothing in the box answers on port %d: %v", port, err)
 	}
 	defer inner.Close()
 	outer, buffered, err := hijack(w)

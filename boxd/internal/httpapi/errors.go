@@ -18,7 +18,7 @@ var statuses = map[string]int{
 	fault.InvalidRequest: 400, fault.InvalidPath: 400, fault.PermissionDenied: 403, fault.FileNotFound: 404,
 	fault.JobNotFound: 404, fault.NotFound: 404, fault.FileConflict: 409, fault.WrongState: 409, fault.PayloadTooLarge: 413,
 	fault.CommandNotFound: 422, fault.UserNotFound: 422, fault.LimitReached: 429, fault.BoxdUnreachable: 502,
-	fault.DiskFull: 507, fault.Internal: 500,
+	fault.PortClosed: 502, fault.DiskFull: 507, fault.Internal: 500,
 }
 
 type errorBody struct {

@@ -227,7 +227,7 @@ describe('for the domain', () => {
     expect(await codeOf(domain.readFile(`${boxd.dir}/greeting`, 5))).toBe('payload_too_large')
     const id = await domain.startJob(sh('exit 0'))
     expect((await domain.jobs()).map((job) => job.id)).toContain(id)
-    expect(await codeOf(domain.dialPort(1))).toBe('boxd_unreachable')
+    expect(await codeOf(domain.dialPort(1))).toBe('port_closed')
     await expect.poll(() => boxd.openStreams()).toBe(0)
   })
 })

@@ -15,6 +15,7 @@ const boxdCodes = new Set<string>([
   'user_not_found',
   'limit_reached',
   'boxd_unreachable',
+  'port_closed',
   'disk_full',
   'internal',
 ] satisfies ErrorCode[])

@@ -159,7 +159,7 @@ test('a port of the box, half-closes included', async () => {
   expect(await text(stream)).toBe('HELLO')
   expect((await client.ports()).map((open) => open.port)).toContain(port)
   server.close()
-  expect(await codeOf(client.dial(port))).toBe('boxd_unreachable')
+  expect(await codeOf(client.dial(port))).toBe('port_closed')
 })
 
 test('health and metrics', async () => {

@@ -22,7 +22,15 @@ function answering(bytes: Buffer, size: number): Dial {
 }
 
 const documented: ReadonlySet<string> = new Set([
-  ...['boxd_protocol', 'boxd_unreachable', 'invalid_request', 'invalid_path', 'permission_denied', 'file_not_found'],
+  ...[
+    'boxd_protocol',
+    'boxd_unreachable',
+    'port_closed',
+    'invalid_request',
+    'invalid_path',
+    'permission_denied',
+    'file_not_found',
+  ],
   ...['job_not_found', 'not_found', 'file_conflict', 'wrong_state', 'payload_too_large', 'command_not_found'],
   ...['user_not_found', 'limit_reached', 'disk_full', 'internal'],
 ])

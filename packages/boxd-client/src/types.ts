@@ -145,6 +145,6 @@ export interface BoxdClient {
   readTar(path: string, options?: { readonly exclude: readonly string[] }): Promise<Download>
   writeTar(path: string, tar: Readable, options?: { readonly user?: string | undefined }): Promise<void>
 
-  /** A TCP connection to a port of the box; half-closes like one. Throws `boxd_unreachable` when nothing listens there. */
+  /** A TCP connection to a port of the box; half-closes like one. Throws `port_closed` when nothing listens there. */
   dial(port: number, host?: string): Promise<Duplex>
 }

@@ -122,8 +122,20 @@ export const verbs: readonly Verb[] = [
   {
     name: 'ports',
     group: 'Work in a box',
-    summary: 'list the ports that a box listens on',
+    summary: 'list the ports that a box listens on, and the addresses of those that are published',
     load: () => import('./commands/ports.ts'),
+  },
+  {
+    name: 'publish',
+    group: 'Work in a box',
+    summary: 'give a port of a box an address for browsers and programs',
+    load: () => import('./commands/publish.ts'),
+  },
+  {
+    name: 'unpublish',
+    group: 'Work in a box',
+    summary: 'take the address of a port back',
+    load: () => import('./commands/unpublish.ts'),
   },
   {
     name: 'cp',

@@ -1,5 +1,6 @@
 /** The box as every door sees it. These schemas define the API; types, OpenAPI and `--json` come from them. */
 import * as z from 'zod'
+import { Activity, PublishedPort } from './published-port.ts'
 
 export const Shape = z.enum(['container', 'microvm', 'vm'])
 export type Shape = z.infer<typeof Shape>
@@ -108,12 +109,14 @@ export const Box = z.object({
   isolation: Isolation,
   address: z.string().nullable().describe("the box's address on the host's private network"),
   ports: z.array(z.int()).describe('ports that .gibil.yml declares'),
+  published: z.array(PublishedPort).describe('ports with an address of their own, by number'),
   repo: Repo.nullable(),
   lease: Lease,
   parent: z.string().nullable().describe('id of the snapshot that its state last came from'),
   createdAt: z.iso.datetime(),
   startedAt: z.iso.datetime().nullable(),
   lastActiveAt: z.iso.datetime().nullable(),
+  activity: Activity,
   timings: z.array(PhaseTime).describe('how long each phase of create took'),
 })
 export type Box = z.infer<typeof Box>

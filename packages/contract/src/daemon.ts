@@ -11,6 +11,13 @@ export const Health = z.object({
 })
 export type Health = z.infer<typeof Health>
 
+/** Where the published ports of boxes are served. */
+export const ProxyState = z.object({
+  port: z.int().nullable().describe('on 127.0.0.1; null: it does not listen'),
+  problem: z.string().nullable().describe('why it does not'),
+})
+export type ProxyState = z.infer<typeof ProxyState>
+
 export const Version = z.object({
   name: z.literal('gibild'),
   version: z.string(),
@@ -22,6 +29,7 @@ export const Version = z.object({
   shapes: z
     .array(z.object({ shape: Shape, provider: Provider, unavailable: Failure.nullable() }))
     .describe('what boxes can be made here, and why not'),
+  proxy: ProxyState,
 })
 export type Version = z.infer<typeof Version>
 
@@ -43,6 +51,7 @@ export const DaemonFile = z.object({
   home: z.string(),
   socket: z.string().describe('short enough to connect to, also when the home directory has a long name'),
   url: z.string().describe('such as http://127.0.0.1:40123'),
+  proxy: z.int().nullable().optional().describe('the port on 127.0.0.1 where published ports are served'),
   startedAt: z.iso.datetime(),
 })
 export type DaemonFile = z.infer<typeof DaemonFile>

@@ -109,6 +109,12 @@ export const errorTable = {
   ),
   token_not_found: kind(404, 3, 'No token has this name.', 'See `gibil token list`.'),
   snapshot_not_found: kind(404, 3, 'No snapshot has this name or id.', 'See `gibil snapshots`.'),
+  port_not_published: kind(
+    404,
+    3,
+    'The port of the box has no address of its own.',
+    'Publish it: `gibil publish <box> <port>`; see `gibil ports <box>`.',
+  ),
   not_found: kind(404, 3, 'The API has no such route.', 'See /v1/docs.'),
   name_in_use: kind(
     409,
@@ -231,6 +237,18 @@ export const errorTable = {
     1,
     'The box ended by itself or hung, and was to stay so: its kernel panicked, it was out of memory, or it was killed.',
     'See its last lines with `gibil show <box>`, then `gibil restart <box>` or destroy it.',
+  ),
+  port_closed: kind(
+    502,
+    6,
+    'Nothing in the box listens on the port.',
+    'Start the program that should; `gibil ports <box>` shows what listens.',
+  ),
+  port_failed: kind(
+    502,
+    1,
+    'The program behind a port of a box broke off, or answered with something that is not HTTP.',
+    'See what it printed: `gibil jobs <box>`, `gibil logs <box> <job>`.',
   ),
   boxd_protocol: kind(
     502,

@@ -17,6 +17,8 @@ export const EventType = z.enum([
   'box.expired',
   'box.snapshot',
   'box.restored',
+  'box.published',
+  'box.unpublished',
   'box.destroying',
   'box.destroyed',
   'image.added',

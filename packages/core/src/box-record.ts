@@ -49,6 +49,14 @@ export interface RepoRecord extends Repo {
   readonly needsToken: boolean
 }
 
+/** A port that the proxy of the daemon serves, by number in a record. */
+export interface PublishedRecord {
+  readonly port: number
+  readonly public: boolean
+  /** Opens it while it is private; kept for when it becomes so again. */
+  readonly secret: string
+}
+
 /** A box as the store keeps it. Times are milliseconds since the epoch. Holds no credentials for repositories. */
 export interface BoxRecord extends Making {
   readonly id: string
@@ -73,6 +81,7 @@ export interface BoxRecord extends Making {
   readonly isolation: Isolation
   readonly address: string | null
   readonly ports: readonly number[]
+  readonly published: readonly PublishedRecord[]
   readonly repo: RepoRecord | null
   readonly explicit: readonly ExplicitField[]
   /** The snapshot that it has yet to begin as; null once it has. */

@@ -15,6 +15,8 @@ import type {
   Wait,
 } from '@gibil/contract'
 import type { Owner } from './box-record.ts'
+import type { Use } from './lease/activity.ts'
+import type { Publishing } from './plane/publishing.ts'
 import type { Tokens } from './plane/tokens.ts'
 import type { PoolState } from './pool/warm-pool.ts'
 
@@ -27,11 +29,18 @@ export interface CreateOptions {
   readonly owner?: Owner
 }
 
+export interface ConnectOptions {
+  /** Without counting as activity, and without waking the box. */
+  readonly quiet?: boolean
+  /** What the connection is for; default `command`. */
+  readonly use?: Use
+}
+
 /**
  * Every verb of boxes, once, for every door, over the boxes that one caller may know of. `ref` is a name or an id. Methods
  * throw GibilError only. Answers show the state after the verb has taken effect.
  */
-export interface BoxPlane {
+export interface BoxPlane extends Publishing {
   create(input: CreateBox, options?: CreateOptions): Promise<Box>
   createFleet(input: CreateFleet, options?: CreateOptions): Promise<Fleet>
   /** Waits until a box has come so far; throws its failure when it failed. */
@@ -72,11 +81,7 @@ export interface BoxPlane {
    * A byte stream to boxd in a running box. Counts as activity while it is open, unless `quiet` (for measuring: a box that is
    * only looked at is idle). A paused box is resumed first, unless `quiet`. Throws `wrong_state`, `boxd_unreachable`.
    */
-  connect(
-    ref: string,
-    signal?: AbortSignal,
-    options?: { readonly quiet?: boolean },
-  ): Promise<{ box: Box; stream: Duplex }>
+  connect(ref: string, signal?: AbortSignal, options?: ConnectOptions): Promise<{ box: Box; stream: Duplex }>
   /** What set-up printed. `done`: set-up has ended and nothing more will come. */
   setupLog(ref: string, offset: number, limit: number): Promise<{ text: string; nextOffset: number; done: boolean }>
 

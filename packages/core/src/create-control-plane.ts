@@ -18,6 +18,7 @@ import { createFleet, fleetMembers } from './plane/fleet.ts'
 import { fork } from './plane/fork.ts'
 import { planeOfOwner } from './plane/ownership.ts'
 import { createProgressHub } from './plane/progress.ts'
+import { createPublishing } from './plane/publishing.ts'
 import { createReconciler, type Reconciler } from './plane/reconciler.ts'
 import { restore } from './plane/restore.ts'
 import { createSnapshotRecords } from './plane/snapshot-records.ts'
@@ -157,16 +158,14 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     create: (input, options) => creator.create(input, options),
     createFleet: (input, options = {}) => createFleet(context, creator, input, options),
     async wait(ref, wait, signal) {
-      return toBox(await waitFor(context, await boxes.find(ref), wait, signal))
+      return toBox(await waitFor(context, await boxes.find(ref), wait, signal), context.activity)
     },
 
     async get(ref) {
-      const record = await boxes.find(ref)
-      return toBox(record, context.activity.last(record.id) ?? record.lastActiveAt)
+      return toBox(await boxes.find(ref), context.activity)
     },
     async list(filter) {
-      const records = await boxes.list(filter)
-      return records.map((record) => toBox(record, context.activity.last(record.id) ?? record.lastActiveAt))
+      return (await boxes.list(filter)).map((record) => toBox(record, context.activity))
     },
     ...verbs,
     async console(ref) {
@@ -181,6 +180,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
         },
       )
     },
+    ...createPublishing(boxes, deps),
     async destroyFleet(fleet) {
       const ids = await fleetMembers(context, fleet)
       const lanes = createGate(policy.maxConcurrentCreates)
@@ -207,7 +207,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     restore: (ref, snapshot) => restore(context, records, reconciler, setups.isActive, ref, snapshot),
     fork: (input, options = {}) => fork({ context, creator, records, snapshots }, input, options),
 
-    connect: (ref, signal, options) => connect(context, verbs, ref, signal, options?.quiet ?? false),
+    connect: (ref, signal, options) => connect(context, verbs, ref, signal, options),
     async setupLog(ref, offset, limit) {
       const record = await boxes.find(ref)
       const over = record.readiness === 'ready' || record.readiness === 'failed'

@@ -1,10 +1,11 @@
 /** @module The domain: boxes, their lease, their set-up and the loop that makes them so. No I/O of its own. */
 export type { BoxRecord, Desired, Owner } from './box-record.ts'
-export type { BoxPlane, ControlPlane, CreateOptions } from './control-plane.ts'
+export type { BoxPlane, ConnectOptions, ControlPlane, CreateOptions } from './control-plane.ts'
 export { createControlPlane } from './create-control-plane.ts'
 export { parseGibilYml } from './gibil-yml/parse.ts'
 export { GibilYml } from './gibil-yml/schema.ts'
 export { type ControlPlaneDeps, defaultPolicy, type Policy } from './plane/deps.ts'
+export { notPublished, type Publication } from './plane/publishing.ts'
 export type { Caller, Tokens } from './plane/tokens.ts'
 export type { PoolState } from './pool/warm-pool.ts'
 export type { BoxdPort, ConnectBoxd, ExecRequest } from './ports/boxd.ts'

@@ -1,11 +1,12 @@
 import type { BoxdClient } from '@gibil/boxd-client'
-import type { Health, HostCheck, Version } from '@gibil/contract'
-import type { BoxPlane, ControlPlane, Owner } from '@gibil/core'
+import type { Health, HostCheck, ProxyState, Version } from '@gibil/contract'
+import type { BoxPlane, ConnectOptions, ControlPlane, Owner } from '@gibil/core'
 import type { ImageStore } from '@gibil/images'
 import type { Logger } from 'pino'
 import type { OpenApiDocument } from './documents/document.ts'
 import type { OpenCalls } from './http/open-calls.ts'
 import type { DaemonMetrics } from './metrics.ts'
+import type { OpenVisits } from './proxy/open-visits.ts'
 import type { OutputBudget } from './routes/output-budget.ts'
 
 /** What the routes need of the images of this machine. */
@@ -18,8 +19,8 @@ export interface Api {
   /** Everything. Throws `administrator_only` when a token calls. */
   readonly control: ControlPlane
   readonly images: ImageService
-  /** boxd in a box, reached anew for each call. `quiet`: without counting as activity of the box. */
-  readonly boxd: (ref: string, signal?: AbortSignal, options?: { readonly quiet?: boolean }) => BoxdClient
+  /** boxd in a box, reached anew for each call. */
+  readonly boxd: (ref: string, signal?: AbortSignal, options?: ConnectOptions) => BoxdClient
   /** What the drivers need of this host, looked at now. */
   readonly hostChecks: () => Promise<HostCheck[]>
   /** Memory for the output that this caller waits for. */
@@ -41,6 +42,10 @@ interface DaemonState {
   readonly stopping: AbortSignal
   /** The OpenAPI document of the routes; made when first asked for. */
   readonly document: () => Promise<OpenApiDocument>
+  readonly proxy: {
+    readonly state: () => ProxyState
+    readonly visits: OpenVisits
+  }
   /** Begins a graceful stop and returns at once. */
   readonly requestStop: () => void
 }

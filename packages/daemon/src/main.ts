@@ -9,6 +9,7 @@ const usage = `gibild: the daemon of Gibil
 
   --home DIR        its state (default $GIBIL_HOME, else /var/lib/gibil as root, else ~/.gibil)
   --port N          on 127.0.0.1 (default: any that is free)
+  --proxy N         where published ports are served, on 127.0.0.1; off: nowhere (default $GIBIL_PROXY, else 7080 or any that is free)
   --foreground      log to standard error instead of gibild.log in the home
   --pool N          spare boxes made ahead, at most (default $GIBIL_POOL, else 16; 0: none)
   --log-level NAME  fatal, error, warn, info, debug, trace or silent (default info)
@@ -33,6 +34,7 @@ function readArguments() {
         home: { type: 'string' },
         port: { type: 'string' },
         pool: { type: 'string' },
+        proxy: { type: 'string' },
         foreground: { type: 'boolean', default: false },
         'log-level': { type: 'string', default: 'info' },
         help: { type: 'boolean', default: false },
@@ -48,6 +50,7 @@ async function main(): Promise<void> {
     home = defaultHome(),
     port,
     pool = process.env['GIBIL_POOL'] || '16',
+    proxy = process.env['GIBIL_PROXY'] || 'auto',
     foreground,
     'log-level': logLevel,
     help,
@@ -60,6 +63,9 @@ async function main(): Promise<void> {
   if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) return fail(`"${port}" is no port`)
   if (!(/^\d{1,3}$/.test(pool) && Number(pool) <= mostSpares)) return fail(`"${pool}" is no number up to ${mostSpares}`)
 
+  const isPort = proxy === 'auto' || proxy === 'off' || (/^[1-9]\d{0,4}$/.test(proxy) && Number(proxy) <= 65_535)
+  if (!isPort) return fail(`"${proxy}" is neither a port nor off`)
+
   // Not in the temporary directory, where Node would put it: others could write there what root then runs.
   enableCompileCache(join(resolve(home), 'cache', 'node'))
   const { runDaemon } = await import('./run-daemon.ts')
@@ -68,6 +74,7 @@ async function main(): Promise<void> {
     foreground,
     logLevel,
     pool: Number(pool),
+    proxy: proxy === 'auto' || proxy === 'off' ? proxy : Number(proxy),
     ...(port === undefined ? {} : { port: Number(port) }),
     ...(process.env['GIBIL_FAILPOINT'] ? { failpoint: process.env['GIBIL_FAILPOINT'] } : {}),
   })

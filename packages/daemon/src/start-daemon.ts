@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { apiVersion, GibilError, type Health } from '@gibil/contract'
+import { apiVersion, GibilError, type Health, type ProxyState } from '@gibil/contract'
 import type { Logger } from 'pino'
 import type { Api } from './api.ts'
 import type { OpenApiDocument } from './documents/document.ts'
@@ -12,6 +12,9 @@ import { type Home, openHome, readDaemonFile, readOrMakeToken, socketPath, write
 import { takeInstanceLock } from './process/instance-lock.ts'
 import { createLog } from './process/log.ts'
 import type { LogLevel } from './process/log-level.ts'
+import { listenForVisitors, type ProxyListener, type ProxyPort } from './proxy/listen.ts'
+import { createOpenVisits } from './proxy/open-visits.ts'
+import { createProxy } from './proxy/serve.ts'
 import { routes } from './routes/index.ts'
 import { createOutputBudgets } from './routes/output-budget.ts'
 import { version } from './version.ts'
@@ -27,6 +30,8 @@ export interface DaemonOptions {
   readonly logLevel?: LogLevel
   /** Spare boxes made ahead, at most; default 0. */
   readonly pool?: number
+  /** Where published ports are served; default `off`. */
+  readonly proxy?: ProxyPort
   /** Where a test wants the process to be killed. */
   readonly failpoint?: string
   readonly compose?: Compose
@@ -80,6 +85,11 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
   })
 
   const outputOf = createOutputBudgets()
+  let visitors: ProxyListener | undefined
+  const proxyState = (): ProxyState => ({
+    port: visitors?.port ?? null,
+    problem: visitors ? visitors.problem : 'the daemon is starting',
+  })
   const api: Api = {
     get plane() {
       return engine.parts().plane
@@ -109,8 +119,10 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
         startedAt: begin.toISOString(),
         uptimeMs: Date.now() - begin.getTime(),
         shapes: engine.shapes(),
+        proxy: proxyState(),
       }),
       ready: engine.ready,
+      proxy: { state: proxyState, visits: createOpenVisits() },
       stopping: stopping.signal,
       document: () => {
         document ??= import('./documents/openapi.ts').then(({ openApiDocument }) => openApiDocument(routes, version))
@@ -126,6 +138,10 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
     preferredUrl: last?.url,
   })
   const { url } = listeners
+  visitors = await listenForVisitors(createProxy(api), options.proxy ?? 'off', last?.proxy ?? undefined)
+  if (visitors.problem && options.proxy !== 'off' && options.proxy !== undefined) {
+    log.warn({ problem: visitors.problem }, 'published ports are not served')
+  }
 
   function stop(failure?: GibilError): void {
     if (status === 'stopping') return
@@ -137,7 +153,7 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
     engine.refuse()
     stopping.abort(new GibilError('interrupted', 'The daemon is stopping.'))
     try {
-      await listeners.close(stopGraceMs)
+      await Promise.all([listeners.close(stopGraceMs), visitors?.close()])
       await engine.close()
     } finally {
       await rm(home.daemonFile, { force: true })
@@ -148,12 +164,13 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
   }
 
   const startedAt = begin.toISOString()
-  const content = { version, api: apiVersion, pid: process.pid, home: home.dir, socket: path, url, startedAt }
+  const proxy = visitors.port
+  const content = { version, api: apiVersion, pid: process.pid, home: home.dir, socket: path, url, proxy, startedAt }
   await writeDaemonFile(home, content).catch(async (error: unknown) => {
-    await listeners.close(0)
+    await Promise.all([listeners.close(0), visitors?.close()])
     throw error
   })
-  log.info({ version, home: home.dir, socket: path, url }, 'listening')
+  log.info({ version, home: home.dir, socket: path, url, proxy }, 'listening')
   engine.ready.then(
     () => {
       if (status === 'starting') status = 'ok'

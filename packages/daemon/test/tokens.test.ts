@@ -83,6 +83,7 @@ describe('a token', () => {
     signalJob: { signal: 'SIGTERM' },
     makeDirectory: { path: '/tmp/x' },
     movePath: { from: '/tmp/x', to: '/tmp/y' },
+    publishPort: {},
     changeMode: { path: '/tmp/x', mode: 0o600 },
   }
   const ofBoxes = routes.filter(({ path, answer }) => path.includes('{box}') && answer.kind !== 'websocket')
@@ -91,7 +92,7 @@ describe('a token', () => {
     const { method, path } = ofBoxes.find((one) => one.id === id) ?? { method: '', path: '' }
     const query = /\/(files|tar)/.test(path) && !(id in bodies) ? '?path=%2Ftmp%2Fx' : ''
     for (const ref of [box.id, 'work', 'work@one', 'bxaaaaaaaaaaaa']) {
-      const at = path.replace('{box}', encodeURIComponent(ref)).replace('{job}', 'j1')
+      const at = path.replace('{box}', encodeURIComponent(ref)).replace('{job}', 'j1').replace('{port}', '80')
       const body = bodies[id] === undefined ? {} : { body: bodies[id] }
       const answer = await two.call(method.toUpperCase(), `${at}${query}`, body)
       expect([answer.status, codeOf(answer)], answer.text).toEqual([404, 'box_not_found'])

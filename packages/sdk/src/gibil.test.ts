@@ -241,7 +241,7 @@ test('a port of the box is a stream both ways, with half-close', async () => {
   } finally {
     server.close()
   }
-  await expect(gibil.box('w').dial(1)).rejects.toMatchObject({ code: 'boxd_unreachable' })
+  await expect(gibil.box('w').dial(1)).rejects.toMatchObject({ code: 'port_closed' })
 })
 
 test('a box that is not there', async () => {

@@ -23,6 +23,7 @@ export type {
   NewToken,
   OnExpire,
   OpenPort,
+  PortAddress,
   Progress,
   Readiness,
   RunResult,

@@ -72,6 +72,10 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
       ) STRICT;
       UPDATE boxes SET record = json_insert(record, '$.from', NULL, '$.restoring', NULL, '$.parent', NULL);`,
   },
+  {
+    name: 'published ports of a box',
+    sql: `UPDATE boxes SET record = json_insert(record, '$.published', json('[]'));`,
+  },
 ]
 
 /** Brings the file to the newest schema, each step in one transaction. Refuses a file that a newer version has written. */

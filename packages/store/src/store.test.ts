@@ -50,6 +50,7 @@ const record = (change: Partial<BoxRecord> = {}): BoxRecord => ({
   isolation: 'namespaces',
   address: null,
   ports: [],
+  published: [],
   repo: null,
   explicit: [],
   from: null,

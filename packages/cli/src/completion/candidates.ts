@@ -83,8 +83,9 @@ async function ofCommand(
       summary: option.description,
     }))
   }
-  const argument = argumentAt(command, operandsIn(command, rest))
+  const argument = argumentAt(command, operandsOf(command, rest).length)
   if (!argument) return []
+  if (argument.name() === 'port') return portsOf(operandsOf(command, rest)[0], command.name(), home, session)
   return values(argument.name(), command.name(), home, session)
 }
 
@@ -94,14 +95,11 @@ const optionNamed = (command: Command, word: string | undefined): Option | undef
 const takesValue = (option: Option): boolean => option.required || option.optional
 const placeholder = (flags: string): string => /[<[]([^>\]]+)[>\]]/.exec(flags)?.[1] ?? ''
 
-function operandsIn(command: Command, words: readonly string[]): number {
-  let count = 0
-  for (const [index, word] of words.entries()) {
+const operandsOf = (command: Command, words: readonly string[]): string[] =>
+  words.filter((word, index) => {
     const previous = optionNamed(command, words[index - 1])
-    if (!word.startsWith('-') && !(previous && takesValue(previous))) count += 1
-  }
-  return count
-}
+    return !word.startsWith('-') && !(previous && takesValue(previous))
+  })
 
 function argumentAt(command: Command, index: number): Argument | undefined {
   const known = command.registeredArguments
@@ -117,6 +115,25 @@ async function values(name: string, owner: string, home: string | undefined, ses
   if (!ask) return []
   await using gibil = Gibil.connect({ home, env: session.env })
   return ask(gibil, AbortSignal.timeout(daemonDeadlineMs)).catch(() => [])
+}
+
+/** Ports that listen can be published, and those that are published taken back. */
+async function portsOf(
+  box: string | undefined,
+  verb: string,
+  home: string | undefined,
+  session: Session,
+): Promise<Candidate[]> {
+  if (box === undefined) return []
+  await using gibil = Gibil.connect({ home, env: session.env })
+  const handle = gibil.box(box)
+  const signal = AbortSignal.timeout(daemonDeadlineMs)
+  const published = await handle.published({ signal }).catch(() => [])
+  if (verb === 'unpublish') {
+    return published.map(({ port, public: open }) => ({ value: String(port), summary: open ? 'public' : 'private' }))
+  }
+  const open = await handle.ports({ signal }).catch(() => [])
+  return open.map(({ port, process }) => ({ value: String(port), summary: clean(process ?? '') }))
 }
 
 const boxes = async (gibil: Gibil, signal: AbortSignal): Promise<Candidate[]> =>

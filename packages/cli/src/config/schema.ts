@@ -25,7 +25,12 @@ export const Defaults = z
 export type Defaults = z.infer<typeof Defaults>
 
 /** How `gibil up` starts the daemon. */
-const Daemon = z.strictObject({ pool: z.int().min(0).max(256) }).partial()
+const Daemon = z
+  .strictObject({
+    pool: z.int().min(0).max(256),
+    proxy: z.union([z.int().min(1).max(65_535), z.literal('off')]),
+  })
+  .partial()
 
 /** `config.yml`. */
 export const Config = z.strictObject({ defaults: Defaults.optional(), daemon: Daemon.optional() })

@@ -1,6 +1,11 @@
-import { GibilError } from '@gibil/sdk'
+import { GibilError, type Version } from '@gibil/sdk'
 import type { Session } from '../session.ts'
 import { type Check, fail, ok, warn } from './check.ts'
+
+const proxyCheck = ({ port, problem }: Version['proxy']): Check =>
+  problem === null
+    ? ok('proxy', `published ports are at http://<port>-<box>.localhost:${port}/`)
+    : warn('proxy', problem, 'set daemon.proxy in config.yml to a free port; gibil down; gibil up')
 
 /** Whether the daemon of this home answers, and where; then what it says of the host that its boxes need. */
 export async function checkDaemon(session: Session): Promise<Check[]> {
@@ -11,6 +16,7 @@ export async function checkDaemon(session: Session): Promise<Check[]> {
     const checks = await session.gibil.checks({ signal: session.signal })
     return [
       ok('daemon', `process ${version.pid}, version ${version.version}, at ${where}`),
+      proxyCheck(version.proxy),
       ...checks.map(({ name, ok: fine, required, detail, mend }) =>
         fine ? ok(`box: ${name}`, detail) : (required ? fail : warn)(`box: ${name}`, detail, mend),
       ),

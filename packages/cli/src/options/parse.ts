@@ -23,6 +23,12 @@ export function wholeNumber(text: string, what: string, least = 0): number {
   throw new GibilError('invalid_request', `"${text}" is not ${what}.`)
 }
 
+export function portNumber(text: string): number {
+  const port = wholeNumber(text, 'a port', 1)
+  if (port <= 65_535) return port
+  throw new GibilError('invalid_request', `"${text}" is not a port: they go to 65535.`)
+}
+
 export function oneOf<T extends string>(
   text: string,
   choices: readonly T[],

@@ -40,6 +40,15 @@ export function boxTable(boxes: readonly Box[], cli: Pick<Cli, 'colors'>, now = 
   return table(['NAME', 'STATE', 'SHAPE', 'IMAGE', 'SIZE', 'LEFT', 'FLEET', 'REPO'], rows, cli.colors.dim)
 }
 
+/** Why its idle limit does not end it, and since when; else since when it is idle. */
+function inUse({ activity, lastActiveAt, status }: Box): string | undefined {
+  const { since, commands, files, ports } = activity
+  const by = Object.entries({ commands, files, ports }).filter(([, count]) => count > 0)
+  if (since !== null)
+    return `since ${since}, connections: ${by.map(([use, count]) => `${count} for ${use}`).join(', ')}`
+  return status === 'running' && lastActiveAt !== null ? `no connection is open; last used ${lastActiveAt}` : undefined
+}
+
 /** All about one box, a line for each thing. */
 export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now()): string {
   const { lease, repo, failure } = box
@@ -61,6 +70,11 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
     ['repo', repo ? `${repo.source}${repo.branch ? ` (${repo.branch})` : ''} in ${repo.path}` : undefined],
     ['commit', repo?.commit],
     ['ports', box.ports.join(', ') || undefined],
+    [
+      'published',
+      box.published.map(({ port, public: open }) => `${port}${open ? ' (public)' : ''}`).join(', ') || undefined,
+    ],
+    ['in use', inUse(box)],
     ['env', box.envNames.join(', ') || undefined],
     [
       'labels',

@@ -16,6 +16,8 @@ export interface DaemonProcess {
 export interface DaemonSettings {
   /** Spare boxes made ahead, at most. */
   readonly pool?: number | undefined
+  /** The port on 127.0.0.1 where published ports are served. */
+  readonly proxy?: number | 'off' | undefined
 }
 
 const deadlineMs = 20_000
@@ -68,9 +70,11 @@ function processRuns(pid: number): boolean {
  * Starts the daemon in the background, detached from this terminal, and waits until it answers. What it says before its
  * own log is open goes to `gibild.out` in the home, whose end is in the error when it does not come up.
  */
-export async function startDaemon(home: string, { pool }: DaemonSettings = {}): Promise<DaemonProcess> {
+export async function startDaemon(home: string, given: DaemonSettings = {}): Promise<DaemonProcess> {
   await mkdir(home, { recursive: true, mode: 0o700 })
-  const settings = pool === undefined ? [] : ['--pool', String(pool)]
+  const settings = Object.entries(given).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, String(value)],
+  )
   const outputPath = join(home, 'gibild.out')
   const output = await open(outputPath, 'w', 0o600)
   const child = spawn(process.execPath, [daemonEntry, '--home', home, ...settings], {

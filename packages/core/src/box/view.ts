@@ -1,12 +1,15 @@
 import type { Box } from '@gibil/contract'
 import type { BoxRecord } from '../box-record.ts'
+import type { Activity } from '../lease/activity.ts'
 
 const iso = (ms: number): string => new Date(ms).toISOString()
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms))
 
-/** A box as the doors see it. `lastActiveAt`: newer than the record's, when it is known. */
-export function toBox(record: BoxRecord, lastActiveAt: number | null = record.lastActiveAt): Box {
+/** A box as the doors see it. `activity`: how it is used now, where that matters. */
+export function toBox(record: BoxRecord, activity?: Pick<Activity, 'last' | 'inUse'>): Box {
   const { repo } = record
+  const lastActiveAt = activity?.last(record.id) ?? record.lastActiveAt
+  const { since = null, open } = activity?.inUse(record.id) ?? {}
   return {
     id: record.id,
     name: record.name,
@@ -28,6 +31,7 @@ export function toBox(record: BoxRecord, lastActiveAt: number | null = record.la
     isolation: record.isolation,
     address: record.address,
     ports: [...record.ports],
+    published: record.published.map(({ secret: _, ...port }) => port),
     repo: repo && {
       source: repo.source,
       path: repo.path,
@@ -44,6 +48,12 @@ export function toBox(record: BoxRecord, lastActiveAt: number | null = record.la
     createdAt: iso(record.createdAt),
     startedAt: isoOrNull(record.startedAt),
     lastActiveAt: isoOrNull(lastActiveAt),
+    activity: {
+      since: isoOrNull(since),
+      commands: open?.command ?? 0,
+      files: open?.file ?? 0,
+      ports: open?.port ?? 0,
+    },
     timings: [...record.timings],
   }
 }

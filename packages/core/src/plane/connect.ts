@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import { type Box, GibilError } from '@gibil/contract'
 import { allow } from '../box/lifecycle.ts'
 import { toBox } from '../box/view.ts'
+import type { ConnectOptions } from '../control-plane.ts'
 import type { Context } from './context.ts'
 import type { Verbs } from './verbs.ts'
 import { waitFor } from './waiting.ts'
@@ -12,7 +13,7 @@ export async function connect(
   verbs: Verbs,
   ref: string,
   signal: AbortSignal | undefined,
-  quiet: boolean,
+  { quiet = false, use }: ConnectOptions = {},
 ): Promise<{ box: Box; stream: Duplex }> {
   const { boxes, activity, takeover } = context
   let record = await boxes.find(ref)
@@ -31,11 +32,11 @@ export async function connect(
     record = (await boxes.get(record.id)) ?? record
   }
   // Counted from before the dial, so that an idle limit cannot end the box between.
-  const end = quiet ? undefined : activity.open(record.id)
+  const end = quiet ? undefined : activity.open(record.id, use)
   try {
     const stream = await context.boxd.dial(record, signal)
     if (end) stream.once('close', end)
-    return { box: toBox(record, activity.last(record.id) ?? record.lastActiveAt), stream }
+    return { box: toBox(record, activity), stream }
   } catch (error) {
     end?.()
     throw error

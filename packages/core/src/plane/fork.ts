@@ -108,6 +108,8 @@ async function settleFork(
     failure: null,
     fleet,
     address: null,
+    // Its own to publish: a token opens one port of one box.
+    published: [],
     from: null,
     restoring: null,
     parent: null,

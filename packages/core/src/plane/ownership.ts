@@ -29,6 +29,9 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
     restart: async (ref, options) => own(await plane.restart(await idOf(ref), options)),
     console: async (ref) => plane.console(await idOf(ref)),
     destroy: async (ref) => own(await plane.destroy(await idOf(ref))),
+    publish: async (ref, port, options) => plane.publish(await idOf(ref), port, options),
+    unpublish: async (ref, port) => plane.unpublish(await idOf(ref), port),
+    published: async (ref) => plane.published(await idOf(ref)),
     async destroyFleet(fleet) {
       if ((await boxes.list({ fleet, owner })).length === 0) throw noSuchFleet(fleet)
       // A fleet is made by one call, so that all of it has one owner.

@@ -94,6 +94,7 @@ export async function settle(
       isolation,
       address: null,
       ports: [],
+      published: [],
       repo,
       explicit,
       from: null,

@@ -1,6 +1,7 @@
 import { type CreateToken, GibilError, type NewToken, parseDuration, type Token } from '@gibil/contract'
 import { checkTokenName } from '../box/names.ts'
 import type { TokenRecord } from '../token-record.ts'
+import { hex } from '../util/hex.ts'
 import type { ControlPlaneDeps } from './deps.ts'
 
 /** Who calls, when it is not the administrator. */
@@ -54,7 +55,7 @@ export function createTokens({ store, clock, random, digest }: Deps): Tokens {
     async create({ name, maxBoxes = null, maxCpu = null, maxMemoryMib = null, maxDiskMib = null, ttl }) {
       checkTokenName(name)
       const createdAt = clock.now()
-      const secret = `gibil_${Array.from(random(secretBytes), (byte) => byte.toString(16).padStart(2, '0')).join('')}`
+      const secret = `gibil_${hex(random(secretBytes))}`
       const record: TokenRecord = {
         name,
         hash: digest(secret),

@@ -35,5 +35,13 @@ export function transitions(
     if (after.readiness === 'failed' && after.status !== 'failed')
       add('box.failed', { failure: after.failure, ...note })
   }
+  for (const { port } of before.published) {
+    if (!after.published.some((one) => one.port === port)) add('box.unpublished', { port })
+  }
+  for (const { port, public: open } of after.published) {
+    if (!before.published.some((one) => one.port === port && one.public === open)) {
+      add('box.published', { port, public: open })
+    }
+  }
   return events
 }

@@ -22,7 +22,7 @@ export interface Verbs {
 
 export function createVerbs(context: Context, reconciler: Reconciler, setups: Setups): Verbs {
   const { boxes, backoff, deps, drivers } = context
-  const view = (record: BoxRecord): Box => toBox(record, context.activity.last(record.id) ?? record.lastActiveAt)
+  const view = (record: BoxRecord): Box => toBox(record, context.activity)
 
   /** Writes down what should be, and waits until it is. When that fails, the box is wanted as it is again. */
   const become = async (

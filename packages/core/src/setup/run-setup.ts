@@ -4,6 +4,7 @@ import type { BoxRecord } from '../box-record.ts'
 import type { GibilConfig } from '../gibil-yml/config.ts'
 import { maxConfigBytes, parseGibilYml } from '../gibil-yml/parse.ts'
 import type { Context } from '../plane/context.ts'
+import { withDeclared } from '../plane/publishing.ts'
 import { configureBox } from '../plane/steps.ts'
 import { abortable } from '../util/timing.ts'
 import { effectOf } from './apply-config.ts'
@@ -91,7 +92,13 @@ async function parts(
     }
     await runTasks(run, 'onStart', config.onStart, policy.taskTimeoutMs)
   }
-  const ready = await move(() => ({ readiness: 'ready', tasksDone: true, failure: null }))
+  const ready = await move((latest) => ({
+    readiness: 'ready',
+    tasksDone: true,
+    failure: null,
+    // Once: one that its user took back stays so.
+    ...(latest.tasksDone ? {} : { published: withDeclared(latest, deps.random) }),
+  }))
   return ready ? 'done' : 'gone'
 }
 

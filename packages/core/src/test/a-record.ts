@@ -22,6 +22,7 @@ export const aRecord = (change: Partial<BoxRecord> = {}): BoxRecord => ({
   isolation: 'namespaces',
   address: null,
   ports: [],
+  published: [],
   repo: null,
   explicit: [],
   from: null,

@@ -130,6 +130,9 @@ describe('whose a box is', () => {
     removeSnapshot: () => plane.removeSnapshot(ref),
     restore: () => plane.restore(ref, ref),
     fork: () => plane.fork({ from: ref }),
+    publish: () => plane.publish(ref, 80, { public: true }),
+    unpublish: () => plane.unpublish(ref, 80),
+    published: () => plane.published(ref),
   })
 
   test('no verb of another tells of it, or does anything to it', async () => {

@@ -14,7 +14,7 @@ const codes: Readonly<Record<string, ErrorCode>> = {
 const issuesShown = 5
 
 /** The value as the schema reads it. Throws `invalid_request`, or the code of the field, naming what does not fit. */
-export function checked<T>(schema: z.ZodType<T>, value: unknown, place: 'query' | 'body'): T {
+export function checked<T>(schema: z.ZodType<T>, value: unknown, place: 'path' | 'query' | 'body'): T {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const issues = result.error.issues.map((issue) => ({

@@ -4,7 +4,7 @@ import { uploadOf } from '../http/body.ts'
 import { streamEvents } from '../http/event-stream.ts'
 import { empty, json, type Route, route, stream, written } from '../http/route.ts'
 import { sendDownload } from './download.ts'
-import { flag, path } from './query.ts'
+import { flag, forFiles, path } from './query.ts'
 
 const tag = 'files'
 const running = ['box_not_found', 'wrong_state', 'boxd_unreachable'] as const
@@ -24,7 +24,7 @@ export const fileRoutes: readonly Route[] = [
     errors: [...reading, 'file_conflict'],
     handle: async ({ param, query, request, response, signal }, api) => {
       const { range } = request.headers
-      await sendDownload(await api.boxd(param('box'), signal).readFile(query.path, range), response)
+      await sendDownload(await api.boxd(param('box'), signal, forFiles).readFile(query.path, range), response)
       return written
     },
   }),
@@ -49,7 +49,7 @@ export const fileRoutes: readonly Route[] = [
     errors: writing,
     handle: async ({ param, query, request, response, signal }, api) => {
       const { path: target, ...options } = query
-      return api.boxd(param('box'), signal).writeFile(target, uploadOf(request, response), options)
+      return api.boxd(param('box'), signal, forFiles).writeFile(target, uploadOf(request, response), options)
     },
   }),
   route({
@@ -62,7 +62,7 @@ export const fileRoutes: readonly Route[] = [
     answer: empty,
     errors: writing,
     handle: async ({ param, query, signal }, api) =>
-      api.boxd(param('box'), signal).removeFile(query.path, { recursive: query.recursive ?? false }),
+      api.boxd(param('box'), signal, forFiles).removeFile(query.path, { recursive: query.recursive ?? false }),
   }),
   route({
     method: 'get',
@@ -74,7 +74,7 @@ export const fileRoutes: readonly Route[] = [
     answer: json(FileInfo),
     errors: reading,
     handle: async ({ param, query, signal }, api) =>
-      api.boxd(param('box'), signal).stat(query.path, { follow: query.follow ?? true }),
+      api.boxd(param('box'), signal, forFiles).stat(query.path, { follow: query.follow ?? true }),
   }),
   route({
     method: 'get',
@@ -87,7 +87,7 @@ export const fileRoutes: readonly Route[] = [
     answer: json(z.array(FileInfo)),
     errors: [...reading, 'payload_too_large'],
     handle: async ({ param, query, signal }, api) =>
-      api.boxd(param('box'), signal).list(query.path, { depth: query.depth ?? 1 }),
+      api.boxd(param('box'), signal, forFiles).list(query.path, { depth: query.depth ?? 1 }),
   }),
   route({
     method: 'post',
@@ -99,7 +99,7 @@ export const fileRoutes: readonly Route[] = [
     body: MakeDirectory,
     answer: empty,
     errors: writing,
-    handle: async ({ param, body, signal }, api) => api.boxd(param('box'), signal).mkdir(body),
+    handle: async ({ param, body, signal }, api) => api.boxd(param('box'), signal, forFiles).mkdir(body),
   }),
   route({
     method: 'post',
@@ -110,7 +110,7 @@ export const fileRoutes: readonly Route[] = [
     body: MovePath,
     answer: empty,
     errors: writing,
-    handle: async ({ param, body, signal }, api) => api.boxd(param('box'), signal).move(body),
+    handle: async ({ param, body, signal }, api) => api.boxd(param('box'), signal, forFiles).move(body),
   }),
   route({
     method: 'post',
@@ -121,7 +121,7 @@ export const fileRoutes: readonly Route[] = [
     body: ChangeMode,
     answer: empty,
     errors: reading,
-    handle: async ({ param, body, signal }, api) => api.boxd(param('box'), signal).chmod(body),
+    handle: async ({ param, body, signal }, api) => api.boxd(param('box'), signal, forFiles).chmod(body),
   }),
   route({
     method: 'get',
@@ -135,7 +135,7 @@ export const fileRoutes: readonly Route[] = [
     errors: reading,
     handle: async ({ param, query, response, signal }, api) => {
       const ended = AbortSignal.any([signal, api.daemon.stopping])
-      const changes = api.boxd(param('box'), ended).watch(query.path, { recursive: query.recursive ?? true })
+      const changes = api.boxd(param('box'), ended, forFiles).watch(query.path, { recursive: query.recursive ?? true })
       await streamEvents(response, named(changes))
       return written
     },

@@ -6,6 +6,7 @@ import { fileRoutes } from './files.ts'
 import { fleetRoutes } from './fleets.ts'
 import { imageRoutes } from './images.ts'
 import { insideRoutes } from './inside.ts'
+import { publishedRoutes } from './published.ts'
 import { snapshotRoutes } from './snapshots.ts'
 import { systemRoutes } from './system.ts'
 import { tokenRoutes } from './tokens.ts'
@@ -23,6 +24,7 @@ const routesOfBoxes: readonly Route[] = [
   ...fileRoutes,
   ...treeRoutes,
   ...insideRoutes,
+  ...publishedRoutes,
 ]
 
 /** Every route below /v1, in the order of the documents. */

@@ -9,3 +9,6 @@ export const path = z.string().min(1).describe('absolute, starting with ~, or re
 export const repeated = z
   .union([z.string(), z.array(z.string())])
   .transform((value) => (typeof value === 'string' ? [value] : value))
+
+/** What a connection is for that moves files. */
+export const forFiles = { use: 'file' } as const

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { uploadOf } from '../http/body.ts'
 import { empty, type Route, route, stream, written } from '../http/route.ts'
 import { sendDownload } from './download.ts'
-import { path, repeated } from './query.ts'
+import { forFiles, path, repeated } from './query.ts'
 
 const tag = 'files'
 const tar = 'application/x-tar'
@@ -20,7 +20,7 @@ export const treeRoutes: readonly Route[] = [
     errors,
     handle: async ({ param, query, response, signal }, api) => {
       const { path: from, exclude = [] } = query
-      await sendDownload(await api.boxd(param('box'), signal).readTar(from, { exclude }), response)
+      await sendDownload(await api.boxd(param('box'), signal, forFiles).readTar(from, { exclude }), response)
       return written
     },
   }),
@@ -37,7 +37,7 @@ export const treeRoutes: readonly Route[] = [
     errors: [...errors, 'file_conflict', 'disk_full'],
     handle: async ({ param, query, request, response, signal }, api) => {
       const { path: target, ...options } = query
-      await api.boxd(param('box'), signal).writeTar(target, uploadOf(request, response), options)
+      await api.boxd(param('box'), signal, forFiles).writeTar(target, uploadOf(request, response), options)
     },
   }),
 ]

@@ -12,7 +12,7 @@ export const DialQuery = z.strictObject({ port })
  */
 export const dial: WebSocketHandler = async ({ box, search, signal, accept }, api) => {
   const query = checked(DialQuery, Object.fromEntries(search), 'query')
-  const connection = await api.boxd(box, signal).dial(query.port)
+  const connection = await api.boxd(box, signal, { use: 'port' }).dial(query.port)
   connection.on('error', () => connection.destroy())
   const socket = await accept().catch((error: unknown) => {
     connection.destroy()

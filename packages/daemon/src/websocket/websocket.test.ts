@@ -166,7 +166,7 @@ describe('dial', () => {
 
   test('of a closed port is refused before the upgrade', async () => {
     const url = `ws+unix:${daemon.daemon.socketPath}:/v1/boxes/any/dial?port=1`
-    expect(await refusal(url)).toEqual({ status: 502, code: 'boxd_unreachable' })
+    expect(await refusal(url)).toEqual({ status: 502, code: 'port_closed' })
     expect(await refusal(url.replace('port=1', 'port=0'))).toEqual({ status: 400, code: 'invalid_request' })
   })
 })

@@ -112,9 +112,7 @@ export function createFakeBoxd(): FakeBoxd {
     dial: (port) =>
       new Promise((resolve, reject) => {
         const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () => resolve(socket))
-        socket.once('error', (cause) =>
-          reject(new GibilError('boxd_unreachable', `Port ${port} is closed.`, { cause })),
-        )
+        socket.once('error', (cause) => reject(new GibilError('port_closed', `Port ${port} is closed.`, { cause })))
       }),
     health: missing,
     configure: missing,

@@ -13,7 +13,7 @@ import {
 import type { ControlPlane, CreateOptions } from '@gibil/core'
 
 const unknownHere = (): never => {
-  throw new GibilError('internal', 'The fake plane has no tokens.')
+  throw new GibilError('internal', 'The fake plane has no tokens and publishes nothing.')
 }
 
 /** A control plane in memory: boxes are records only, and `dial` says how boxd of each is reached. */
@@ -46,12 +46,14 @@ const base = {
   isolation: 'namespaces',
   address: '10.0.0.2',
   ports: [],
+  published: [],
   repo: null,
   parent: null,
   lease: { ttlSeconds: 3600, expiresAt: null, idleSeconds: null, onExpire: 'destroy' },
   createdAt: '2026-01-01T00:00:00.000Z',
   startedAt: '2026-01-01T00:00:00.000Z',
   lastActiveAt: null,
+  activity: { since: null, commands: 0, files: 0, ports: 0 },
   timings: [{ phase: 'start', ms: 21 }],
 } as const satisfies Omit<Box, 'id' | 'name'>
 
@@ -200,6 +202,9 @@ export function createFakePlane(options: {
       if (!options.dial) throw new GibilError('boxd_unreachable', 'This box has no boxd.')
       return { box, stream: await options.dial(box, signal) }
     },
+    publish: unknownHere,
+    unpublish: unknownHere,
+    published: async (ref) => ({ box: find(ref), ports: [] }),
     setupLog: async (ref, offset, limit) => {
       const { text, done } = logs.get(find(ref).id) ?? { text: '', done: true }
       const part = text.slice(offset, offset + limit)

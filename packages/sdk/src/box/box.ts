@@ -4,6 +4,7 @@ import {
   ConsoleText,
   Metrics,
   OpenPort,
+  PortAddress,
   type RestartBox,
   RunResult,
   SetupLogPage,
@@ -63,7 +64,14 @@ export interface BoxHandle {
   readonly jobs: Jobs
   readonly files: Files
 
+  /** What listens in it. */
   ports(options?: Cancel): Promise<OpenPort[]>
+  /** Gives a port an address of its own; again: changes who is let in. Private unless `public`. */
+  publish(port: number, options?: Cancel & { readonly public?: boolean }): Promise<PortAddress>
+  /** Takes the address back, and its token with it. Throws `port_not_published`. */
+  unpublish(port: number, options?: Cancel): Promise<void>
+  /** Published ports with their addresses and tokens. */
+  published(options?: Cancel): Promise<PortAddress[]>
   metrics(options?: Cancel): Promise<Metrics>
   /** A TCP connection to a port in the box. */
   dial(port: number, options?: Cancel): Promise<Duplex>
@@ -150,6 +158,10 @@ export function createBoxHandle(transport: Transport, ref: string, known?: Box):
     files: createFiles(transport, box),
 
     ports: (options = {}) => transport.call(z.array(OpenPort), 'GET', `${path}/ports`, options),
+    publish: (port, { signal, public: open = false } = {}) =>
+      transport.call(PortAddress, 'PUT', `${path}/published/${port}`, { body: { public: open }, signal }),
+    unpublish: (port, options = {}) => transport.send('DELETE', `${path}/published/${port}`, options),
+    published: (options = {}) => transport.call(z.array(PortAddress), 'GET', `${path}/published`, options),
     metrics: (options = {}) => transport.call(Metrics, 'GET', `${path}/metrics`, options),
     dial: (port, options = {}) => dialPort(transport, path, port, options.signal),
 
