@@ -59,11 +59,11 @@ export async function writeSnapshot(paths: SnapshotPaths, file: SnapshotFile): P
   await writeWhole(paths.file, `${JSON.stringify(file, null, 2)}\n`, { durable: true })
 }
 
-/** One that boxes can begin as. Throws `driver_failed`. */
+/** One that boxes can begin as. Throws `snapshot_not_found`. */
 export async function madeSnapshot(names: HomeNames, id: string): Promise<SnapshotFile> {
   const file = await readSnapshot(snapshotPaths(names, id))
   if (file !== undefined && file !== 'damaged' && file.phase === 'made') return file
-  throw new GibilError('driver_failed', `The host has no snapshot ${id}, or what it kept of it is damaged.`)
+  throw new GibilError('snapshot_not_found', `The host has no snapshot ${id}, or what it kept of it is damaged.`)
 }
 
 /** What is there of snapshots, finished or not. */
