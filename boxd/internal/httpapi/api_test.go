@@ -33,6 +33,11 @@ func TestHealthAndConfigure(t *testing.T) {
 	b.want(200, "", "GET", "ports", "")
 }
 
+func TestOnlyAMachineWritesItsDisk(t *testing.T) {
+	b := newBox(t)
+	b.want(404, fault.NotFound, "POST", "sync", "")
+}
+
 func TestShutdownIsPassedOn(t *testing.T) {
 	b := newBox(t)
 	b.want(202, "", "POST", "shutdown", "")
