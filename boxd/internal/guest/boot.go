@@ -68,7 +68,8 @@ func tune() error {
 	for name, value := range map[string]string{
 		"net/ipv4/ip_unprivileged_port_start": "0",
 		"net/ipv4/ping_group_range":           "0 2147483647",
-		"kernel/printk":                       "1",
+		// Errors, such as processes that were killed for want of memory, are for the console that the host keeps.
+		"kernel/printk": "4",
 	} {
 		if err := set(name, value); err != nil {
 			return err

@@ -5,7 +5,7 @@ import { onHost, throwIfAborted, uidBaseOf } from '@gibil/host'
 import { type BoxFile, diskOf } from './box-file.ts'
 import type { Context } from './context.ts'
 import { identify } from './control.ts'
-import { readConsole, startMachine } from './machine.ts'
+import { startMachine, whyItFailed } from './machine.ts'
 import { boxPaths } from './names.ts'
 import { qemuArgs } from './qemu-args.ts'
 import { loadState, type SavedMachine } from './saved.ts'
@@ -52,6 +52,7 @@ export async function bringUp(
         size: spec.size,
         disk: diskOf(paths, box),
         uid: machineUid(context, slot),
+        console: paths.console,
         incoming: from !== undefined,
       }),
       link: spec.network === 'none' ? undefined : { policy: spec.network, slot },
@@ -73,8 +74,13 @@ export async function bringUp(
       identify(context, machine, pid, identity, options.signal),
     )
   } catch (error) {
-    context.log('warn', 'a machine did not come up', { id: spec.id, console: await readConsole(monitor) })
-    throw error
+    options.signal?.throwIfAborted()
+    // What it begins from may be damaged, which says more.
+    await checked
+    const failure = await whyItFailed(context, machine, pid, 'did not come up', error)
+    const { lives, ...facts } = failure.details ?? {}
+    context.log('warn', 'a machine did not come up', { id: spec.id, error: String(error), lives, ...facts })
+    throw lives === true ? error : failure
   } finally {
     monitor.close()
   }

@@ -9,6 +9,7 @@ type ClearStep = 'kill' | 'cgroup' | 'relay' | 'run-dir'
 export async function clearMachine(context: Context, { id, paths }: Machine): Promise<void> {
   await context.cgroups.kill(id)
   await context.cgroups.remove(id)
+  context.consoles.forget(id)
   await context.hostkit.relayClose({ socket: paths.control })
   await rm(paths.run, { recursive: true, force: true })
 }

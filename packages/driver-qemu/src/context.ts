@@ -1,5 +1,6 @@
 import type { Cgroups, HomeNames, HomeNetwork, Log, RunTool, Slots } from '@gibil/host'
 import type { HostKit, SavedMemory } from '@gibil/hostkit-client'
+import type { Consoles } from './console.ts'
 import type { FrozenStore } from './frozen-machine.ts'
 import type { Guest } from './initrd.ts'
 import type { MachineCgroups } from './machine-cgroups.ts'
@@ -24,6 +25,7 @@ export interface Context {
   readonly machineCgroups: MachineCgroups
   readonly network: HomeNetwork
   readonly slots: Slots
+  readonly consoles: Consoles
   readonly disks: RootDisks
   readonly frozen: FrozenStore
   readonly machinery: () => Promise<Machinery>

@@ -1,10 +1,9 @@
 import { chmod, mkdir, rm, rmdir } from 'node:fs/promises'
 import { GibilError } from '@gibil/contract'
-import type { Driver, OptionalVerb } from '@gibil/core'
+import type { Driver, OptionalVerb, Silence } from '@gibil/core'
 import {
   assertBoxId,
   createCgroups,
-  createExitWatch,
   createKeyedLock,
   createSlots,
   type ExitWatch,
@@ -21,6 +20,7 @@ import type { HostKit } from '@gibil/hostkit-client'
 import { chooseAccelerator } from './accelerator.ts'
 import { adapt } from './adapt.ts'
 import { readBoxFile } from './box-file.ts'
+import { createConsoles } from './console.ts'
 import type { Context, Machinery } from './context.ts'
 import { dialBoxd } from './control.ts'
 import { createFrozenStore } from './frozen.ts'
@@ -36,6 +36,7 @@ import { sweepUnfinished } from './stands-on.ts'
 import type { Step } from './steps.ts'
 import { allIds, inspectBox } from './survey.ts'
 import * as verbs from './verbs.ts'
+import { createWatch } from './watch.ts'
 
 export interface MicrovmDriverOptions {
   /** The daemon's home: all names on the host derive from this path. */
@@ -67,6 +68,7 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
   const locks = createKeyedLock()
   const capabilities: ReadonlySet<OptionalVerb> = new Set(['pause', 'snapshot', 'fork', 'memory-snapshot'])
   const listeners = new Set<(id: string) => void>()
+  const silenceListeners = new Set<(id: string, silence: Silence | null) => void>()
   let opened: Opened | undefined
 
   const use = (): Opened => {
@@ -84,7 +86,9 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
     capabilities,
     async open() {
       const context = await openContext(names, options)
-      const watch = createExitWatch(options.hostkit, options.log)
+      const watch = createWatch(context, locks, (id, silence) => {
+        for (const listener of silenceListeners) listener(id, silence)
+      })
       watch.onExit((id) => {
         for (const listener of listeners) listener(id)
       })
@@ -96,6 +100,7 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
       const { context, watch } = opened
       opened = undefined
       watch.close()
+      context.consoles.close()
       await dismantle(context)
     },
     create: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.create(context, watch, spec, given)),
@@ -135,6 +140,13 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
     onExit(listener) {
       listeners.add(listener)
     },
+    onSilence(listener) {
+      silenceListeners.add(listener)
+    },
+    async console(id) {
+      assertBoxId(id)
+      return use().context.consoles.text(id)
+    },
   }
 }
 
@@ -156,6 +168,7 @@ async function openContext(names: HomeNames, options: MicrovmDriverOptions): Pro
     machineCgroups: createMachineCgroups(layout, names.prefix),
     network: await openNetwork({ names, run: runTool, log, resolver: options.resolver }),
     slots: createSlots(),
+    consoles: createConsoles(),
     disks: createRootDisks({ names, hostkit, run: runTool }),
     machinery: machineryOnce(qemu, options.cacheDir ?? names.cacheDir, options),
     run: runTool,
@@ -216,7 +229,9 @@ async function takeOver(context: Context, watch: ExitWatch): Promise<void> {
     const read = await readBoxFile(boxPaths(context.names, id))
     if (read.kind === 'box') context.slots.hold(id, read.box.slot)
     const pid = await mendCutOff(context, id)
-    if (pid !== undefined) watch.watch(id, pid)
+    if (pid === undefined) continue
+    context.consoles.listen(id, boxPaths(context.names, id).console)
+    watch.watch(id, pid)
   }
   await sweepUnfinished(context.names)
 }

@@ -136,7 +136,14 @@ async function boot(
   const { pid, monitor } = await startMachine(context, {
     machine,
     size,
-    argv: qemuArgs({ ...machinery, size, disk: frozen.disk.path, uid, incoming: false }),
+    argv: qemuArgs({
+      ...machinery,
+      size,
+      disk: frozen.disk.path,
+      console: machine.paths.console,
+      uid,
+      incoming: false,
+    }),
     link: undefined,
   })
   try {

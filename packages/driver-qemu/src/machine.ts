@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import type { Size } from '@gibil/contract'
 import { GibilError } from '@gibil/contract'
-import { addressOf, gatewayOf, hostPath, lastLine, linkName, readPid } from '@gibil/host'
+import { addressOf, gatewayOf, hostPath, isUp, lastLine, linkName, readIfThere, readPid } from '@gibil/host'
+import { lastWords } from './console.ts'
 import type { Context } from './context.ts'
 import type { Machine } from './names.ts'
 import { type Monitor, openMonitor } from './qmp.ts'
@@ -64,24 +64,44 @@ export async function startMachine(context: Context, start: MachineStart): Promi
       details: { exitCode, stderr },
     })
   }
-  const monitor = await openMonitor(paths.monitor, startMs).catch(async (cause: unknown) => {
-    const said = await readFile(paths.log, 'utf8').catch(() => '')
-    throw new GibilError('driver_failed', `QEMU could not start box ${id}: ${lastLine(said)}`, {
-      cause,
-      details: { stderr: said.slice(-4096) },
-    })
-  })
+  let monitor: Monitor | undefined
   try {
+    monitor = await openMonitor(paths.monitor, { greetingMs: startMs, signal: start.signal })
+    context.consoles.listen(id, paths.console)
     await giveMemory(hostkit, pid, paths, start.from !== undefined)
-  } catch (error) {
-    monitor.close()
-    throw error
+    return { pid, monitor }
+  } catch (cause) {
+    monitor?.close()
+    start.signal?.throwIfAborted()
+    throw await whyItFailed(context, start.machine, pid, 'could not start', cause)
   }
-  return { pid, monitor }
 }
 
-/** What the guest has printed of late: what its kernel, or boxd before it serves, complained of. */
-export async function readConsole(monitor: Monitor): Promise<string> {
-  const text = await monitor.run('ringbuf-read', { device: 'console', size: 65_536 }).catch(() => '')
-  return typeof text === 'string' ? text.slice(-4096) : ''
+/**
+ * All that can be known of a machine that did not come up: QEMU's words, its kernel's, and whether it lives. How it exited is not among that: it is nobody's
+ * child. So an end without a word was a signal, and by the kernel for want of memory where `oomKills` says so.
+ */
+export async function whyItFailed(
+  context: Context,
+  { id, paths }: Machine,
+  pid: number,
+  what: string,
+  cause: unknown,
+): Promise<GibilError> {
+  const [said = '', oomKills, lives] = await Promise.all([
+    readIfThere(paths.log),
+    context.cgroups.oomKills(id),
+    isUp(pid),
+  ])
+  if (!lives) await context.consoles.drained(id)
+  const console = context.consoles.text(id)
+  const why =
+    oomKills > 0
+      ? 'it was out of memory'
+      : (lastWords(console) ??
+        (lastLine(said) || (lives ? 'it runs, but does not answer' : 'it was killed without a word')))
+  return new GibilError('driver_failed', `The machine of box ${id} ${what}: ${why}.`, {
+    cause,
+    details: { stderr: said.slice(-4096), console: console.slice(-4096), oomKills, lives },
+  })
 }

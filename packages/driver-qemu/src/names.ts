@@ -18,6 +18,7 @@ export interface MachinePaths {
   readonly monitor: string
   /** Where the guest's memory lies in the process. */
   readonly region: string
+  readonly console: string
   readonly log: string
 }
 
@@ -45,6 +46,7 @@ function machinePaths(run: string): MachinePaths {
     control: join(run, 'boxd.sock'),
     monitor: join(run, 'qmp.sock'),
     region: join(run, 'memory.json'),
+    console: join(run, 'console.sock'),
     log: join(run, 'qemu.log'),
   }
 }

@@ -11,6 +11,8 @@ export interface MachineInput {
   readonly size: Size
   /** Disk in qcow2 format. */
   readonly disk: string
+  /** Unix socket on which the serial line is heard. */
+  readonly console: string
   /** User and group id that QEMU has once it has opened everything. */
   readonly uid: number
   /** Waits for a state to be loaded instead of booting. */
@@ -112,9 +114,9 @@ export function qemuArgs(input: MachineInput): string[] {
     `socket,id=monitor,fd=${monitorFd},server=on,wait=off`,
     '-mon',
     'chardev=monitor,mode=control',
-    // A ring: what a guest prints must not fill the host.
+    // What nobody listens to is dropped: what a guest prints must not fill the host.
     '-chardev',
-    'ringbuf,id=console,size=65536',
+    `socket,id=console,path=${input.console.replaceAll(',', ',,')},server=on,wait=off`,
     '-serial',
     'chardev:console',
     '-blockdev',

@@ -1,6 +1,7 @@
 import type { DriverBox } from '@gibil/core'
 import { addressOf, isBoxId, isUp, namesIn, readPid } from '@gibil/host'
 import { type BoxFile, readBoxFile } from './box-file.ts'
+import { lastWords } from './console.ts'
 import type { Context } from './context.ts'
 import { boxPaths, runBoxesDir } from './names.ts'
 
@@ -22,11 +23,13 @@ export async function inspectBox(context: Context, id: string): Promise<DriverBo
   if (read.box.phase === 'creating') return { id, status: 'partial', address }
   // A clean stop takes the pid file away, so one that is left tells that the box ended without being asked to.
   if ((await readPid(boxPaths(context.names, id).pidFile)) === undefined) return { id, status: 'stopped', address }
+  const console = context.consoles.text(id)
   return {
     id,
     status: 'stopped',
     address,
-    reason: (await context.cgroups.oomKills(id)) > 0 ? 'out of memory' : 'ended',
+    reason: (await context.cgroups.oomKills(id)) > 0 ? 'out of memory' : (lastWords(console) ?? 'ended'),
+    ...(console === '' ? {} : { console: console.slice(-4096) }),
   }
 }
 

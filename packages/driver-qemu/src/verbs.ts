@@ -235,6 +235,7 @@ export async function destroy(
     await rm(paths.kept, { recursive: true, force: true })
   })
   context.slots.free(id)
+  context.consoles.forget(id)
   await sweepSnapshots(context.names)
   await step('destroy.end')
 }
