@@ -3,6 +3,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"gibil.dev/hostkit/internal/errno"
+	"gibil.dev/hostkit/internal/procs"
 	"gibil.dev/hostkit/internal/run"
 )
 
@@ -26,6 +28,8 @@ const (
 	// further one is longer, for one that is merely slow.
 	firstTry = 100 * time.Millisecond
 	patience = 3 * time.Second
+	// lastBytes is how long what an ended machine has sent may take to be passed on.
+	lastBytes = 200 * time.Millisecond
 )
 
 // Open is a relay to make: connections to Socket go to boxd of the machine whose process is Pid.
@@ -38,6 +42,8 @@ type relay struct {
 	pid       int
 	listener  net.Listener
 	namespace *os.File
+	// ended is closed when the machine's process has ended.
+	ended chan struct{}
 }
 
 // Relays are those that this process has open, by their sockets.
@@ -82,12 +88,18 @@ func (r *Relays) Open(o Open) error {
 		_ = namespace.Close()
 		return err
 	}
-	made := &relay{o.Pid, listener, namespace}
+	made := &relay{o.Pid, listener, namespace, make(chan struct{})}
 	if r.open == nil {
 		r.open = map[string]*relay{}
 	}
 	r.open[path] = made
 	go made.serve()
+	go func() {
+		// What fails to be watched is left to its own end, as is every connection of a relay that is closed.
+		if procs.Wait(context.Background(), o.Pid) == nil {
+			close(made.ended)
+		}
+	}()
 	return nil
 }
 
@@ -141,6 +153,9 @@ func (r *relay) lead(near net.Conn) {
 		return
 	}
 	defer far.Close()
+	over := make(chan struct{})
+	defer close(over)
+	go r.cutWhenEnded(far, over)
 	done := make(chan struct{})
 	go func() {
 		pass(far, near)
@@ -148,6 +163,15 @@ func (r *relay) lead(near net.Conn) {
 	}()
 	pass(near, far)
 	<-done
+}
+
+// cutWhenEnded ends a connection whose machine is gone: its kernel says no goodbye, and TCP would wait for it for ever. What it had sent before is passed on.
+func (r *relay) cutWhenEnded(far net.Conn, over <-chan struct{}) {
+	select {
+	case <-r.ended:
+		_ = far.SetDeadline(time.Now().Add(lastBytes))
+	case <-over:
+	}
 }
 
 type halfCloser interface{ CloseWrite() error }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"gibil.dev/hostkit/internal/hosttest"
 )
@@ -143,5 +145,29 @@ func TestRefusesWhatIsNoMachine(t *testing.T) {
 	}
 	if _, err := os.Lstat(socket); !os.IsNotExist(err) {
 		t.Errorf("a socket is left: %v", err)
+	}
+}
+
+func TestConnectionsEndWithTheirMachine(t *testing.T) {
+	hosttest.Root(t)
+	command := machine(t)
+	var relays Relays
+	socket := filepath.Join(t.TempDir(), "boxd.sock")
+	if err := relays.Open(Open{socket, command.Process.Pid}); err != nil {
+		t.Fatal(err)
+	}
+	connection, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	if err := command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = command.Wait()
+	// What listens in the machine's place is still there and says nothing, as the kernel of a machine that is gone.
+	_ = connection.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := connection.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal("the connection outlived its machine")
 	}
 }
