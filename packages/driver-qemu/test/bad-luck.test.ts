@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Silence } from '@gibil/core'
@@ -76,6 +76,15 @@ describe('a microvm that has bad luck', { timeout: bootMs }, () => {
     await startedAgain()
   })
 
+  it('whose QEMU is killed at its limit of memory is seen to end as out of memory', async () => {
+    const before = world.exits.length
+    await tighten(await pidOf('box'))
+    await begin('box', hog)
+    await expect.poll(() => world.exits.slice(before), patient).toEqual(['box'])
+    expect(await world.driver.inspect('box')).toMatchObject({ status: 'stopped', reason: 'out of memory' })
+    await startedAgain()
+  })
+
   it('that hangs is told of while it does, and no longer once it answers', async () => {
     const pid = await pidOf('box')
     const begun = performance.now()
@@ -129,3 +138,14 @@ describe('a microvm that has bad luck', { timeout: bootMs }, () => {
     expect(await world.run('box', 'echo alive')).toBe('alive\n')
   })
 })
+
+/** Leaves a process 8 MiB more than its cgroup has taken. */
+async function tighten(pid: number): Promise<void> {
+  const lines = (await readFile(`/proc/${pid}/cgroup`, 'utf8')).trim().split('\n')
+  const old = lines.find((line) => line.split(':')[1]?.split(',').includes('memory'))
+  const path = (old ?? lines[0] ?? '').split(':').slice(2).join(':')
+  const directory = join('/sys/fs/cgroup', old ? 'memory' : '', path)
+  const [limit, usage] = old ? ['memory.limit_in_bytes', 'memory.usage_in_bytes'] : ['memory.max', 'memory.current']
+  const used = Number((await readFile(join(directory, usage), 'utf8')).trim())
+  await writeFile(join(directory, limit), String(used + 8 * 1024 ** 2))
+}
