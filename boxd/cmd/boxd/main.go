@@ -52,9 +52,9 @@ func main() {
 // bootMachine serves as the first process of a virtual machine. Whatever happens, its end is that of the machine.
 func bootMachine() {
 	defer guest.PowerOff()
-	listener, err := guest.Boot()
+	listener, disks, err := guest.Boot()
 	if err == nil {
-		err = serve(listener, "agent", true)
+		err = serve(listener, "agent", disks)
 	}
 	if err != nil {
 		fmt.Println("boxd:", err)
@@ -75,11 +75,11 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	return serve(listener, *user, false)
+	return serve(listener, *user, nil)
 }
 
-// serve answers until the box is shut down. In a machine of its own, the machine is the box.
-func serve(listener net.Listener, user string, machine bool) error {
+// serve answers until the box is shut down. With disks it is in a machine of its own, and the machine is the box.
+func serve(listener net.Listener, user string, disks *guest.Disks) error {
 	prepare()
 	table := jobs.NewTable(users.System(), user, true)
 	children := make(chan os.Signal, 1)
@@ -103,10 +103,17 @@ func serve(listener net.Listener, user string, machine bool) error {
 		Jobs:     table,
 		Shutdown: shutdown,
 		Files:    &files.Tree{Users: table.Users(), DefaultUser: func() string { return table.Defaults().User }},
-		Metrics:  metrics.New("/", os.Getpid() == 1 && !machine, time.Now).Start(),
+		Metrics:  metrics.New("/", os.Getpid() == 1 && disks == nil, time.Now).Start(),
 	}
-	if machine {
-		api.Identify = guest.Take
+	if disks != nil {
+		api.Disks = disks
+		api.Identify = func(id guest.Identity) error {
+			// With a name it may be the copy of another box, whose disks nobody serves here.
+			if id.Hostname != "" {
+				disks.Drop()
+			}
+			return guest.Take(id)
+		}
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- api.Serve(listener) }()
@@ -114,6 +121,9 @@ func serve(listener net.Listener, user string, machine bool) error {
 	case err := <-failed:
 		return err
 	case <-ended:
+		if disks != nil {
+			disks.Drop()
+		}
 		return nil
 	}
 }

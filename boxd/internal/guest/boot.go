@@ -24,9 +24,9 @@ const (
 // Starting tells whether the kernel of a virtual machine has just started this process as its first.
 func Starting() bool { return os.Getpid() == 1 && os.Args[0] == program }
 
-// Boot sets up the machine around this process and returns the listener of its control link. The process then is in the root file system of the
+// Boot sets up the machine around this process and returns the listener of its control link, and the disks that come by it. The process then is in the root file system of the
 // box, as its first process.
-func Boot() (net.Listener, error) {
+func Boot() (net.Listener, *Disks, error) {
 	for _, step := range []struct {
 		name string
 		do   func() error
@@ -41,14 +41,14 @@ func Boot() (net.Listener, error) {
 		{"settings", tune},
 	} {
 		if err := step.do(); err != nil {
-			return nil, fmt.Errorf("%s: %w", step.name, err)
+			return nil, nil, fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
 	listener, err := listenApart()
 	if err != nil {
-		return nil, fmt.Errorf("control link: %w", err)
+		return nil, nil, fmt.Errorf("control link: %w", err)
 	}
-	return listener, nil
+	return listener, &Disks{listener: listener}, nil
 }
 
 // endProbe ends a machine that was booted only to see whether it boots.

@@ -19,21 +19,24 @@ func loadModules() error {
 	}
 	sort.Strings(files)
 	for _, file := range files {
-		if err := loadModule(file); err != nil {
+		if err := loadModule(file, ""); err != nil {
 			return &os.PathError{Op: "load", Path: file, Err: err}
 		}
 	}
 	return os.RemoveAll(moduleDir)
 }
 
-func loadModule(path string) error {
+func loadModule(path, parameters string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	var parameters [1]byte
-	_, _, errno := syscall.Syscall(sysFinitModule, file.Fd(), uintptr(unsafe.Pointer(&parameters[0])), 0)
+	text, err := syscall.BytePtrFromString(parameters)
+	if err != nil {
+		return err
+	}
+	_, _, errno := syscall.Syscall(sysFinitModule, file.Fd(), uintptr(unsafe.Pointer(text)), 0)
 	if errno != 0 && !errors.Is(errno, syscall.EEXIST) {
 		return errno
 	}

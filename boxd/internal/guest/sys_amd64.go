@@ -1,3 +1,6 @@
 package guest
 
-const sysFinitModule = 313
+const (
+	sysFinitModule = 313
+	sysSetns       = 308
+)

@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"gibil.dev/boxd/internal/fault"
@@ -34,6 +33,8 @@ type API struct {
 	Metrics *metrics.Reader
 	// Identify gives a virtual machine its identity; nil where boxd is no machine's first process.
 	Identify func(guest.Identity) error
+	// Disks are those that the host serves to a virtual machine; nil as Identify.
+	Disks *guest.Disks
 
 	started  time.Time
 	bootOnce sync.Once
@@ -93,13 +94,16 @@ func (a *API) table() map[string]handler {
 		"GET health":     a.health,
 		"POST configure": a.configure,
 		"POST shutdown":  a.shutdown,
-		"POST identity":  a.identity,
-		"POST sync":      a.sync,
+		"POST identity":  a.machineOnly(a.identity),
+		"POST sync":      a.machineOnly(a.sync),
 		"GET jobs":       a.listJobs,
 		"POST jobs":      a.startJob,
 		"GET metrics":    a.metrics,
 		"GET ports":      a.ports,
 		"GET dial":       a.dial,
+		"GET disks":      a.machineOnly(a.listDisks),
+		"POST disks":     a.machineOnly(a.mountDisk),
+		"DELETE disks":   a.machineOnly(a.unmountDisk),
 
 		"GET files":        a.readFile,
 		"PUT files":        a.writeFile,
@@ -134,37 +138,6 @@ func (a *API) configure(w http.ResponseWriter, r *http.Request) error {
 	if err := a.Jobs.Configure(body.Env, body.User, body.Cwd); err != nil {
 		return err
 	}
-	return noContent(w)
-}
-
-func (a *API) identity(w http.ResponseWriter, r *http.Request) error {
-	if a.Identify == nil {
-		return fault.New(fault.NotFound, "This boxd is not that of a virtual machine.")
-	}
-	var body guest.Identity
-	if err := readJSON(w, r, &body); err != nil {
-		return err
-	}
-	if err := a.Identify(body); err != nil {
-		return err
-	}
-	answer := struct {
-		BootJob *string `json:"bootJob"`
-	}{}
-	if body.Hostname != "" {
-		if id := a.boot(); id != "" {
-			answer.BootJob = &id
-		}
-	}
-	writeJSON(w, http.StatusOK, answer)
-	return nil
-}
-
-func (a *API) sync(w http.ResponseWriter, _ *http.Request) error {
-	if a.Identify == nil {
-		return fault.New(fault.NotFound, "This boxd is not that of a virtual machine.")
-	}
-	syscall.Sync()
 	return noContent(w)
 }
 

@@ -11,6 +11,15 @@ const defaultAnswerMs = 30_000
 const BoxdHealth = z.object({ version: z.string().max(100), pid: z.int(), startedAt: z.iso.datetime() })
 
 const Identified = z.object({ bootJob: z.string().min(1).max(100).nullable() })
+const Disk = z.object({
+  path: z
+    .string()
+    .regex(/^\/\P{Cc}*$/u)
+    .max(4096),
+  port: z.int().min(1).max(65_535),
+  label: z.string().regex(/^[\w-]{1,48}$/),
+})
+const maxDisks = 64
 
 /** boxd in one box, reached by a dial function. */
 export function createBoxdClient(dial: Dial, options: BoxdClientOptions = {}): BoxdClient {
@@ -20,6 +29,9 @@ export function createBoxdClient(dial: Dial, options: BoxdClientOptions = {}): B
     configure: (json) => callEmpty(context, { method: 'POST', path: 'configure', json }),
     sync: () => callEmpty(context, { method: 'POST', path: 'sync' }),
     identify: (json) => callJson(context, { method: 'POST', path: 'identity', json }, Identified),
+    mountDisk: (json) => callEmpty(context, { method: 'POST', path: 'disks', json }),
+    unmountDisk: (path) => callEmpty(context, { method: 'DELETE', path: 'disks', query: { path } }),
+    listDisks: () => callJson(context, { method: 'GET', path: 'disks' }, z.array(Disk).max(maxDisks)),
     metrics: () => callJson(context, { method: 'GET', path: 'metrics' }, Metrics),
     ports: () => callJson(context, { method: 'GET', path: 'ports' }, z.array(OpenPort)),
     shutdown: (graceMs) => callEmpty(context, { method: 'POST', path: 'shutdown', json: { graceMs } }),

@@ -11,5 +11,6 @@ export type {
   Frame,
   Identity,
   OutputQuery,
+  ServedDisk,
   StartRequest,
 } from './types.ts'

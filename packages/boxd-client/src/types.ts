@@ -57,6 +57,16 @@ export interface Identity {
   readonly time?: string
 }
 
+/** A disk that the host serves to a virtual machine, mounted in it to be read. */
+export interface ServedDisk {
+  /** Absolute; in the answer of boxd without links. */
+  readonly path: string
+  /** TCP port of the host's side of the control link, where it speaks NBD. */
+  readonly port: number
+  /** The host's own word for it: 1 to 48 of A-Z, a-z, 0-9, "-" and "_". */
+  readonly label: string
+}
+
 export interface Frame {
   readonly type: FrameType
   readonly payload: Buffer
@@ -105,6 +115,11 @@ export interface BoxdClient {
   identify(identity: Identity): Promise<{ readonly bootJob: string | null }>
   /** Has the machine write to its disk what programs have written so far. For boxd of a virtual machine only; others throw `not_found`. */
   sync(): Promise<void>
+  /** Mounts a disk of ext4. As the two below for boxd of a virtual machine only. Throws `file_conflict`, `limit_reached`. */
+  mountDisk(disk: ServedDisk): Promise<void>
+  /** Throws `file_conflict` while a process uses it, `file_not_found` when none is there. */
+  unmountDisk(path: string): Promise<void>
+  listDisks(): Promise<ServedDisk[]>
   metrics(): Promise<Metrics>
   ports(): Promise<OpenPort[]>
   /** Asks all processes to end, and kills them after the grace; boxd itself ends last. */

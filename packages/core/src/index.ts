@@ -13,6 +13,7 @@ export type { Clock } from './ports/clock.ts'
 export type {
   Driver,
   DriverBox,
+  DriverMount,
   DriverOptions,
   DriverSnapshot,
   DriverSpec,

@@ -27,6 +27,7 @@ import { createFrozenStore } from './frozen.ts'
 import { provideKernel } from './guest-kernel.ts'
 import { provideGuest } from './initrd.ts'
 import { createMachineCgroups } from './machine-cgroups.ts'
+import * as mounts from './mounts.ts'
 import { boxMachine, boxPaths, freezingDir, isFreezing, microvmNames, runBoxesDir } from './names.ts'
 import { mendCutOff, pause, resume } from './pause.ts'
 import { restore } from './restore.ts'
@@ -121,6 +122,15 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
       locked(spec.id, ({ context, watch }) => restore(context, watch, spec, snapshotId, given)),
     removeSnapshot: (snapshotId) => removeSnapshot(use().context, snapshotId),
     listSnapshots: () => listSnapshots(use().context),
+    mountSnapshot: (id, snapshotId, path, given = {}) => {
+      assertBoxId(snapshotId)
+      return locked(id, ({ context }) => mounts.mountSnapshot(context, id, snapshotId, path, given))
+    },
+    unmountSnapshot: (id, path) => locked(id, ({ context }) => mounts.unmountSnapshot(context, id, path)),
+    async listMounts(id) {
+      assertBoxId(id)
+      return mounts.listMounts(use().context, id)
+    },
     destroy: (id) => locked(id, ({ context, watch }) => verbs.destroy(context, watch, id)),
     async inspect(id) {
       assertBoxId(id)

@@ -8,6 +8,8 @@ import { codeCacheMib } from './qemu-args.ts'
 export interface MachineCgroups {
   /** Returns the directories that the machine's process has to join. */
   make(id: string, size: Size): Promise<string[]>
+  /** The same of a machine that has them. */
+  of(id: string): string[]
 }
 
 /** What QEMU itself needs beside the guest's memory, in MiB. */
@@ -30,9 +32,11 @@ export function createMachineCgroups(layout: CgroupLayout, prefix: string): Mach
     const mount = layout.byController.get(file.split('.')[0] ?? '') ?? layout.mounts[0] ?? '/sys/fs/cgroup'
     return join(mount, prefix, id)
   }
+  const of = (id: string): string[] => [...new Set(controllers.map((name) => directoryFor(name, id)))]
   return {
+    of,
     async make(id, size) {
-      const directories = [...new Set(controllers.map((name) => directoryFor(name, id)))]
+      const directories = of(id)
       for (const directory of directories) {
         await mkdir(directory, { recursive: true })
         if (layout.version === 2) await enable(dirname(directory))

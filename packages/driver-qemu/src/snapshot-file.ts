@@ -19,7 +19,7 @@ export interface SnapshotPaths {
   readonly saved: SavedMachine
 }
 
-const snapshotsDir = (names: HomeNames): string => join(names.home, 'snapshots')
+export const snapshotsDir = (names: HomeNames): string => join(names.home, 'snapshots')
 
 /** Throws `invalid_request` for what cannot be the id of a snapshot. */
 export function snapshotPaths(names: HomeNames, id: string): SnapshotPaths {

@@ -36,6 +36,13 @@ export interface DriverSnapshot {
   readonly bytes: number
 }
 
+/** A snapshot that can be read in a box that runs. */
+export interface DriverMount {
+  /** Where in the box; absolute. */
+  readonly path: string
+  readonly snapshotId: string
+}
+
 /** What a driver finds on the host. `partial`: remains of a create or destroy that did not finish. */
 export interface DriverBox {
   readonly id: string
@@ -115,6 +122,16 @@ export interface Driver {
   removeSnapshot?(snapshotId: string): Promise<void>
   /** Those that are whole: of one that did not come to its end `removeSnapshot` removes what there is. */
   listSnapshots?(): Promise<readonly DriverSnapshot[]>
+  /**
+   * Lets a box that runs read what a snapshot of its shape holds, below a directory that is made or empty; `path` is absolute. It is there until it
+   * is unmounted or the box stops, and not in what is made of the box. Fine when it is there. The snapshot may be removed meanwhile. Throws
+   * `snapshot_not_found`, `wrong_state`, `file_conflict` (the place is taken), `limit_reached`.
+   */
+  mountSnapshot?(id: string, snapshotId: string, path: string, options?: DriverOptions): Promise<DriverMount>
+  /** Throws `file_not_found` when nothing is mounted there, `file_conflict` while a process of the box uses it. */
+  unmountSnapshot?(id: string, path: string): Promise<void>
+  /** What a box has mounted; nothing when it does not run. */
+  listMounts?(id: string): Promise<readonly DriverMount[]>
   /** Removes the box and all that it has on the host, whatever its state; fine when there is nothing. */
   destroy(id: string): Promise<void>
 
