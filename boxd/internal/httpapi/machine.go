@@ -61,6 +61,10 @@ func (a *API) mountDisk(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) unmountDisk(w http.ResponseWriter, r *http.Request) error {
 	path := r.URL.Query().Get("path")
+	if path == "" {
+		a.Disks.Drop()
+		return noContent(w)
+	}
 	if err := a.Disks.Unmount(path); err != nil {
 		return fault.Of(err, path)
 	}

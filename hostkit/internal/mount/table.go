@@ -3,6 +3,7 @@ package mount
 
 import (
 	"bufio"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -24,6 +25,30 @@ func Table(prefix string) ([]string, error) {
 		}
 	}
 	return points, lines.Err()
+}
+
+// Entry is one mount of a table.
+type Entry struct {
+	ID            uint64
+	Point, Source string
+}
+
+// Read reads the table in a file of the form of proc_pid_mountinfo(5).
+func Read(table io.Reader) ([]Entry, error) {
+	entries := []Entry{}
+	lines := bufio.NewScanner(table)
+	lines.Buffer(make([]byte, 0, 64<<10), 1<<20)
+	for lines.Scan() {
+		left, right, _ := strings.Cut(lines.Text(), " - ")
+		point, whole := mountPoint(left + " ")
+		fields := strings.Fields(right)
+		number, _, _ := strings.Cut(left, " ")
+		id, err := strconv.ParseUint(number, 10, 64)
+		if whole && err == nil && len(fields) > 1 {
+			entries = append(entries, Entry{id, point, unescape(fields[1])})
+		}
+	}
+	return entries, lines.Err()
 }
 
 // mountPoint is the fifth field of a line of proc_pid_mountinfo(5). A mount point that was removed meanwhile has a mark at its end.

@@ -10,6 +10,7 @@ import (
 
 	"gibil.dev/hostkit/internal/disk"
 	"gibil.dev/hostkit/internal/errno"
+	"gibil.dev/hostkit/internal/inside"
 	"gibil.dev/hostkit/internal/keyed"
 	"gibil.dev/hostkit/internal/memory"
 	"gibil.dev/hostkit/internal/mount"
@@ -101,6 +102,11 @@ type memoryFile struct {
 	Path string `json:"path"`
 }
 
+type insideList struct {
+	Pid  int    `json:"pid"`
+	Name string `json:"name"`
+}
+
 type procWatch struct {
 	Pid int    `json:"pid"`
 	Key string `json:"key"`
@@ -139,6 +145,12 @@ func Operations() map[string]rpc.Operation {
 				return err
 			})
 			return result, err
+		}),
+		"inside.mount":   done(works, inside.Mount),
+		"inside.unmount": done(works, inside.Unmount),
+		"inside.list": op(works, func(_ context.Context, a insideList) (any, error) {
+			mounted, err := inside.List(a.Pid, a.Name)
+			return map[string]any{"mounted": mounted}, err
 		}),
 		"net.create":    done(works, netns.Create),
 		"net.rename":    done(works, netns.Rename),

@@ -2,6 +2,7 @@ package sys
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -11,6 +12,8 @@ const (
 	statxAttrMountRoot = 0x2000 // Linux 5.8
 	atSymlinkNoFollow  = 0x100
 	atNoAutomount      = 0x800
+	statxBasicStats    = 0x7ff
+	statxMountID       = 0x1000 // Linux 5.8
 )
 
 // statx of linux/stat.h, as far as it is used here.
@@ -33,19 +36,30 @@ type Place struct {
 	MountRoot    bool
 	Major, Minor uint32
 	Inode        uint64
+	// Mount is the id of the mount that it is on, as in proc_pid_mountinfo(5).
+	Mount uint64
 }
 
 // StatPlace looks at a path. ENOENT when there is nothing.
 func StatPlace(path string) (Place, error) {
+	cwd := atFDCWD
+	return statPlace(uintptr(cwd), path, atSymlinkNoFollow)
+}
+
+// StatOpen looks at what is open.
+func StatOpen(file *os.File) (Place, error) {
+	defer runtime.KeepAlive(file)
+	return statPlace(file.Fd(), "", atEmptyPath)
+}
+
+func statPlace(directory uintptr, path string, flags uintptr) (Place, error) {
 	name, err := syscall.BytePtrFromString(path)
 	if err != nil {
 		return Place{}, err
 	}
-	const basicStats = 0x7ff
 	var buffer statxBuffer
-	cwd := atFDCWD
-	_, _, number := syscall.Syscall6(sysStatx, uintptr(cwd), uintptr(unsafe.Pointer(name)), atSymlinkNoFollow|atNoAutomount,
-		basicStats, uintptr(unsafe.Pointer(&buffer)), 0)
+	_, _, number := syscall.Syscall6(sysStatx, directory, uintptr(unsafe.Pointer(name)), flags|atNoAutomount,
+		statxBasicStats|statxMountID, uintptr(unsafe.Pointer(&buffer)), 0)
 	if number != 0 {
 		return Place{}, &os.PathError{Op: "statx", Path: path, Err: number}
 	}
@@ -57,6 +71,7 @@ func StatPlace(path string) (Place, error) {
 		Major:     buffer.deviceMajor,
 		Minor:     buffer.deviceMinor,
 		Inode:     buffer.inode,
+		Mount:     buffer.mountID,
 	}, nil
 }
 

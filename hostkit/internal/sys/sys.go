@@ -20,7 +20,8 @@ const (
 
 	openTreeClone       = 1
 	openTreeCloexec     = syscall.O_CLOEXEC
-	moveMountFEmptyPath = 4
+	moveMountFEmptyPath = 0x04
+	moveMountTEmptyPath = 0x40
 
 	// AttrReadOnly and the others are of linux/mount.h.
 	AttrReadOnly = 0x1
@@ -99,6 +100,12 @@ func (t Tree) AttachBelow(root Tree, path string) error {
 	return t.attachAt(root.file.Fd(), path)
 }
 
+// AttachTo puts the tree over a directory that is open.
+func (t Tree) AttachTo(place *os.File) error {
+	defer runtime.KeepAlive(place)
+	return t.attachAt(place.Fd(), "")
+}
+
 func (t Tree) attachAt(directory uintptr, path string) error {
 	name, err := syscall.BytePtrFromString(path)
 	if err != nil {
@@ -106,11 +113,18 @@ func (t Tree) attachAt(directory uintptr, path string) error {
 	}
 	var empty [1]byte
 	_, _, number := syscall.Syscall6(sysMoveMount, t.file.Fd(), uintptr(unsafe.Pointer(&empty[0])), directory,
-		uintptr(unsafe.Pointer(name)), moveMountFEmptyPath, 0)
+		uintptr(unsafe.Pointer(name)), moveMountFEmptyPath|toEmptyPath(path), 0)
 	if number != 0 {
 		return &os.PathError{Op: "move_mount", Path: path, Err: number}
 	}
 	return nil
+}
+
+func toEmptyPath(path string) uintptr {
+	if path == "" {
+		return moveMountTEmptyPath
+	}
+	return 0
 }
 
 // PidfdOpen returns a descriptor that becomes readable when the process ends.

@@ -31,6 +31,7 @@ export function createBoxdClient(dial: Dial, options: BoxdClientOptions = {}): B
     identify: (json) => callJson(context, { method: 'POST', path: 'identity', json }, Identified),
     mountDisk: (json) => callEmpty(context, { method: 'POST', path: 'disks', json }),
     unmountDisk: (path) => callEmpty(context, { method: 'DELETE', path: 'disks', query: { path } }),
+    unmountDisks: () => callEmpty(context, { method: 'DELETE', path: 'disks' }),
     listDisks: () => callJson(context, { method: 'GET', path: 'disks' }, z.array(Disk).max(maxDisks)),
     metrics: () => callJson(context, { method: 'GET', path: 'metrics' }, Metrics),
     ports: () => callJson(context, { method: 'GET', path: 'ports' }, z.array(OpenPort)),

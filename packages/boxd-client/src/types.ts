@@ -119,6 +119,8 @@ export interface BoxdClient {
   mountDisk(disk: ServedDisk): Promise<void>
   /** Throws `file_conflict` while a process uses it, `file_not_found` when none is there. */
   unmountDisk(path: string): Promise<void>
+  /** Unmounts all of them: a process that uses one gets EIO. */
+  unmountDisks(): Promise<void>
   listDisks(): Promise<ServedDisk[]>
   metrics(): Promise<Metrics>
   ports(): Promise<OpenPort[]>

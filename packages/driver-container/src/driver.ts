@@ -33,6 +33,7 @@ import { boxPaths } from './box-paths.ts'
 import { type BuildNetworks, createBuildNetworks, sweepBuildNetworks } from './build-network.ts'
 import type { Context } from './context.ts'
 import { chooseGvisor } from './gvisor.ts'
+import * as mounts from './mounts.ts'
 import { restore } from './restore.ts'
 import { chooseRuntime, knownRuntimes } from './runtime.ts'
 import * as snapshots from './snapshots.ts'
@@ -127,6 +128,15 @@ export function createContainerDriver(options: ContainerDriverOptions): Containe
       locked(spec.id, ({ context, watch }) => restore(context, watch, spec, snapshotId, given)),
     removeSnapshot: async (id) => snapshots.removeSnapshot(use().context, id),
     listSnapshots: async () => snapshots.listSnapshots(use().context),
+    mountSnapshot: (id, snapshotId, path) => {
+      assertBoxId(snapshotId)
+      return locked(id, ({ context }) => mounts.mountSnapshot(context, id, snapshotId, path))
+    },
+    unmountSnapshot: (id, path) => locked(id, ({ context }) => mounts.unmountSnapshot(context, id, path)),
+    async listMounts(id) {
+      assertBoxId(id)
+      return mounts.listMounts(use().context, id)
+    },
     destroy: (id) => locked(id, ({ context, watch }) => verbs.destroy(context, watch, id)),
     async inspect(id) {
       assertBoxId(id)

@@ -115,7 +115,11 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
       }),
     start: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.start(context, watch, spec, given)),
     stop: (id, graceMs) => locked(id, ({ context, watch }) => verbs.stop(context, watch, id, graceMs)),
-    pause: (id) => locked(id, ({ context, watch }) => pause(context, watch, id)),
+    pause: (id) =>
+      locked(id, async ({ context, watch }) => {
+        await mounts.unmountAll(context, id)
+        return pause(context, watch, id)
+      }),
     resume: (id) => locked(id, ({ context, watch }) => resume(context, watch, id)),
     snapshot: (id, snapshot) => locked(id, ({ context }) => takeSnapshot(context, id, snapshot)),
     restore: (spec, snapshotId, given = {}) =>

@@ -76,6 +76,16 @@ export async function unmountSnapshot(context: Context, id: string, path: string
   await endServers(context, id, new Set((await boxd.listDisks()).map(({ port }) => port)))
 }
 
+/** Before a box stands still: whatever its machine goes on as, nobody may serve it then. What uses a snapshot gets EIO. */
+export async function unmountAll(context: Context, id: string): Promise<void> {
+  if ((await serverPorts(context, id)).length === 0 || (await inspectBox(context, id)).status !== 'running') return
+  // One that does not answer loses them all the same.
+  await boxdOf(context, id, {})
+    .unmountDisks()
+    .catch(() => undefined)
+  await endServers(context, id, new Set())
+}
+
 export async function listMounts(context: Context, id: string): Promise<DriverMount[]> {
   if ((await inspectBox(context, id)).status !== 'running') return []
   return (await boxdOf(context, id, {}).listDisks()).map(toMount)
@@ -147,10 +157,12 @@ const pidFileOf = (context: Context, id: string, port: number): string =>
 
 /** Ends those that nobody is served by: what a daemon that was killed had begun, and what boxd has let go of. */
 async function endServers(context: Context, id: string, used: ReadonlySet<number>): Promise<void> {
-  for (const name of await namesIn(boxPaths(context.names, id).run)) {
-    const port = Number(/^disk-(\d+)\.pid$/.exec(name)?.[1] ?? Number.NaN)
-    if (!Number.isNaN(port) && !used.has(port)) await endServer(context, id, port)
-  }
+  for (const port of await serverPorts(context, id)) if (!used.has(port)) await endServer(context, id, port)
+}
+
+async function serverPorts(context: Context, id: string): Promise<number[]> {
+  const names = await namesIn(boxPaths(context.names, id).run)
+  return names.flatMap((name) => /^disk-(\d+)\.pid$/.exec(name)?.[1] ?? []).map(Number)
 }
 
 async function endServer(context: Context, id: string, port: number): Promise<void> {

@@ -61,9 +61,7 @@ describe('a snapshot that is mounted in a box with a kernel of its own', { timeo
     expect(await readFile(`/proc/${await server()}/cgroup`, 'utf8')).toContain('/one')
   })
 
-  it('is there after a pause, and when the daemon was started anew', async () => {
-    await world.driver.pause('one')
-    await world.driver.resume('one')
+  it('is there when the daemon was started anew', async () => {
     world = await world.reopen()
     expect(await mounts()).toEqual([{ path: at, snapshotId: 'first' }])
     expect(await world.run('one', `echo 3 > /proc/sys/vm/drop_caches; cat ${at}/work/file`)).toBe('before\n')
@@ -128,6 +126,17 @@ describe('a snapshot that is mounted in a box with a kernel of its own', { timeo
     await mount(at)
     await world.run('one', `cd ${at}; sleep 1000 >/dev/null 2>&1 &`)
     await world.boxd('one').identify({ hostname: 'copy', network: null })
+    expect(await mounts()).toEqual([])
+    expect(await world.run('one', `ls ${dirname(at)}`)).toBe('')
+  })
+
+  it('is gone after a pause', async () => {
+    await mount(at)
+    await world.run('one', `cd ${at}; sleep 1000 >/dev/null 2>&1 &`)
+    await world.driver.pause('one')
+    expect(await servers()).toEqual([])
+    expect(await mounts()).toEqual([])
+    await world.driver.resume('one')
     expect(await mounts()).toEqual([])
     expect(await world.run('one', `ls ${dirname(at)}`)).toBe('')
   })

@@ -5,6 +5,9 @@ import type {
   DiskMount,
   DiskSave,
   IdMap,
+  InsideMount,
+  InsideMounted,
+  InsidePlace,
   MemoryRegion,
   MemorySave,
   MountBind,
@@ -31,6 +34,7 @@ const Taken = z.object({ lazy: z.boolean() }) satisfies z.ZodType<Unmounted>
 const Region = z.object({ address: z.int().positive(), bytes: z.int().positive() }) satisfies z.ZodType<MemoryRegion>
 const Memory = z.object({ sum: z.string(), data: z.int().min(0) }) satisfies z.ZodType<SavedMemory>
 const Tsc = z.object({ khz: z.int().positive() })
+const Inside = z.object({ mounted: z.array(z.object({ path: z.string(), name: z.string() })) })
 const Watched = z.object({ key: z.string() })
 const Swept = z.object({
   mounts: z.array(z.string()),
@@ -57,6 +61,12 @@ export interface HostKit {
   mountOverlay(args: MountOverlay): Promise<void>
   mountBind(args: MountBind): Promise<void>
   unmount(args: Unmount): Promise<Unmounted>
+  /** EBUSY where something is mounted, ENOTEMPTY where something is. The mount ends with the container. */
+  insideMount(args: InsideMount): Promise<void>
+  /** EBUSY while a process uses it, ENOENT when none is there. */
+  insideUnmount(args: InsidePlace): Promise<void>
+  /** Those whose names begin so. */
+  insideList(args: { readonly pid: number; readonly name: string }): Promise<readonly InsideMounted[]>
   netCreate(args: NetCreate): Promise<void>
   /** Names the host's end of a link anew; it loses no address and no route. */
   netRename(args: NetRename): Promise<void>
@@ -129,6 +139,9 @@ export function createHostKit(options: HostKitOptions): HostKit {
     mountOverlay: (args) => order('mount.overlay', args),
     mountBind: (args) => order('mount.bind', args),
     unmount: (args) => call('unmount', Taken, args),
+    insideMount: (args) => order('inside.mount', args),
+    insideUnmount: (args) => order('inside.unmount', args),
+    insideList: async (args) => (await call('inside.list', Inside, args)).mounted,
     netCreate: (args) => order('net.create', args),
     netRename: (args) => order('net.rename', args),
     netWithdraw: (args) => order('net.withdraw', args),

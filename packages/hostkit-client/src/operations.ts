@@ -46,6 +46,36 @@ export interface MountBind {
   readonly readonly: boolean
 }
 
+/** What was saved of a container, to be read in one that runs. */
+export interface InsideMount {
+  /** A process of the container. */
+  readonly pid: number
+  /** In the container; made, or empty. */
+  readonly path: string
+  /** Of the source in the container's table of mounts. */
+  readonly name: string
+  /** A disk with the directory `upper`, whose file system is clean. It is not written to. */
+  readonly image: string
+  /** The first of the ids that own what is on it. */
+  readonly from: number
+  /** Layers below it, top first. */
+  readonly layers: readonly string[]
+  /** The ids of the container. */
+  readonly idmap: IdMap
+}
+
+export interface InsidePlace {
+  readonly pid: number
+  readonly path: string
+  /** What the names of such mounts begin with; no other is unmounted. */
+  readonly name: string
+}
+
+export interface InsideMounted {
+  readonly path: string
+  readonly name: string
+}
+
 export interface Unmount {
   readonly target: string
   readonly recursive?: boolean

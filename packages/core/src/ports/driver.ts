@@ -123,9 +123,9 @@ export interface Driver {
   /** Those that are whole: of one that did not come to its end `removeSnapshot` removes what there is. */
   listSnapshots?(): Promise<readonly DriverSnapshot[]>
   /**
-   * Lets a box that runs read what a snapshot of its shape holds, below a directory that is made or empty; `path` is absolute. It is there until it
-   * is unmounted or the box stops, and not in what is made of the box. Fine when it is there. The snapshot may be removed meanwhile. Throws
-   * `snapshot_not_found`, `wrong_state`, `file_conflict` (the place is taken), `limit_reached`.
+   * Lets a box that runs read what a snapshot of its shape holds, below a directory that is made or empty; `path` is absolute. Fine when it is there.
+   * It goes when it is unmounted or the box stops, in some shapes by a pause too, and is not in what is made of the box. The snapshot may be removed
+   * meanwhile. Throws `snapshot_not_found`, `wrong_state`, `file_conflict` (the place is taken), `limit_reached`, `unsupported_by_shape`.
    */
   mountSnapshot?(id: string, snapshotId: string, path: string, options?: DriverOptions): Promise<DriverMount>
   /** Throws `file_not_found` when nothing is mounted there, `file_conflict` while a process of the box uses it. */

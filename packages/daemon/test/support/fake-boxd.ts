@@ -120,6 +120,7 @@ export function createFakeBoxd(): FakeBoxd {
     identify: missing,
     mountDisk: missing,
     unmountDisk: missing,
+    unmountDisks: missing,
     listDisks: missing,
     shutdown: missing,
     resizeJob: missing,
