@@ -323,6 +323,20 @@ describe('snapshots', () => {
     expect((await gibil(['snapshots', '-q'])).stdout).toBe('')
   })
 
+  test('are mounted, listed and unmounted', async () => {
+    await gibil(['create', '--name', 'w'])
+    await gibil(['snapshot', 'w', 'one'])
+    expect((await gibil(['mount', 'w'])).stderr).toContain('gibil mount w <snapshot>')
+    expect(await gibil(['mount', 'w', 'one'])).toMatchObject({ status: 0, stdout: '/snapshots/one\n' })
+    expect((await gibil(['mount', 'w', 'one', '/old'])).stdout).toBe('/old\n')
+    expect((await gibil(['mount', 'w'])).stdout).toMatch(/^PATH +SNAPSHOT\n\/snapshots\/one +one\n\/old +one\n$/)
+    expect(await gibil(['unmount', 'w', '/old'])).toMatchObject({ status: 0, stderr: '✓ one is unmounted\n' })
+    expect((await gibil(['umount', 'w', 'one'])).stdout).toBe('/snapshots/one\n')
+    expect((await gibil(['unmount', 'w', 'one'])).status).toBe(3)
+    expect((await gibil(['mount', 'w', 'none'])).status).toBe(3)
+    expect((await gibil(['mount', 'w', '--json'])).stdout).toBe('[]\n')
+  })
+
   test('go all at once only when that is said twice', async () => {
     await gibil(['create', '--name', 'w'])
     await gibil(['snapshot', 'w', 'one'])

@@ -74,6 +74,19 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/restore.ts'),
   },
   {
+    name: 'mount',
+    group: 'Snapshots',
+    summary: 'let a box read a snapshot, or list those that it can',
+    load: () => import('./commands/mount.ts'),
+  },
+  {
+    name: 'unmount',
+    aliases: ['umount'],
+    group: 'Snapshots',
+    summary: 'take a snapshot out of a box again',
+    load: () => import('./commands/unmount.ts'),
+  },
+  {
     name: 'fork',
     group: 'Snapshots',
     summary: 'make boxes that begin as a box, or a snapshot, is',

@@ -39,6 +39,19 @@ export const RestoreBox = z.strictObject({
 })
 export type RestoreBox = z.infer<typeof RestoreBox>
 
+export const MountSnapshot = z.strictObject({
+  snapshot: z.string().describe('name or id of a snapshot of a box of the same shape and image'),
+  path: z.string().optional().describe('where in the box, absolute, made or empty; default /snapshots/<name>'),
+})
+export type MountSnapshot = z.infer<typeof MountSnapshot>
+
+export const Mount = z.object({
+  path: z.string().describe('where in the box; absolute'),
+  snapshotId: z.string(),
+  snapshot: z.string().nullable().describe('its name; null when it was removed meanwhile'),
+})
+export type Mount = z.infer<typeof Mount>
+
 const fresh = CreateBox.shape
 
 export const ForkBoxes = z.strictObject({

@@ -8,6 +8,8 @@ import type {
   Fleet,
   Fork,
   ForkBoxes,
+  Mount,
+  MountSnapshot,
   Progress,
   RestartBox,
   Snapshot,
@@ -74,6 +76,14 @@ export interface BoxPlane extends Publishing {
   removeSnapshot(ref: string, options?: { owner?: Owner }): Promise<Snapshot>
   /** Puts a box back to a snapshot: same name, id and lease, and it runs afterwards. When it fails, the box is what it was. */
   restore(ref: string, snapshot: string): Promise<Box>
+  /**
+   * Lets a running box read a snapshot of a box of its shape and image, until that is unmounted or the box stops. Throws `snapshot_not_found`,
+   * `wrong_state`, `invalid_path`, `file_conflict`, `limit_reached`, `unsupported_by_shape`.
+   */
+  mount(ref: string, input: MountSnapshot): Promise<Mount>
+  /** `what`: the path, or the snapshot. Throws `file_not_found`, `file_conflict` while a process of the box uses it. */
+  unmount(ref: string, what: string): Promise<Mount>
+  mounts(ref: string): Promise<Mount[]>
   /** Makes boxes that begin as a box is now, or as a snapshot is: what failed is told, and the others kept. */
   fork(input: ForkBoxes, options?: CreateOptions): Promise<Fork>
 

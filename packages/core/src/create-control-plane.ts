@@ -16,6 +16,7 @@ import { createDrivers } from './plane/drivers.ts'
 import { createEventLog } from './plane/event-log.ts'
 import { createFleet, fleetMembers } from './plane/fleet.ts'
 import { fork } from './plane/fork.ts'
+import { createMounts } from './plane/mounts.ts'
 import { planeOfOwner } from './plane/ownership.ts'
 import { createProgressHub } from './plane/progress.ts'
 import { createPublishing } from './plane/publishing.ts'
@@ -68,6 +69,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const creator = createCreator(context, reconciler, gate)
   const verbs = createVerbs(context, reconciler, setups)
   const records = createSnapshotRecords(context)
+  const mounts = createMounts(context, records, reconciler)
   const snapshots = createSnapshots(context, records, reconciler, setups.isActive)
   let cancelPass: (() => void) | undefined
   let catchingUp: Promise<unknown> = Promise.resolve()
@@ -205,6 +207,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       return toSnapshot(record)
     },
     restore: (ref, snapshot) => restore(context, records, reconciler, setups.isActive, ref, snapshot),
+    ...mounts,
     fork: (input, options = {}) => fork({ context, creator, records, snapshots }, input, options),
 
     connect: (ref, signal, options) => connect(context, verbs, ref, signal, options),

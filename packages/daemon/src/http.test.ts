@@ -239,6 +239,13 @@ describe('boxes', () => {
     expect((await daemon.call('GET', '/snapshots?box=saved')).json).toEqual([snapshot])
     expect((await daemon.call('GET', '/snapshots?box=other')).json).toEqual([])
     expect((await daemon.call('GET', '/snapshots/s')).json).toEqual(snapshot)
+    const mounted = { path: '/snapshots/s', snapshotId: snapshot.id, snapshot: 's' }
+    const mount = await daemon.call('POST', '/boxes/saved/mounts', { body: { snapshot: 's' } })
+    expect(mount).toMatchObject({ status: 201, json: mounted })
+    expect((await daemon.call('GET', '/boxes/saved/mounts')).json).toEqual([mounted])
+    expect(codeOf(await daemon.call('DELETE', '/boxes/saved/mounts'))).toBe('invalid_request')
+    expect((await daemon.call('DELETE', '/boxes/saved/mounts?at=%2Fsnapshots%2Fs')).json).toEqual(mounted)
+    expect(codeOf(await daemon.call('DELETE', '/boxes/saved/mounts?at=s'))).toBe('file_not_found')
     const { json: restored } = await daemon.call('POST', '/boxes/saved/restore', { body: { snapshot: 's' } })
     expect(Box.parse(restored).parent).toBe(snapshot.id)
     const forked = await daemon.call('POST', '/fork', { body: { from: 's', name: 'f', count: 2 } })

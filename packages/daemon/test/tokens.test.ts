@@ -78,6 +78,7 @@ describe('a token', () => {
     restartBox: {},
     createSnapshot: {},
     restoreBox: { snapshot: 's' },
+    mountSnapshot: { snapshot: 's' },
     runCommand: { argv: ['true'] },
     startJob: { argv: ['true'] },
     signalJob: { signal: 'SIGTERM' },
@@ -90,7 +91,8 @@ describe('a token', () => {
 
   test.each(ofBoxes.map(({ id }) => id))('has no answer from %s for the box of another', async (id) => {
     const { method, path } = ofBoxes.find((one) => one.id === id) ?? { method: '', path: '' }
-    const query = /\/(files|tar)/.test(path) && !(id in bodies) ? '?path=%2Ftmp%2Fx' : ''
+    const place = /\/(files|tar)/.test(path) && !(id in bodies) ? '?path=%2Ftmp%2Fx' : ''
+    const query = id === 'unmountSnapshot' ? '?at=s' : place
     for (const ref of [box.id, 'work', 'work@one', 'bxaaaaaaaaaaaa']) {
       const at = path.replace('{box}', encodeURIComponent(ref)).replace('{job}', 'j1').replace('{port}', '80')
       const body = bodies[id] === undefined ? {} : { body: bodies[id] }

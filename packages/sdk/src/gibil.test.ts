@@ -116,6 +116,11 @@ describe('making boxes', () => {
     const snapshot = await gibil.snapshots.create('w', { name: 's' })
     expect(await gibil.snapshots.list({ box: 'w' })).toEqual([snapshot])
     expect(await gibil.snapshots.get('s')).toEqual(snapshot)
+    const mount = await gibil.box('w').mount('s')
+    expect(mount).toEqual({ path: '/snapshots/s', snapshotId: snapshot.id, snapshot: 's' })
+    expect((await gibil.box('w').mount('s', { path: '/old' })).path).toBe('/old')
+    expect(await gibil.box('w').unmount('/old')).toMatchObject({ path: '/old' })
+    expect(await gibil.box('w').mounts()).toEqual([mount])
     expect((await gibil.box('w').restore('s')).parent).toBe(snapshot.id)
     const { boxes } = await gibil.fork({ from: 'w', count: 2 })
     expect(boxes.map(({ name }) => name)).toEqual([

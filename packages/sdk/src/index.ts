@@ -19,6 +19,7 @@ export type {
   Job,
   JobOutput,
   Metrics,
+  Mount,
   NetworkPolicy,
   NewToken,
   OnExpire,

@@ -42,6 +42,9 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
     getSnapshot: async (ref) => ownSnapshot(await plane.getSnapshot(ref, { owner })),
     removeSnapshot: async (ref) => ownSnapshot(await plane.removeSnapshot(ref, { owner })),
     restore: async (ref, snapshot) => own(await plane.restore(await idOf(ref), snapshot)),
+    mount: async (ref, input) => plane.mount(await idOf(ref), input),
+    unmount: async (ref, what) => plane.unmount(await idOf(ref), what),
+    mounts: async (ref) => plane.mounts(await idOf(ref)),
     async fork(input, options) {
       const forked = await plane.fork(input, { ...options, owner })
       return { ...forked, boxes: forked.boxes.map(own) }

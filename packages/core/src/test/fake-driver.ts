@@ -82,6 +82,7 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
           configured: {},
           starts: 0,
           graces: [],
+          mounts: new Map(),
         }
         host.boxes.set(spec.id, box)
         try {
@@ -181,6 +182,20 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
         host.boxes.set(spec.id, now)
         return view(spec.id, now)
       }),
+    mountSnapshot: (id, snapshotId, path) =>
+      change('mountSnapshot', id, async () => {
+        const box = need(id)
+        if (box.status !== 'running') throw violation(`a mount in a box that is ${box.status}`)
+        if (needSnapshot(snapshotId).image !== box.spec.image.digest) throw violation('a mount over another image')
+        if (box.mounts.has(path)) throw new GibilError('file_conflict', `${path} is in use.`)
+        box.mounts.set(path, snapshotId)
+        return { path, snapshotId }
+      }),
+    unmountSnapshot: (id, path) =>
+      change('unmountSnapshot', id, async () => {
+        if (!need(id).mounts.delete(path)) throw violation(`nothing is mounted at ${path}`)
+      }),
+    listMounts: async (id) => [...need(id).mounts].map(([path, snapshotId]) => ({ path, snapshotId })),
     removeSnapshot: (id) =>
       change('removeSnapshot', id, async () => {
         await driver.hold('removeSnapshot', id)

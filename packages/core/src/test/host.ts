@@ -28,6 +28,8 @@ export interface HostBox {
   starts: number
   /** How long each stop gave it. */
   readonly graces: number[]
+  /** Snapshots by path. */
+  mounts: Map<string, string>
 }
 
 /** A snapshot as the host has it. `whole`: the driver came to the end of making it. */
@@ -70,6 +72,7 @@ export function createHost(): Host {
     endJobs(box) {
       for (const { ended } of box.jobs.values()) ended.resolve(exit(null, { signal: 'SIGKILL' }))
       box.jobs = new Map()
+      box.mounts = new Map()
     },
   }
 }

@@ -1,4 +1,4 @@
-import { Box, CreateSnapshot, Fork, ForkBoxes, RestoreBox, Snapshot } from '@gibil/contract'
+import { Box, CreateSnapshot, Fork, ForkBoxes, Mount, MountSnapshot, RestoreBox, Snapshot } from '@gibil/contract'
 import * as z from 'zod'
 import { json, type Route, route } from '../http/route.ts'
 
@@ -65,6 +65,49 @@ export const snapshotRoutes: readonly Route[] = [
     answer: json(Box),
     errors: ['box_not_found', 'snapshot_not_found', 'wrong_state', 'unsupported_by_shape', 'disk_full'],
     handle: async ({ param, body }, { plane }) => plane.restore(param('box'), body.snapshot),
+  }),
+  route({
+    method: 'post',
+    path: '/boxes/{box}/mounts',
+    id: 'mountSnapshot',
+    tag,
+    summary: 'Let a box read a snapshot',
+    description:
+      'The box must run. The snapshot is there, to be read, until it is unmounted or the box stops (or a box of the shape microvm pauses).',
+    body: MountSnapshot,
+    answer: json(Mount, 201),
+    errors: [
+      'box_not_found',
+      'snapshot_not_found',
+      'wrong_state',
+      'invalid_path',
+      'file_conflict',
+      'limit_reached',
+      'unsupported_by_shape',
+    ],
+    handle: async ({ param, body }, { plane }) => plane.mount(param('box'), body),
+  }),
+  route({
+    method: 'get',
+    path: '/boxes/{box}/mounts',
+    id: 'listMounts',
+    tag,
+    summary: 'List the snapshots that a box can read',
+    answer: json(z.array(Mount)),
+    errors: ['box_not_found', 'unsupported_by_shape'],
+    handle: async ({ param }, { plane }) => plane.mounts(param('box')),
+  }),
+  route({
+    method: 'delete',
+    path: '/boxes/{box}/mounts',
+    id: 'unmountSnapshot',
+    tag,
+    summary: 'Unmount a snapshot',
+    description: 'Refused while a process of the box uses it.',
+    query: z.strictObject({ at: z.string().describe('the path, or the name or id of the snapshot') }),
+    answer: json(Mount),
+    errors: ['box_not_found', 'file_not_found', 'file_conflict', 'wrong_state', 'unsupported_by_shape'],
+    handle: async ({ param, query }, { plane }) => plane.unmount(param('box'), query.at),
   }),
   route({
     method: 'post',

@@ -7,6 +7,7 @@ import {
   type Event,
   type Fleet,
   GibilError,
+  type Mount,
   type Snapshot,
   type Status,
 } from '@gibil/contract'
@@ -63,6 +64,7 @@ export function createFakePlane(options: {
 }): FakePlane {
   const boxes = new Map<string, Box>()
   const snapshots = new Map<string, Snapshot>()
+  const mounted = new Map<string, Mount[]>()
   const logs = new Map<string, { text: string; done: boolean }>()
   const kept: Event[] = []
   const bus = new EventEmitter()
@@ -187,6 +189,23 @@ export function createFakePlane(options: {
       return snapshot
     },
     restore: async (ref, snapshot) => put({ ...find(ref), parent: findSnapshot(snapshot).id }),
+    mount: async (ref, { snapshot, path }) => {
+      const { id, name } = findSnapshot(snapshot)
+      const mount: Mount = { path: path ?? `/snapshots/${name}`, snapshotId: id, snapshot: name }
+      mounted.set(find(ref).id, [...(mounted.get(find(ref).id) ?? []), mount])
+      return mount
+    },
+    unmount: async (ref, what) => {
+      const all = mounted.get(find(ref).id) ?? []
+      const mount = all.find(({ path, snapshot }) => path === what || snapshot === what)
+      if (!mount) throw new GibilError('file_not_found', `Nothing is mounted at ${what}.`)
+      mounted.set(
+        find(ref).id,
+        all.filter((one) => one !== mount),
+      )
+      return mount
+    },
+    mounts: async (ref) => mounted.get(find(ref).id) ?? [],
     fork: async ({ from, name, count = 1 }, forkOptions) => {
       const source = [...snapshots.values()].find((one) => one.name === from)?.id ?? find(from).parent
       const made: Box[] = []

@@ -3,6 +3,7 @@ import {
   Box,
   ConsoleText,
   Metrics,
+  Mount,
   OpenPort,
   PortAddress,
   type RestartBox,
@@ -91,6 +92,11 @@ export interface BoxHandle {
   console(options?: Cancel): Promise<string>
   /** Puts it back to a snapshot, by name or id: it keeps name, id and lease, and runs afterwards. */
   restore(snapshot: string, options?: LongCallOptions): Promise<Box>
+  /** Lets it read a snapshot, by default at /snapshots/<name>, until that is unmounted or the box stops. */
+  mount(snapshot: string, options?: Cancel & { readonly path?: string | undefined }): Promise<Mount>
+  /** `at`: the path, or the snapshot. */
+  unmount(at: string, options?: Cancel): Promise<Mount>
+  mounts(options?: Cancel): Promise<Mount[]>
   /** Resolves when nothing of it is left. */
   destroy(options?: LongCallOptions): Promise<Box>
 
@@ -173,6 +179,13 @@ export function createBoxHandle(transport: Transport, ref: string, known?: Box):
     restart: ({ force, fresh, ...options } = {}) =>
       change('restart', { body: { ...(force ? { force } : {}), ...(fresh ? { fresh } : {}) }, ...options }),
     console: async (options = {}) => (await transport.call(ConsoleText, 'GET', `${path}/console`, options)).text,
+    mount: (snapshot, { path: place, ...options } = {}) =>
+      transport.call(Mount, 'POST', `${path}/mounts`, {
+        body: { snapshot, ...(place === undefined ? {} : { path: place }) },
+        ...options,
+      }),
+    unmount: (at, options = {}) => transport.call(Mount, 'DELETE', `${path}/mounts`, { query: { at }, ...options }),
+    mounts: (options = {}) => transport.call(z.array(Mount), 'GET', `${path}/mounts`, options),
     restore: (snapshot, options) => change('restore', { body: { snapshot }, ...options }),
     destroy: async (options = {}) => keep(await callWithProgress(transport, Box, 'DELETE', path, options)),
 
