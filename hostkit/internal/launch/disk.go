@@ -20,8 +20,8 @@ const (
 	firstPort       = 1024
 )
 
-// Disk is a program that serves a disk to one virtual machine, and to nobody else: it is in the network namespace of that machine's process. Its files are
-// at descriptor 4 and above.
+// Disk is a program that serves a disk to one virtual machine, and to nobody else: it is in the network namespace of that machine's process. At descriptor 4 it
+// finds its scratch file, and then its files.
 type Disk struct {
 	Program
 	// Machine is the process whose network namespace it is in.
@@ -30,11 +30,16 @@ type Disk struct {
 	Port int `json:"port"`
 	// UID is the user and group that the program runs as.
 	UID int `json:"uid"`
+	// Scratch is a file that the program may write to, its first one. It loses its name, so that it goes with the program.
+	Scratch string `json:"scratch"`
 }
 
 func (d Disk) check() error {
 	if d.Machine < 2 || d.Port < firstPort || d.Port > 65_535 || d.UID < firstUserID {
 		return errno.Invalidf("a disk has a machine's process, a port from %d and a user id from %d", firstPort, firstUserID)
+	}
+	if err := errno.CheckPath(d.Scratch); err != nil {
+		return err
 	}
 	return d.Program.check()
 }
@@ -42,6 +47,10 @@ func (d Disk) check() error {
 // become does not return when all goes well, as that of a machine. The program finds its socket as systemd would give it: sd_listen_fds(3).
 func (d Disk) become() error {
 	files, err := d.prepare()
+	if err != nil {
+		return err
+	}
+	scratch, err := d.openScratch()
 	if err != nil {
 		return err
 	}
@@ -55,10 +64,22 @@ func (d Disk) become() error {
 	if err := d.giveUp(); err != nil {
 		return err
 	}
-	if err := inherit(socketFD, append([]*os.File{socket}, files...)); err != nil {
+	if err := inherit(socketFD, append([]*os.File{socket, scratch}, files...)); err != nil {
 		return err
 	}
 	return d.execute(append(os.Environ(), "LISTEN_FDS=1", "LISTEN_PID="+strconv.Itoa(os.Getpid())))
+}
+
+func (d Disk) openScratch() (*os.File, error) {
+	file, err := os.OpenFile(d.Scratch, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	// The program opens it anew by its descriptor, as the user that it is then.
+	if err := file.Chown(d.UID, d.UID); err != nil {
+		return nil, err
+	}
+	return file, os.Remove(d.Scratch)
 }
 
 func enter(pid int) error {

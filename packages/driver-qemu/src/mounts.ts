@@ -22,7 +22,7 @@ const server = 'qemu-nbd'
 const firstPort = 1024
 /** boxd/internal/guest/nbd.go: devices of the guest. */
 const mostMounts = 4
-/** Where `hostkit serve-disk` leaves the files. */
+/** Where `hostkit serve-disk` leaves the scratch file, and then the others. */
 const firstFileFd = 4
 const startMs = 20_000
 /** A guest under emulation that repairs a file system first. */
@@ -56,7 +56,7 @@ export async function mountSnapshot(
     })
   }
   throwIfAborted(options.signal)
-  await serve(context, id, machine, port, saved.disk, options)
+  await serve(context, id, machine, port, { disk: saved.disk, diskMib: file.size.diskMib }, options)
   try {
     await boxd.mountDisk({ path, port, label: snapshotId })
     const made = (await boxd.listDisks()).find((one) => one.port === port)
@@ -112,7 +112,7 @@ async function serve(
   id: string,
   machine: number,
   port: number,
-  disk: string,
+  { disk, diskMib }: { readonly disk: string; readonly diskMib: number },
   options: DriverOptions,
 ): Promise<void> {
   const { names, network } = context
@@ -125,14 +125,17 @@ async function serve(
   const read = await readBoxFile(boxPaths(names, id))
   if (read.kind !== 'box') throw new GibilError('driver_failed', `What is kept of box ${id} is damaged.`)
   const chain = await diskChain(context, disk)
+  // A file system that was in use is repaired when it is mounted: what that writes goes to a file that soon has no name, and to no snapshot.
+  const scratch = { path: join(boxPaths(names, id).kept, `mount-${port}.qcow2`), format: 'qcow2' } as const
+  await context.disks.overlay(scratch.path, { path: disk, format: 'qcow2' }, diskMib)
   const spec = {
-    // A file system that was in use is repaired when it is mounted: what that writes goes to a file without a name, and to no snapshot.
-    argv: [program, '--snapshot', '--image-opts', imageOptions(chain, firstFileFd)],
+    argv: [program, '--image-opts', imageOptions([scratch, ...chain], firstFileFd)],
     cgroups: context.machineCgroups.of(id),
     machine,
     port,
     // Beside that of the box's machine, which is not to be its prey.
     uid: uidBaseOf(network.uidBlock, read.box.slot) + 1,
+    scratch: scratch.path,
     files: chain.map(({ path }) => path),
   }
   const { exitCode, stderr } = await context.hostkit.runStart(
@@ -146,6 +149,7 @@ async function serve(
     { signal: options.signal },
   )
   if (exitCode === 0) return
+  await rm(scratch.path, { force: true })
   throw new GibilError('driver_failed', `The snapshot could not be served to box ${id}: ${lastLine(stderr)}`, {
     details: { exitCode, stderr },
   })

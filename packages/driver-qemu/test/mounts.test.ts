@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { namesIn, readPid } from '@gibil/host'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sh } from '../../driver-container/test/rig.ts'
 import { boxPaths, microvmNames } from '../src/names.ts'
 import { openWorld, type World } from './world.ts'
 
@@ -59,6 +60,11 @@ describe('a snapshot that is mounted in a box with a kernel of its own', { timeo
     expect(status).toMatch(/^NoNewPrivs:\t1$/m)
     expect(status).toMatch(/^CapEff:\t0+$/m)
     expect(await readFile(`/proc/${await server()}/cgroup`, 'utf8')).toContain('/one')
+    // What it writes to has no name that could be left behind.
+    const open = (await sh(`readlink /proc/${await server()}/fd/* || true`)).trim().split('\n')
+    const scratch = open.filter((path) => path.includes('/mount-'))
+    expect(scratch).not.toEqual([])
+    for (const path of scratch) expect(path).toMatch(/ \(deleted\)$/)
   })
 
   it('is there when the daemon was started anew', async () => {
@@ -75,6 +81,8 @@ describe('a snapshot that is mounted in a box with a kernel of its own', { timeo
     expect(await mounts()).toEqual([])
     expect(await world.run('one', `ls ${dirname(at)}; grep -c nbd /proc/mounts || true`)).toBe('0\n')
     expect(await servers()).toEqual([])
+    const kept = await namesIn(boxPaths(microvmNames(world.home), 'one').kept)
+    expect(kept.filter((name) => name.startsWith('mount'))).toEqual([])
     await expect(unmount(at)).rejects.toMatchObject({ code: 'file_not_found' })
   })
 
