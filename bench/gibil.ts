@@ -17,6 +17,8 @@ export interface GibilSubject extends Subject, AsyncDisposable {
   pid(): Promise<number>
   stopDaemon(): Promise<void>
   startDaemon(): Promise<void>
+  /** Processes on the host that are there because of this box. */
+  pidsOf(box: OwnedBox): Promise<readonly number[]>
   /** The base image's layers, top first. */
   layers(): Promise<readonly string[]>
 }
@@ -75,6 +77,7 @@ export async function startGibil({ name, pool }: { name: string; pool: number })
     async startDaemon() {
       await cli(home, 'up', '--daemon-only')
     },
+    pidsOf: async (box) => pidsOfBox(home, (await box.info()).id),
     async layers() {
       const text = await readFile(join(home, 'images/manifests/base.json'), 'utf8')
       const { layers } = JSON.parse(text)
@@ -108,10 +111,7 @@ function asRunning(box: OwnedBox, home: string): Running {
   return {
     run: async (line) => (await box.run(line, { check: true })).stdout,
     destroy: async () => void (await box.destroy()),
-    async pids() {
-      const { id } = await box.info()
-      return pidsOfBox(home, id)
-    },
+    pids: async () => pidsOfBox(home, (await box.info()).id),
   }
 }
 

@@ -9,6 +9,7 @@ import { mustRun } from './process.ts'
 import { fileTransfer } from './rows/files.ts'
 import { firstOutput } from './rows/first-output.ts'
 import { heldBoxes } from './rows/held.ts'
+import { microvms } from './rows/microvm.ts'
 import type { Bench, Measured, Row } from './rows/row.ts'
 import { runLatency } from './rows/run.ts'
 import { timeToInteractive } from './rows/tti.ts'
@@ -28,6 +29,7 @@ const parts: Readonly<Record<RowName, (bench: Bench) => Promise<Measured>>> = {
   run: runLatency,
   files: fileTransfer,
   held: heldBoxes,
+  microvm: microvms,
 }
 
 const say = (text: string): void => void process.stderr.write(`bench: ${text}\n`)
@@ -55,7 +57,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const measure = async (): Promise<void> => {
     for (const name of options.rows) {
       const begin = load()
-      const measured = await parts[name]({ gibil, warm, docker, floor, sizes: options.sizes, say })
+      const measured = await parts[name]({ gibil, warm, docker, floor, sizes: options.sizes, limits, say })
       rows.push(...measured.rows)
       details[name] = { load: { before: begin, after: load() }, ...measured.details }
     }

@@ -38,11 +38,16 @@ export async function mustRun(
 }
 
 /** Memory of processes in bytes, shared pages counted by their share (PSS of proc_pid_smaps(5)); one that has ended counts as none. */
-export async function pssBytes(pids: readonly number[]): Promise<number> {
+export const pssBytes = (pids: readonly number[]): Promise<number> => memoryOf(pids, 'Pss')
+
+/** Memory of processes in bytes that they have written to and that nobody else has. */
+export const privateDirtyBytes = (pids: readonly number[]): Promise<number> => memoryOf(pids, 'Private_Dirty')
+
+async function memoryOf(pids: readonly number[], what: 'Pss' | 'Private_Dirty'): Promise<number> {
   const each = await Promise.all(
     pids.map(async (pid) => {
       const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '')
-      return Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024
+      return Number(new RegExp(`^${what}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024
     }),
   )
   return each.reduce((sum, bytes) => sum + bytes, 0)

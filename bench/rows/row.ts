@@ -11,6 +11,8 @@ export interface Bench {
   readonly docker: DockerSubject | undefined
   readonly floor: FloorSubject
   readonly sizes: Sizes
+  /** Of a box without a size of its own. */
+  readonly limits: { readonly cpu: number; readonly memoryMib: number }
   /** Tells how far it is. */
   readonly say: (text: string) => void
 }

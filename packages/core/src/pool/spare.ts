@@ -53,8 +53,8 @@ export async function forge(
   await within(deps.clock, policy.bootMs, 'The first answer of boxd', warmUp(reached, image))
 }
 
-/** What a first command is most often: a line for the shell. An image without it has the other, or goes without. */
-const firstCommands = [['bash', '-c', 'true'], ['true']] as const
+/** What a first command is most often: a line for the shell, that starts a small program. An image without it has the other, or goes without. */
+const firstCommands = [['bash', '-c', 'echo | cat'], ['true']] as const
 
 /**
  * Lets a box do once what its first command will do, and leaves no trace of it: programs and libraries are then known to it, and an emulator has
