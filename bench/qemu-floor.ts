@@ -4,6 +4,8 @@ import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { provideKernel } from '../packages/driver-qemu/src/guest-kernel.ts'
 import { type Accelerator, kernelCommandLine, machineArgs } from '../packages/driver-qemu/src/qemu-args.ts'
 import { mustRun, run } from './process.ts'
 
@@ -22,7 +24,7 @@ export interface QemuFloor extends AsyncDisposable {
 
 export async function startQemuFloor(home: string, size: { cpu: number; memoryMib: number }): Promise<QemuFloor> {
   const cache = join(home, 'microvm/cache')
-  const [version = ''] = await readdir(join(cache, 'kernel'))
+  const kernel = await provideKernel(cache)
   const [initrd = ''] = await readdir(join(cache, 'initrd'))
   const [key = ''] = await readdir(join(cache, 'frozen'))
   const frozen = join(cache, 'frozen', key)
@@ -44,7 +46,7 @@ export async function startQemuFloor(home: string, size: { cpu: number; memoryMi
 
   return {
     async boot() {
-      const guest = ['-kernel', join(cache, 'kernel', version, 'vmlinuz'), '-initrd', join(cache, 'initrd', initrd)]
+      const guest = ['-kernel', kernel.image, '-initrd', join(cache, 'initrd', initrd)]
       const append = `${kernelCommandLine(accelerator)} gibil.probe`
       const output = await mustRun([emulator, ...machine, ...guest, '-append', append, '-serial', 'stdio'])
       if (!output.includes(sign)) throw new Error('The guest did not boot.')
@@ -57,6 +59,8 @@ export async function startQemuFloor(home: string, size: { cpu: number; memoryMi
         ...['-machine', 'memory-backend=ram', '-object', memory, '-serial', 'null'],
         ...['-blockdev', JSON.stringify({ ...blockdev, file: { driver: 'file', filename: disk } })],
         ...['-device', 'virtio-blk-device,drive=root'],
+        ...['-blockdev', JSON.stringify({ ...modules, file: { driver: 'file', filename: kernel.moduleDisk } })],
+        ...['-device', 'virtio-blk-device,drive=modules,num-queues=1,queue-size=16'],
         ...['-netdev', 'tap,id=control,ifname=control,script=no,downscript=no'],
         ...['-device', `virtio-net-device,netdev=control,mac=${controlMac}`],
         ...['-netdev', 'tap,id=box,ifname=box,script=no,downscript=no'],
@@ -68,14 +72,21 @@ export async function startQemuFloor(home: string, size: { cpu: number; memoryMi
       const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit', state.fd] })
       if (!child.stdin || !child.stdout) throw new Error('QEMU has no monitor.')
       for (const order of orders) child.stdin.write(`${JSON.stringify(order)}\n`)
-      // Before, nobody is at the other end of the link, and the kernel would try again a second later.
-      for await (const line of createInterface({ input: child.stdout })) if (line.includes('"RESUME"')) break
-      const answer = await mustRun(inside('bash', '-c', askBoxd))
-      if (!answer.startsWith('HTTP/1.1 200')) throw new Error(`boxd said ${JSON.stringify(answer)}`)
-      return async () => {
+      const end = async (): Promise<void> => {
+        if (child.exitCode !== null) return
         child.kill('SIGKILL')
         await once(child, 'exit')
       }
+      try {
+        // Before, nobody is at the other end of the link, and the kernel would try again a second later.
+        if (!(await says(child.stdout, '"RESUME"'))) throw new Error('QEMU could not go on with the frozen machine.')
+        const answer = await mustRun(inside('bash', '-c', askBoxd))
+        if (!answer.startsWith('HTTP/1.1 200')) throw new Error(`boxd said ${JSON.stringify(answer)}`)
+      } catch (error) {
+        await end()
+        throw error
+      }
+      return end
     },
     async [Symbol.asyncDispose]() {
       await run(['ip', 'netns', 'delete', netns])
@@ -84,6 +95,7 @@ export async function startQemuFloor(home: string, size: { cpu: number; memoryMi
   }
 }
 
+const modules = { driver: 'raw', 'node-name': 'modules', 'read-only': true } as const
 const blockdev = { driver: 'qcow2', 'node-name': 'root', discard: 'unmap', 'detect-zeroes': 'unmap' } as const
 
 /** Going on is ordered before the state has come: QEMU then does it by itself. */
@@ -99,6 +111,11 @@ const orders = [
 
 const askBoxd =
   "exec 3<>/dev/tcp/169.254.77.2/1; printf 'GET /v1/health HTTP/1.1\\r\\nHost: boxd\\r\\nConnection: close\\r\\n\\r\\n' >&3; head -n 1 <&3"
+
+async function says(output: Readable, word: string): Promise<boolean> {
+  for await (const line of createInterface({ input: output })) if (line.includes(word)) return true
+  return false
+}
 
 async function acceleratorOf(cache: string): Promise<Accelerator> {
   const known = await readFile(join(cache, 'accelerator.json'), 'utf8').catch(() => '')
