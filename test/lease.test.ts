@@ -99,7 +99,7 @@ describe.concurrent('the lease of a box', () => {
   })
 
   it('with an idle limit ends it when nothing runs, and not while something does', async ({ expect: check }) => {
-    const box = await create('lazy', '--ttl', '1h', '--idle', '3s')
+    const box = await create('lazy', '--ttl', '1h', '--idle', '3s', '--on-idle', 'destroy')
     await must('run', 'lazy', '--detach', 'sleep 7')
     await pause(5000)
     check((await show('lazy')).status).toBe('running')

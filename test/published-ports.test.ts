@@ -192,7 +192,7 @@ describe('a published port', () => {
       expect((await once(socket, 'data'))[0]).toEqual(Buffer.from([0x81, text.length, ...Buffer.from(text)]))
     }
     expect((await show('my-web-2')).activity).toMatchObject({ ports: 1, since: expect.any(String) })
-    expect(await ok('show', 'my-web-2')).toMatch(/in use +since .*connections: 1 for ports/)
+    expect(await ok('show', 'my-web-2')).toMatch(/awake +a connection is open for .*connections: 1 for ports/)
     socket.destroy()
     await expect.poll(async () => (await show('my-web-2')).activity).toMatchObject({ ports: 0, since: null })
     await expect(webSocket('')).rejects.toThrow('401')

@@ -57,10 +57,26 @@ export const SizePreset = z.enum(['small', 'medium', 'large'])
 export const Lease = z.object({
   ttlSeconds: z.number().positive().nullable().describe('null: lives until destroyed'),
   expiresAt: z.iso.datetime().nullable(),
-  idleSeconds: z.number().positive().nullable().describe('ends after so long without commands or connections'),
-  onExpire: OnExpire,
+  idleSeconds: z.number().positive().nullable().describe('idle after so long without connections, commands or work'),
+  onExpire: OnExpire.describe('at the end of the TTL'),
+  onIdle: OnExpire.describe('when the idle limit has passed'),
 })
 export type Lease = z.infer<typeof Lease>
+
+/** What keeps a box from being idle: its set-up, an open connection, a command, or more than 5 % of a processor since the last look. */
+export const AwakeReason = z.enum(['setup', 'connection', 'command', 'cpu'])
+export type AwakeReason = z.infer<typeof AwakeReason>
+
+export const Awake = z.object({
+  because: z
+    .array(AwakeReason)
+    .describe(
+      'as of the last look, at most a minute ago; commands and work are looked for only where there is an idle limit',
+    ),
+  since: z.iso.datetime().nullable().describe('without a pause since then; null: nothing keeps it awake'),
+  idleEndsAt: z.iso.datetime().nullable().describe('when its idle limit has passed, if nothing happens until then'),
+})
+export type Awake = z.infer<typeof Awake>
 
 export const Failure = z.object({
   code: z.string(),
@@ -117,6 +133,7 @@ export const Box = z.object({
   startedAt: z.iso.datetime().nullable(),
   lastActiveAt: z.iso.datetime().nullable(),
   activity: Activity,
+  awake: Awake.nullable().describe('null: it does not run'),
   timings: z.array(PhaseTime).describe('how long each phase of create took'),
 })
 export type Box = z.infer<typeof Box>
@@ -151,7 +168,8 @@ const createFields = {
   diskMib: z.int().positive().optional(),
   ttl: DurationInput.optional().describe('default 60m; "none" where the shape allows it'),
   idle: DurationInput.optional(),
-  onExpire: OnExpire.optional(),
+  onExpire: OnExpire.optional().describe('at the end of the TTL; default destroy'),
+  onIdle: OnExpire.optional().describe('when the idle limit has passed; default pause where the shape can, else stop'),
   onFailure: OnFailure.optional().describe('when it ends by itself or hangs; default restart'),
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
   user: z.string().optional().describe('default user of commands: agent'),
@@ -160,7 +178,21 @@ const createFields = {
   labels: z.record(z.string(), z.string()).optional(),
   repo: RepoInput.optional(),
   defaulted: z
-    .array(z.enum(['shape', 'image', 'size', 'cpu', 'memoryMib', 'diskMib', 'ttl', 'idle', 'onExpire', 'onFailure']))
+    .array(
+      z.enum([
+        'shape',
+        'image',
+        'size',
+        'cpu',
+        'memoryMib',
+        'diskMib',
+        'ttl',
+        'idle',
+        'onExpire',
+        'onIdle',
+        'onFailure',
+      ]),
+    )
     .optional()
     .describe(
       "fields of this request that are the caller's defaults and no wish for this box: a .gibil.yml wins over them",

@@ -27,6 +27,7 @@ export type ExplicitField =
   | 'ttl'
   | 'idle'
   | 'onExpire'
+  | 'onIdle'
   | 'onFailure'
 
 /** Whose a box is: the name of the token that made it, or null for the administrator. */
@@ -102,6 +103,8 @@ export interface BoxRecord extends Making {
   readonly expiresAt: number | null
   readonly idleMs: number | null
   readonly onExpire: Lease['onExpire']
+  /** What the idle limit does. Absent in records of an older version, where it did the same as the end of the TTL. */
+  readonly onIdle?: Lease['onIdle']
   /** The end of the lease that was warned of, so that a moved one is warned of again. */
   readonly warnedFor: number | null
   /** The end of the lease for which `beforeExpire` was begun. */

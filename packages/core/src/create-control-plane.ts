@@ -1,8 +1,8 @@
 import { GibilError } from '@gibil/contract'
 import { toSnapshot } from './box/snapshot-view.ts'
-import { toBox } from './box/view.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { createActivity } from './lease/activity.ts'
+import { createAwake } from './lease/awake.ts'
 import { createLeaseKeeper } from './lease/keeper.ts'
 import { createAdmission } from './plane/admission.ts'
 import { createBackoff } from './plane/backoff.ts'
@@ -28,6 +28,7 @@ import { sweep } from './plane/sweep.ts'
 import { createTakeover } from './plane/takeover.ts'
 import { createTokens } from './plane/tokens.ts'
 import { createVerbs } from './plane/verbs.ts'
+import { viewOf } from './plane/view-of.ts'
 import { waitFor } from './plane/waiting.ts'
 import { createWarmPool } from './pool/warm-pool.ts'
 import { createSetups } from './setup/keeper.ts'
@@ -45,6 +46,9 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const gate = createGate(policy.maxConcurrentCreates, policy.queueLimit)
   const boxd = createBoxdAccess({ drivers, connectBoxd: deps.connectBoxd, clock, bootMs: policy.bootMs })
   const pool = createWarmPool({ deps, policy, drivers, boxd }, () => gate.running() > 0)
+  const activity = createActivity(clock, async (id, at) => {
+    await boxes.update(id, ({ lastActiveAt }) => ((lastActiveAt ?? 0) < at ? { lastActiveAt: at } : undefined))
+  })
   const context: Context = {
     deps,
     policy,
@@ -56,9 +60,8 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     pool,
     progress: createProgressHub(),
     backoff: createBackoff(clock, policy.backoff),
-    activity: createActivity(clock, async (id, at) => {
-      await boxes.update(id, ({ lastActiveAt }) => ((lastActiveAt ?? 0) < at ? { lastActiveAt: at } : undefined))
-    }),
+    activity,
+    awake: createAwake({ activity, boxd, drivers, clock, isSetUp: (id) => setups.isActive(id) }),
     takeover: createTakeover((id) => unlessStopping(id, reconciler.converge(id)), policy.maxConcurrentCreates),
     tokens: new Map(),
     stopping: stop.signal,
@@ -160,14 +163,16 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     create: (input, options) => creator.create(input, options),
     createFleet: (input, options = {}) => createFleet(context, creator, input, options),
     async wait(ref, wait, signal) {
-      return toBox(await waitFor(context, await boxes.find(ref), wait, signal), context.activity)
+      return viewOf(context, await waitFor(context, await boxes.find(ref), wait, signal))
     },
 
     async get(ref) {
-      return toBox(await boxes.find(ref), context.activity)
+      const record = await boxes.find(ref)
+      return viewOf(context, record)
     },
     async list(filter) {
-      return (await boxes.list(filter)).map((record) => toBox(record, context.activity))
+      const records = await boxes.list(filter)
+      return records.map((record) => viewOf(context, record))
     },
     ...verbs,
     async console(ref) {

@@ -152,6 +152,10 @@ export function createContainerDriver(options: ContainerDriverOptions): Containe
       const { sharedDir, sharedSocket, socket } = boxPaths(names, id)
       return existsSync(sharedDir) ? dialShared(sharedSocket, id, signal) : dialSocket(socket, id, signal)
     },
+    async cpuMs(id) {
+      assertBoxId(id)
+      return use().context.cgroups.cpuMs(id)
+    },
     onExit(listener) {
       listeners.add(listener)
     },

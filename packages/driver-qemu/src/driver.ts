@@ -151,6 +151,10 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
       const { context } = use()
       return dialBoxd(context, boxMachine(names, id), signal)
     },
+    async cpuMs(id) {
+      assertBoxId(id)
+      return use().context.cgroups.cpuMs(id)
+    },
     onExit(listener) {
       listeners.add(listener)
     },

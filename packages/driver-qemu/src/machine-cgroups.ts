@@ -17,7 +17,7 @@ const ownMib = 256
 /** One for each vCPU, and those of I/O. */
 const threads = 512
 const periodUs = 100_000
-const controllers = ['cpu', 'freezer', 'memory', 'pids'] as const
+const controllers = ['cpu', 'cpuacct', 'freezer', 'memory', 'pids'] as const
 
 export function createMachineCgroups(layout: CgroupLayout, prefix: string): MachineCgroups {
   const limits = (size: Size): Record<string, string> => {

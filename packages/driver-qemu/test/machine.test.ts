@@ -49,6 +49,15 @@ describe('a box with a kernel of its own', { timeout: bootMs }, () => {
     expect((await world.run('one', `cat ${source}`)).trim()).toMatch(/^(tsc|kvm-clock)$/)
   })
 
+  it('tells what processor time it takes', async () => {
+    const cpuMs = async (id: string) => (await world.driver.cpuMs?.(id)) ?? Number.NaN
+    const [busy, idle] = [await cpuMs('one'), await cpuMs('two')]
+    // Counted inside, so that a busy host takes nothing from the test but time.
+    await world.run('one', 'i=0; while [ "$i" -lt 20000 ]; do i=$((i + 1)); done')
+    expect((await cpuMs('one')) - busy).toBeGreaterThan(300)
+    expect((await cpuMs('two')) - idle).toBeLessThan((await cpuMs('one')) - busy)
+  })
+
   it('shows the size that was asked for', async () => {
     const kib = Number((await world.run('one', "awk '/MemTotal/ {print $2}' /proc/meminfo")).trim())
     expect(kib).toBeGreaterThan(180 * 1024)

@@ -13,7 +13,7 @@ export interface CgroupLayout {
   readonly byController: ReadonlyMap<string, string>
 }
 
-const controllers = ['cpu', 'cpuset', 'devices', 'freezer', 'memory', 'pids']
+const controllers = ['cpu', 'cpuacct', 'cpuset', 'devices', 'freezer', 'memory', 'pids']
 
 /** Reads the layout from the text of /proc/self/mountinfo (proc_pid_mountinfo(5)). Undefined where no cgroups are mounted. */
 export function parseCgroupLayout(mountinfo: string): CgroupLayout | undefined {
@@ -55,6 +55,8 @@ export interface Cgroups {
   thaw(id: string): Promise<void>
   /** How many processes the kernel has killed because the box was at its memory limit. */
   oomKills(id: string): Promise<number>
+  /** Processor time that the box has taken, in milliseconds; undefined when its cgroup does not say. */
+  cpuMs(id: string): Promise<number | undefined>
 }
 
 const settleMs = 10_000
@@ -139,6 +141,14 @@ export function createCgroups(layout: CgroupLayout, prefix: string): Cgroups {
       const file = layout.version === 1 ? 'memory.oom_control' : 'memory.events'
       const text = readNow(join(pathOf('memory', id), file)) ?? ''
       return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0)
+    },
+    async cpuMs(id) {
+      // Nanoseconds on version 1, microseconds on version 2.
+      const [text, unit] =
+        layout.version === 1
+          ? [readNow(join(pathOf('cpuacct', id), 'cpuacct.usage')), 1e6]
+          : [/^usage_usec (\d+)$/m.exec(readNow(join(pathOf('cpu', id), 'cpu.stat')) ?? '')?.[1], 1e3]
+      return text === undefined ? undefined : Number(text) / unit
     },
   }
 }

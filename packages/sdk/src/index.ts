@@ -1,5 +1,6 @@
 /** @module The TypeScript client of a Gibil daemon: make boxes, run commands in them, move files and work in and out. */
 export type {
+  AwakeReason,
   Box,
   CreateBox,
   CreateFleet,

@@ -19,6 +19,7 @@ interface Flags
       | 'ttl'
       | 'idle'
       | 'onExpire'
+      | 'onIdle'
       | 'user'
       | 'network'
       | 'isolation',
@@ -44,6 +45,7 @@ export function define(command: Command, cli: Cli): void {
     .option('--ttl <time>', 'time to live')
     .option('--idle <time>', 'idle limit')
     .option('--on-expire <action>', 'destroy, stop or pause')
+    .option('--on-idle <action>', 'pause, stop or destroy')
     .option('--user <user>', 'user of commands')
     .option('--network <policy>', 'internet, lan or none')
     .option('--isolation <kind>', 'namespaces or gvisor')

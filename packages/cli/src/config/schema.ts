@@ -14,6 +14,7 @@ export const Defaults = z
     ttl: amount,
     idle: amount,
     onExpire: z.enum(['destroy', 'stop', 'pause']),
+    onIdle: z.enum(['pause', 'stop', 'destroy']),
     onFailure: z.enum(['restart', 'stop', 'destroy']),
     user: z.string(),
     network: z.enum(['internet', 'lan', 'none']),

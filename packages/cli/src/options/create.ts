@@ -13,6 +13,7 @@ export interface CreateFlags {
   readonly ttl?: string
   readonly idle?: string
   readonly onExpire?: string
+  readonly onIdle?: string
   readonly onFailure?: string
   readonly image?: string
   readonly shape?: string
@@ -38,8 +39,9 @@ export const addCreateOptions = (command: Command): Command =>
     .option('--branch <branch>', 'branch or tag to check out')
     .option('--repo-token <token>', 'for a private repository (GIBIL_REPO_TOKEN); "auto": what your git would use')
     .option('--ttl <time>', 'time to live, such as 90m, 2h, 7d, or none (default 60m)')
-    .option('--idle <time>', 'end it after so long without commands or connections')
-    .option('--on-expire <action>', 'destroy, stop or pause (default destroy)')
+    .option('--idle <time>', 'let it sleep after so long without connections, commands or work')
+    .option('--on-expire <action>', 'at the end of the TTL: destroy, stop or pause (default destroy)')
+    .option('--on-idle <action>', 'at the idle limit: pause, stop or destroy (default pause)')
     .option('--on-failure <remedy>', 'restart, stop or destroy when it ends by itself or hangs (default restart)')
     .option('--image <image>', 'image to make it of (default base)')
     .option('--shape <shape>', 'container, microvm or vm (default container)')
@@ -69,6 +71,7 @@ export async function createOptions(
   const memory = flags.memory ?? defaults.memory
   const disk = flags.disk ?? defaults.disk
   const onExpire = flags.onExpire ?? defaults.onExpire
+  const onIdle = flags.onIdle ?? defaults.onIdle
   const onFailure = flags.onFailure ?? defaults.onFailure
   const shape = flags.shape ?? defaults.shape
   const size = flags.size ?? defaults.size
@@ -91,6 +94,10 @@ export async function createOptions(
       onExpire === undefined
         ? undefined
         : parse.oneOf(onExpire, ['destroy', 'stop', 'pause'], 'something that can happen at expiry'),
+    onIdle:
+      onIdle === undefined
+        ? undefined
+        : parse.oneOf(onIdle, ['pause', 'stop', 'destroy'], 'something that can happen to an idle box'),
     onFailure:
       onFailure === undefined
         ? undefined
@@ -114,7 +121,19 @@ export async function createOptions(
 /** Which options come from the config alone: the `.gibil.yml` of a repository wins over those. */
 function defaultedOf(flags: CreateFlags, defaults: Defaults): Pick<CreateOptions, 'defaulted'> {
   const names = { memory: 'memoryMib', disk: 'diskMib' } as const
-  const fields = ['shape', 'image', 'size', 'cpu', 'memory', 'disk', 'ttl', 'idle', 'onExpire', 'onFailure'] as const
+  const fields = [
+    'shape',
+    'image',
+    'size',
+    'cpu',
+    'memory',
+    'disk',
+    'ttl',
+    'idle',
+    'onExpire',
+    'onIdle',
+    'onFailure',
+  ] as const
   const defaulted = fields
     .filter((field) => flags[field] === undefined && defaults[field] !== undefined)
     .map((field) => (field === 'memory' || field === 'disk' ? names[field] : field))

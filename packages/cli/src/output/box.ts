@@ -1,4 +1,4 @@
-import { type Box, formatBytes, formatDuration } from '@gibil/sdk'
+import { type AwakeReason, type Box, formatBytes, formatDuration } from '@gibil/sdk'
 import type { Cli } from '../context.ts'
 import { formatMs } from './progress.ts'
 import { clean, table } from './text.ts'
@@ -40,13 +40,27 @@ export function boxTable(boxes: readonly Box[], cli: Pick<Cli, 'colors'>, now = 
   return table(['NAME', 'STATE', 'SHAPE', 'IMAGE', 'SIZE', 'LEFT', 'FLEET', 'REPO'], rows, cli.colors.dim)
 }
 
-/** Why its idle limit does not end it, and since when; else since when it is idle. */
-function inUse({ activity, lastActiveAt, status }: Box): string | undefined {
-  const { since, commands, files, ports } = activity
-  const by = Object.entries({ commands, files, ports }).filter(([, count]) => count > 0)
-  if (since !== null)
-    return `since ${since}, connections: ${by.map(([use, count]) => `${count} for ${use}`).join(', ')}`
-  return status === 'running' && lastActiveAt !== null ? `no connection is open; last used ${lastActiveAt}` : undefined
+const awakeReasons = {
+  setup: 'its set-up runs',
+  connection: 'a connection is open',
+  command: 'a command runs',
+  cpu: 'its processor is busy',
+} as const satisfies Record<AwakeReason, string>
+
+/** What keeps it from being idle, and for how long; else when its idle limit has passed. */
+function awakeOf({ activity, awake, lease }: Box, now: number): string | undefined {
+  if (awake === null) return undefined
+  const { because, since, idleEndsAt } = awake
+  if (because.length > 0) {
+    const time = since === null ? '' : ` for ${formatDuration(Math.max(0, now - Date.parse(since)))}`
+    const { commands, files, ports } = activity
+    const open = Object.entries({ commands, files, ports }).filter(([, count]) => count > 0)
+    const uses =
+      open.length === 0 ? '' : ` (connections: ${open.map(([use, count]) => `${count} for ${use}`).join(', ')})`
+    return `${because.map((reason) => awakeReasons[reason]).join(', ')}${time}${uses}`
+  }
+  if (idleEndsAt === null) return undefined
+  return `idle; ${lease.onIdle} in ${formatDuration(Math.max(0, Date.parse(idleEndsAt) - now))}`
 }
 
 /** All about one box, a line for each thing. */
@@ -66,7 +80,11 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
     ['time left', `${timeLeft(box, now)}, then ${lease.onExpire}`],
     ['on failure', box.onFailure],
     ['no answer', box.unresponsiveSince === null ? undefined : `since ${box.unresponsiveSince}`],
-    ['idle limit', lease.idleSeconds === null ? undefined : formatDuration(lease.idleSeconds * 1000)],
+    [
+      'idle limit',
+      lease.idleSeconds === null ? undefined : `${formatDuration(lease.idleSeconds * 1000)}, then ${lease.onIdle}`,
+    ],
+    ['awake', awakeOf(box, now)],
     ['repo', repo ? `${repo.source}${repo.branch ? ` (${repo.branch})` : ''} in ${repo.path}` : undefined],
     ['commit', repo?.commit],
     ['ports', box.ports.join(', ') || undefined],
@@ -74,7 +92,6 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
       'published',
       box.published.map(({ port, public: open }) => `${port}${open ? ' (public)' : ''}`).join(', ') || undefined,
     ],
-    ['in use', inUse(box)],
     ['env', box.envNames.join(', ') || undefined],
     [
       'labels',

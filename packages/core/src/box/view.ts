@@ -5,8 +5,8 @@ import type { Activity } from '../lease/activity.ts'
 const iso = (ms: number): string => new Date(ms).toISOString()
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms))
 
-/** A box as the doors see it. `activity`: how it is used now, where that matters. */
-export function toBox(record: BoxRecord, activity?: Pick<Activity, 'last' | 'inUse'>): Box {
+/** A box as the doors see it. `activity`: how it is used now, where that matters. `awake`: of a box that runs. */
+export function toBox(record: BoxRecord, activity?: Pick<Activity, 'last' | 'inUse'>, awake: Box['awake'] = null): Box {
   const { repo } = record
   const lastActiveAt = activity?.last(record.id) ?? record.lastActiveAt
   const { since = null, open } = activity?.inUse(record.id) ?? {}
@@ -43,6 +43,7 @@ export function toBox(record: BoxRecord, activity?: Pick<Activity, 'last' | 'inU
       expiresAt: isoOrNull(record.expiresAt),
       idleSeconds: record.idleMs === null ? null : record.idleMs / 1000,
       onExpire: record.onExpire,
+      onIdle: record.onIdle ?? record.onExpire,
     },
     parent: record.parent,
     createdAt: iso(record.createdAt),
@@ -54,6 +55,7 @@ export function toBox(record: BoxRecord, activity?: Pick<Activity, 'last' | 'inU
       files: open?.file ?? 0,
       ports: open?.port ?? 0,
     },
+    awake,
     timings: [...record.timings],
   }
 }

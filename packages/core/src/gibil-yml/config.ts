@@ -38,7 +38,8 @@ export interface GibilConfig {
   readonly ttl: string | number | null
   readonly idle: string | number | null
   readonly onExpire: OnExpire | null
-  /** Absent in what an older version kept. */
+  /** Like the next, absent in what an older version kept. */
+  readonly onIdle?: OnExpire | null
   readonly onFailure?: OnFailure | null
   readonly env: Readonly<Record<string, string>>
   /** Tool to version, or the beginning of one: `24`, `3.12`. */
@@ -112,6 +113,7 @@ export function toConfig(file: GibilYml): GibilConfig {
     ttl: file.ttl ?? null,
     idle: file.idle ?? null,
     onExpire: file.onExpire ?? null,
+    onIdle: file.onIdle ?? null,
     onFailure: file.onFailure ?? null,
     env: texts(file.env),
     runtime: texts(file.runtime),

@@ -84,6 +84,7 @@ export const GibilYml = z.strictObject({
   ttl: Ttl.optional(),
   idle: Duration.optional(),
   onExpire: OnExpire.optional(),
+  onIdle: OnExpire.optional().describe('when the idle limit has passed; default pause'),
   onFailure: OnFailure.optional().describe('when the box ends by itself or hangs; default restart'),
   env: Env.optional(),
   runtime: z

@@ -1,3 +1,4 @@
+import type { OnExpire } from '@gibil/contract'
 import type { BoxRecord } from '../box-record.ts'
 
 /** When a lease ends, and by which of its two limits. */
@@ -26,6 +27,10 @@ export function deadlineOf(record: BoxRecord, use: Use): Deadline | undefined {
     : undefined
   return ttl && idle ? (idle.at < ttl.at ? idle : ttl) : (ttl ?? idle)
 }
+
+/** What its end does to the box. */
+export const actionAt = (record: BoxRecord, { reason }: Pick<Deadline, 'reason'>): OnExpire =>
+  reason === 'idle' ? (record.onIdle ?? record.onExpire) : record.onExpire
 
 /** How long before the end a warning is due: 5 minutes, or a tenth of the limit if that is less. */
 const warningLead = ({ lengthMs }: Deadline): number => Math.min(5 * 60_000, lengthMs / 10)

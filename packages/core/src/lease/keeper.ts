@@ -1,13 +1,12 @@
-import { GibilError, type Job } from '@gibil/contract'
+import { GibilError } from '@gibil/contract'
 import type { BoxRecord } from '../box-record.ts'
 import type { Context } from '../plane/context.ts'
 import type { Reconciler } from '../plane/reconciler.ts'
 import { lineRequest } from '../setup/commands.ts'
 import type { Setups } from '../setup/keeper.ts'
 import { createOutput } from '../setup/output.ts'
-import { isServiceLabel } from '../setup/services.ts'
-import { abortable, within } from '../util/timing.ts'
-import { type Deadline, deadlineOf, hookLead, nextLeaseStep } from './deadline.ts'
+import { abortable } from '../util/timing.ts'
+import { actionAt, type Deadline, deadlineOf, hookLead, nextLeaseStep } from './deadline.ts'
 
 /** Ends what its lease says, within a second of when it says. */
 export interface LeaseKeeper {
@@ -19,11 +18,9 @@ export interface LeaseKeeper {
 
 /** The one timer looks at least so often, in case that the clock of the machine was set. */
 const longestWaitMs = 30_000
-/** boxd may take so long to say whether a command runs, before an idle box is ended. */
-const askMs = 500
 
 export function createLeaseKeeper(context: Context, reconciler: Reconciler, setups: Setups): LeaseKeeper {
-  const { boxes, activity, deps, events, policy, stopping } = context
+  const { boxes, activity, awake, deps, events, policy, stopping } = context
   const { clock, log } = deps
   const tracked = new Map<string, { record: BoxRecord; lookAt: number }>()
   const busy = new Map<string, Promise<void>>()
@@ -32,13 +29,18 @@ export function createLeaseKeeper(context: Context, reconciler: Reconciler, setu
   let running = false
 
   const use = (record: BoxRecord) => ({
-    lastActiveAt: Math.max(activity.last(record.id) ?? 0, record.lastActiveAt ?? record.startedAt ?? record.createdAt),
+    lastActiveAt: awake.lastUse(record),
     busy: activity.isOpen(record.id) || setups.isActive(record.id),
   })
-  const hookTimeout = ({ config }: BoxRecord): number | null =>
-    config?.beforeExpire ? (config.beforeExpire.timeoutMs ?? policy.beforeExpireMs) : null
+  /** Nothing is lost by a pause, so nothing has to be saved before it, each time that the box is idle. */
+  const hookTimeout = (record: BoxRecord, deadline: Deadline): number | null => {
+    const hook = record.config?.beforeExpire
+    if (!hook || (deadline.reason === 'idle' && actionAt(record, deadline) === 'pause')) return null
+    return hook.timeoutMs ?? policy.beforeExpireMs
+  }
 
   const track = (record: BoxRecord): void => {
+    awake.changed(record)
     const deadline = deadlineOf(record, use(record))
     if (!deadline) {
       // In use now: when that ends, the idle limit counts again.
@@ -46,8 +48,12 @@ export function createLeaseKeeper(context: Context, reconciler: Reconciler, setu
       else tracked.set(record.id, { record, lookAt: Number.POSITIVE_INFINITY })
       return
     }
-    const next = nextLeaseStep(record, deadline, clock.now(), hookTimeout(record))
-    tracked.set(record.id, { record, lookAt: 'due' in next ? clock.now() : next.lookAt })
+    const next = nextLeaseStep(record, deadline, clock.now(), hookTimeout(record, deadline))
+    const lookAt = 'due' in next ? clock.now() : next.lookAt
+    tracked.set(record.id, {
+      record,
+      lookAt: awake.isWatched(record) ? Math.min(lookAt, awake.nextLook(record)) : lookAt,
+    })
   }
 
   const arm = (): void => {
@@ -83,20 +89,25 @@ export function createLeaseKeeper(context: Context, reconciler: Reconciler, setu
 
   const step = async (id: string): Promise<void> => {
     const record = await boxes.get(id)
-    const deadline = record && deadlineOf(record, use(record))
-    if (!record || !deadline) return
-    const next = nextLeaseStep(record, deadline, clock.now(), hookTimeout(record))
+    if (!record) return
+    const looked = awake.isWatched(record) && awake.nextLook(record) <= clock.now()
+    if (looked) await awake.look(record)
+    const deadline = deadlineOf(record, use(record))
+    if (!deadline) return
+    const next = nextLeaseStep(record, deadline, clock.now(), hookTimeout(record, deadline))
     if (!('due' in next)) return
     if (next.due === 'warn') return warn(record, deadline)
     if (next.due === 'hook') return beginHook(record, deadline)
-    if (deadline.reason === 'idle' && (await commandRuns(record))) return
+    if (deadline.reason === 'idle' && !looked) await awake.look(record)
+    // What was seen has put the end off, which `end` notices.
     await end(record)
   }
 
-  const warn = async (record: BoxRecord, { at, reason }: Deadline): Promise<void> => {
-    const { id, onExpire } = record
-    await boxes.update(id, () => ({ warnedFor: at }))
-    await events.append('box.expiring', record, { reason, at: new Date(at).toISOString(), action: onExpire })
+  const warn = async (record: BoxRecord, deadline: Deadline): Promise<void> => {
+    const { at, reason } = deadline
+    await boxes.update(record.id, () => ({ warnedFor: at }))
+    const action = actionAt(record, deadline)
+    await events.append('box.expiring', record, { reason, at: new Date(at).toISOString(), action })
   }
 
   /** Begins `beforeExpire` and does not wait for it: the end comes when it comes. */
@@ -111,7 +122,7 @@ export function createLeaseKeeper(context: Context, reconciler: Reconciler, setu
     const signal = AbortSignal.any([abort.signal, stopping])
     const output = createOutput(deps.setupLog, id)
     output.beginStep('beforeExpire')
-    const timeoutMs = Math.max(1, Math.round(hookLead(deadline, hookTimeout(record) ?? 0)))
+    const timeoutMs = Math.max(1, Math.round(hookLead(deadline, hookTimeout(record, deadline) ?? 0)))
     const request = { ...lineRequest(record, task, 'beforeExpire'), timeoutMs }
     abortable(context.boxd.of(record, signal).exec(request, output.write, signal), signal)
       .then(({ exitCode, timedOut }) => {
@@ -123,24 +134,6 @@ export function createLeaseKeeper(context: Context, reconciler: Reconciler, setu
       })
   }
 
-  /** Whether a command of a user runs or ended within the limit: then the box is not idle. Services do not count. */
-  const commandRuns = async (record: BoxRecord): Promise<boolean> => {
-    const ask = context.boxd.of({ ...record, startedAt: 0 }).jobs()
-    const jobs = await within(clock, askMs, 'Asking for commands', ask).catch((): readonly Job[] => [])
-    const now = clock.now()
-    let last = 0
-    for (const { label, exit, startedAt } of jobs) {
-      if (isServiceLabel(label) || label === 'beforeExpire') continue
-      const ended = exit ? Date.parse(startedAt) + exit.durationMs : now
-      // A box may say anything about its time; the future it cannot have.
-      if (Number.isFinite(ended)) last = Math.max(last, Math.min(now, ended))
-    }
-    const limit = record.idleMs ?? 0
-    if (last + limit <= now) return false
-    activity.touch(record.id, last)
-    return true
-  }
-
   const end = async (record: BoxRecord): Promise<void> => {
     const { id } = record
     let ended: Deadline | undefined
@@ -150,13 +143,14 @@ export function createLeaseKeeper(context: Context, reconciler: Reconciler, setu
       ended = deadline
       // What is stopped or paused by its lease stays so: only a start begins a new one.
       const over = deadline.reason === 'ttl' ? { expiresAt: null } : {}
-      if (latest.onExpire === 'destroy') return { desired: 'gone', status: 'destroying' }
+      const action = actionAt(latest, deadline)
+      if (action === 'destroy') return { desired: 'gone', status: 'destroying' }
       const halted = latest.status === 'stopped' || latest.status === 'failed'
-      if (halted || latest.onExpire === 'stop') return { ...over, desired: 'stopped' }
+      if (halted || action === 'stop') return { ...over, desired: 'stopped' }
       return { ...over, desired: 'paused' }
     })
     if (!ended || !after) return
-    await events.append('box.expired', after, { reason: ended.reason, action: after.onExpire })
+    await events.append('box.expired', after, { reason: ended.reason, action: actionAt(after, ended) })
     hooks.get(id)?.abort()
     const reason = new GibilError('cancelled', `The lease of "${record.name}" ended.`)
     reconciler.interrupt(id, reason)
@@ -175,6 +169,7 @@ export function createLeaseKeeper(context: Context, reconciler: Reconciler, setu
       tracked.delete(id)
       hooks.get(id)?.abort()
       activity.forget(id)
+      awake.forget(id)
       context.tokens.delete(id)
     }
     arm()

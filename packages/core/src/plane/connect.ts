@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream'
 import { type Box, GibilError } from '@gibil/contract'
 import { allow } from '../box/lifecycle.ts'
-import { toBox } from '../box/view.ts'
 import type { ConnectOptions } from '../control-plane.ts'
 import type { Context } from './context.ts'
 import type { Verbs } from './verbs.ts'
+import { viewOf } from './view-of.ts'
 import { waitFor } from './waiting.ts'
 
 /** See `ControlPlane.connect`. */
@@ -36,7 +36,7 @@ export async function connect(
   try {
     const stream = await context.boxd.dial(record, signal)
     if (end) stream.once('close', end)
-    return { box: toBox(record, activity), stream }
+    return { box: viewOf(context, record), stream }
   } catch (error) {
     end?.()
     throw error

@@ -1,4 +1,5 @@
 import type { Activity } from '../lease/activity.ts'
+import type { Awake } from '../lease/awake.ts'
 import type { WarmPool } from '../pool/warm-pool.ts'
 import type { Admission } from './admission.ts'
 import type { Backoff } from './backoff.ts'
@@ -22,6 +23,7 @@ export interface Context {
   readonly progress: ProgressHub
   readonly backoff: Backoff
   readonly activity: Activity
+  readonly awake: Awake
   readonly pool: WarmPool
   readonly takeover: Takeover
   /** Tokens for the clone of boxes being made, by box id: in memory only, and forgotten after the clone. */

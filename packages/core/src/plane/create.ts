@@ -1,7 +1,6 @@
 import { type Box, type CreateBox, GibilError } from '@gibil/contract'
 import { newBoxId } from '../box/ids.ts'
 import { checkName, friendlyName } from '../box/names.ts'
-import { toBox } from '../box/view.ts'
 import type { BoxRecord } from '../box-record.ts'
 import type { CreateOptions } from '../control-plane.ts'
 import type { Gate } from '../util/gate.ts'
@@ -10,6 +9,7 @@ import type { Place } from './admission.ts'
 import type { Context } from './context.ts'
 import type { Reconciler } from './reconciler.ts'
 import { type Settled, settle } from './settle.ts'
+import { viewOf } from './view-of.ts'
 import { waitFor } from './waiting.ts'
 
 export interface Creator {
@@ -76,10 +76,10 @@ export function createCreator(context: Context, reconciler: Reconciler, gate: Ga
     const record = await abortable(inserted.promise, signal)
     const silence = onProgress ? progress.listen(record.id, onProgress) : undefined
     try {
-      if (wait === 'created') return toBox(record)
+      if (wait === 'created') return viewOf(context, record)
       // What the create itself threw says more than what is kept of it.
       const failed = new Promise<never>((_, reject) => done.catch(reject))
-      return toBox(await Promise.race([waitFor(context, record, wait, signal), failed]))
+      return viewOf(context, await Promise.race([waitFor(context, record, wait, signal), failed]))
     } finally {
       silence?.()
     }

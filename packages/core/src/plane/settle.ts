@@ -16,6 +16,9 @@ import type { Driver } from '../ports/driver.ts'
 import { repoPath } from '../setup/clone.ts'
 import type { Context, RepoToken } from './context.ts'
 
+/** What an idle limit does when nobody says: the box sleeps, and wakes when it is used. */
+const idleActionOf = ({ capabilities }: Driver): OnExpire => (capabilities.has('pause') ? 'pause' : 'stop')
+
 export interface Settled {
   /** A record without what differs between boxes of one fleet, and whose it is. */
   readonly draft: Omit<BoxRecord, 'id' | 'name' | 'owner' | 'createdAt' | 'expiresAt'>
@@ -26,7 +29,7 @@ export interface Settled {
 export function checkCanPause(driver: Driver, onExpire: OnExpire): void {
   if (onExpire !== 'pause' || driver.capabilities.has('pause')) return
   throw new GibilError('unsupported_by_shape', `A box of shape ${driver.shape} cannot be paused when its lease ends.`, {
-    hint: 'Let it stop or be destroyed instead: --on-expire stop.',
+    hint: 'Let it stop or be destroyed instead: --on-expire stop, --on-idle stop.',
   })
 }
 
@@ -72,6 +75,7 @@ export async function settle(
   }
   const driver = drivers.for({ shape, provider })
   checkCanPause(driver, onExpire)
+  if (input.onIdle !== undefined) checkCanPause(driver, input.onIdle)
   await checkFits(size, { shape, provider }, deps.host)
   return {
     token,
@@ -107,6 +111,7 @@ export async function settle(
       ttlMs,
       idleMs,
       onExpire,
+      onIdle: input.onIdle ?? idleActionOf(driver),
       warnedFor: null,
       hookFor: null,
       startedAt: null,
@@ -120,7 +125,7 @@ function explicitFields(input: Omit<CreateBox, 'name' | 'wait'>): ExplicitField[
   const named = (field: ExplicitField | 'size'): boolean =>
     input[field] !== undefined && !input.defaulted?.includes(field)
   const sizes = ['cpu', 'memoryMib', 'diskMib'] as const
-  const others = ['shape', 'image', 'ttl', 'idle', 'onExpire', 'onFailure'] as const
+  const others = ['shape', 'image', 'ttl', 'idle', 'onExpire', 'onIdle', 'onFailure'] as const
   // A named preset is all three.
   return [...sizes.filter((field) => named('size') || named(field)), ...others.filter(named)]
 }

@@ -7,6 +7,7 @@ import { parseTtl, renewedLease } from '../lease/terms.ts'
 import type { Setups } from '../setup/keeper.ts'
 import type { Context } from './context.ts'
 import type { Reconciler } from './reconciler.ts'
+import { viewOf } from './view-of.ts'
 import { waitFor } from './waiting.ts'
 
 export interface Verbs {
@@ -22,7 +23,7 @@ export interface Verbs {
 
 export function createVerbs(context: Context, reconciler: Reconciler, setups: Setups): Verbs {
   const { boxes, backoff, deps, drivers } = context
-  const view = (record: BoxRecord): Box => toBox(record, context.activity)
+  const view = (record: BoxRecord): Box => viewOf(context, record)
 
   /** Writes down what should be, and waits until it is. When that fails, the box is wanted as it is again. */
   const become = async (

@@ -140,6 +140,11 @@ export interface Driver {
   list(): Promise<readonly DriverBox[]>
   /** A byte stream to boxd in the box. Throws `boxd_unreachable`. */
   dial(id: string, signal?: AbortSignal): Promise<Duplex>
+  /**
+   * Processor time that the box has taken since it was last started, in milliseconds; undefined when unknown. Asked up to once a second for boxes with an idle limit, so it
+   * costs them nothing. Absent: their idle limit goes by commands and connections alone.
+   */
+  cpuMs?(id: string): Promise<number | undefined>
   /** Calls back when a box ends by itself or is killed from outside. */
   onExit(listener: (id: string) => void): void
   /**

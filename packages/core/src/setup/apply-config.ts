@@ -43,7 +43,9 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
         ? record.ttlMs
         : parseTtl(record.ttlMs === null ? 'none' : `${record.ttlMs / 1000}s`, shape)
   const onExpire = open('onExpire') && config.onExpire !== null ? config.onExpire : record.onExpire
+  const onIdle = (open('onIdle') ? config.onIdle : undefined) ?? record.onIdle
   checkCanPause(drivers.for(making), onExpire)
+  if (onIdle !== undefined) checkCanPause(drivers.for(making), onIdle)
   return {
     patch: {
       config,
@@ -53,6 +55,7 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
       ...(ttlMs === record.ttlMs ? {} : { expiresAt: ttlMs === null ? null : record.createdAt + ttlMs }),
       idleMs: open('idle') && config.idle !== null ? parseIdle(config.idle) : record.idleMs,
       onExpire,
+      ...(onIdle === undefined ? {} : { onIdle }),
       ...(open('onFailure') && config.onFailure ? { onFailure: config.onFailure } : {}),
     },
     remake: other && record.remakes === 0 ? making : null,

@@ -81,6 +81,7 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
           jobs: new Map(from?.jobs),
           configured: {},
           starts: 0,
+          cpuMs: 0,
           graces: [],
           mounts: new Map(),
         }
@@ -218,6 +219,7 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
         fail('destroy.late')
         host.boxes.delete(id)
       }),
+    cpuMs: async (id) => host.boxes.get(id)?.cpuMs,
     async inspect(id) {
       needOpen()
       fail('inspect')

@@ -26,6 +26,8 @@ export interface HostBox {
   jobs: Map<string, HostJob>
   configured: { env?: Readonly<Record<string, string>>; user?: string; cwd?: string }
   starts: number
+  /** Processor time that it has taken. */
+  cpuMs: number
   /** How long each stop gave it. */
   readonly graces: number[]
   /** Snapshots by path. */

@@ -102,7 +102,7 @@ describe('the TTL', () => {
 
 describe('the idle limit', () => {
   test('ends a box that nobody uses', async () => {
-    await create({ idle: '5m' })
+    await create({ idle: '5m', onIdle: 'destroy' })
     await world.clock.advance(5 * minutes - 10)
     expect(exists()).toBe(true)
     await world.clock.advance(1 * seconds)
@@ -111,7 +111,7 @@ describe('the idle limit', () => {
   })
 
   test('counts from the end of the last connection', async () => {
-    await create({ idle: '5m' })
+    await create({ idle: '5m', onIdle: 'destroy' })
     const { stream } = await world.plane.connect('w')
     await world.clock.advance(20 * minutes)
     expect(exists()).toBe(true)
@@ -123,7 +123,7 @@ describe('the idle limit', () => {
   })
 
   test('is not held up by one who only looks', async () => {
-    await create({ idle: '5m' })
+    await create({ idle: '5m', onIdle: 'destroy' })
     await world.plane.connect('w', undefined, { quiet: true })
     await world.clock.advance(5 * minutes + seconds)
     expect(exists()).toBe(false)
@@ -133,7 +133,7 @@ describe('the idle limit', () => {
     world.host.repos.set('https://h.example/r', { '.gibil.yml': 'services: { s: serve }' })
     world.command(/serve/, 'hangs')
     world.command(/build/, 'hangs')
-    const { id } = await create({ idle: '5m', repo: { url: 'https://h.example/r' } })
+    const { id } = await create({ idle: '5m', onIdle: 'destroy', repo: { url: 'https://h.example/r' } })
     const { stream } = await world.plane.connect('w')
     const boxd = world
       .deps()
@@ -207,7 +207,7 @@ describe('across restarts', () => {
   })
 
   test('the idle limit goes on from the last use', async () => {
-    await create({ idle: '5m' })
+    await create({ idle: '5m', onIdle: 'destroy' })
     const { stream } = await world.plane.connect('w')
     await world.clock.advance(10 * minutes)
     stream.destroy()

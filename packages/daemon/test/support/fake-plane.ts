@@ -50,11 +50,12 @@ const base = {
   published: [],
   repo: null,
   parent: null,
-  lease: { ttlSeconds: 3600, expiresAt: null, idleSeconds: null, onExpire: 'destroy' },
+  lease: { ttlSeconds: 3600, expiresAt: null, idleSeconds: null, onExpire: 'destroy', onIdle: 'pause' },
   createdAt: '2026-01-01T00:00:00.000Z',
   startedAt: '2026-01-01T00:00:00.000Z',
   lastActiveAt: null,
   activity: { since: null, commands: 0, files: 0, ports: 0 },
+  awake: null,
   timings: [{ phase: 'start', ms: 21 }],
 } as const satisfies Omit<Box, 'id' | 'name'>
 
