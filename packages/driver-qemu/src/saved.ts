@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { chmod, mkdir, readFile, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GibilError, type Size } from '@gibil/contract'
 import { parseJson, type RunTool, readIfThere, writeWhole } from '@gibil/host'
@@ -46,10 +46,14 @@ export interface Running {
   readonly monitor: Monitor
 }
 
-/** What QEMU must be like to read a state: another version, or another machine, may misread it. */
-export async function machineKind({ qemu, accelerator }: Machinery, size: Size): Promise<string> {
+/**
+ * What QEMU must be like to read a state: another version, or another machine, may misread it. The kernel is in the memory, but the disk with its modules
+ * is not.
+ */
+export async function machineKind({ qemu, guest, accelerator }: Machinery, size: Size): Promise<string> {
   const { mtimeMs } = await stat(qemu)
-  return [qemu, mtimeMs, accelerator.name, cpusOf(size), size.memoryMib].join(' ')
+  const kernel = basename(dirname(guest.moduleDisk))
+  return [qemu, mtimeMs, accelerator.name, kernel, cpusOf(size), size.memoryMib].join(' ')
 }
 
 /**

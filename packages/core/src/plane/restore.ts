@@ -1,10 +1,10 @@
 import { type Box, GibilError } from '@gibil/contract'
 import { checkFitsBox, checkHasState } from '../box/snapshot-rules.ts'
-import { toBox } from '../box/view.ts'
 import { renewedLease } from '../lease/terms.ts'
 import type { Context } from './context.ts'
 import type { Reconciler } from './reconciler.ts'
 import { noSuchSnapshot, type SnapshotRecords } from './snapshot-records.ts'
+import { viewOf } from './view-of.ts'
 
 /** Puts a box back to a snapshot. See `BoxPlane.restore`. */
 export async function restore(
@@ -34,5 +34,5 @@ export async function restore(
     backoff.clear(id)
     await reconciler.converge(id)
   })
-  return toBox((await boxes.get(id)) ?? record)
+  return viewOf(context, (await boxes.get(id)) ?? record)
 }
