@@ -12,6 +12,7 @@ import { heldBoxes } from './rows/held.ts'
 import { microvms } from './rows/microvm.ts'
 import type { Bench, Measured, Row } from './rows/row.ts'
 import { runLatency } from './rows/run.ts'
+import { sleepAndFork } from './rows/sleep.ts'
 import { timeToInteractive } from './rows/tti.ts'
 import { renderTable } from './table.ts'
 
@@ -30,6 +31,7 @@ const parts: Readonly<Record<RowName, (bench: Bench) => Promise<Measured>>> = {
   files: fileTransfer,
   held: heldBoxes,
   microvm: microvms,
+  sleep: sleepAndFork,
 }
 
 const say = (text: string): void => void process.stderr.write(`bench: ${text}\n`)

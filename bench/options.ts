@@ -15,11 +15,16 @@ export interface Sizes {
   readonly held: number
   /** Boxes with a kernel of their own, made one after another. */
   readonly microvms: number
+  /** How often one is paused and resumed. */
+  readonly sleeps: number
+  /** How often one is forked into ten. */
+  readonly forks: number
 }
 
-const rowNames = ['first-output', 'tti', 'run', 'files', 'held', 'microvm'] as const
+const rowNames = ['first-output', 'tti', 'run', 'files', 'held', 'microvm', 'sleep'] as const
 /** Those that ask nothing of the host that containers do not. */
-const usualRows: readonly string[] = rowNames.filter((name) => name !== 'microvm')
+const qemuRows: readonly string[] = ['microvm', 'sleep']
+const usualRows: readonly string[] = rowNames.filter((name) => !qemuRows.includes(name))
 export type RowName = (typeof rowNames)[number]
 
 export interface Options {
@@ -39,6 +44,8 @@ const short: Sizes = {
   smallFiles: 2000,
   held: 20,
   microvms: 10,
+  sleeps: 10,
+  forks: 2,
 }
 
 const full: Sizes = {
@@ -51,12 +58,14 @@ const full: Sizes = {
   smallFiles: 10_000,
   held: 500,
   microvms: 50,
+  sleeps: 30,
+  forks: 5,
 }
 
 export const usage = `npm run bench -- [--full] [--rows ${rowNames.join(',')}] [--no-docker] [--held N] [--boxes N]
 
   --full       100 boxes in each way to start them, 1 GiB, 10,000 files, 500 boxes held (default 20, 128 MiB, 2,000, 20)
-  --rows       only these, with a comma between; microvm (which needs QEMU) only if it is named
+  --rows       only these, with a comma between; microvm and sleep (which need QEMU) only if they are named
   --no-docker  without the peer
   --held       boxes held at once
   --boxes      boxes in each way to start them

@@ -140,10 +140,9 @@ describe('a box', () => {
     expect(refused.exitCode).toBe(125)
     expect(errorIn(refused.stdout)).toMatchObject({
       code: 'boxd_unreachable',
-      hint: expect.stringContaining('gibil stop'),
+      hint: expect.stringContaining('gibil restart'),
     })
-    await must('stop', 'hung')
-    await must('start', 'hung')
+    await must('restart', 'hung', '--force')
     expect(await must('run', 'hung', 'echo again')).toBe('again\n')
     await must('destroy', 'hung')
     expect(await tracesOf(hung.id)).toEqual([])

@@ -85,9 +85,8 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     await sweep(context, reconciler).catch((error) => log.warn({ err: error }, 'the sweep after the start failed'))
   }
 
-  const tendOnce = async (): Promise<void> => {
-    await snapshots.tend().catch((error) => log.warn({ err: error }, 'snapshots could not be looked at'))
-  }
+  const orWarn = (looking: Promise<void>): Promise<void> =>
+    looking.catch((error) => log.warn({ err: error }, 'snapshots could not be looked at'))
 
   /** Looks at everything: what drivers have, what records want. Also finds what no event told of. */
   const pass = async (): Promise<void> => {
@@ -141,7 +140,11 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       // Before anything is started again that has no lease any more.
       await leases.start(await boxes.list())
       // From here on every box is known as it is. What is not yet as it should be is seen to while the others are served.
-      catchingUp = Promise.all([context.takeover.all(ids), sweepOnce(), tendOnce()]).then(() => pool.start())
+      catchingUp = Promise.all([context.takeover.all(ids), sweepOnce(), orWarn(snapshots.tend())]).then(async () => {
+        // Forks that had to be finished needed what was taken for them until now.
+        await orWarn(snapshots.reap())
+        return pool.start()
+      })
       schedulePass()
     },
     async caughtUp() {
