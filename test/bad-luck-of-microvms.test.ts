@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { errorTable } from '@gibil/sdk'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runDirOf } from './support/footprint.ts'
+import { full } from './support/full-form.ts'
 import { makeHome, type TestHome } from './support/home.ts'
 import { tracesOf } from './support/host-traces.ts'
 
@@ -83,7 +84,7 @@ describe('a microvm whose kernel panics', { timeout: slow }, () => {
 })
 
 describe('a microvm that hangs', { timeout: slow }, () => {
-  it('is shown so, and a restart ends it at once and keeps its disk, name, lease and address', async () => {
+  it.runIf(full)('is shown so, and a restart ends it at once and keeps its disk, name, lease and address', async () => {
     const id = await create('hung', '--on-failure', 'stop')
     await must('run', 'hung', 'echo kept > file; sync')
     const before = await show('hung')
@@ -109,7 +110,7 @@ describe('a microvm that hangs', { timeout: slow }, () => {
 })
 
 describe('a restart of a microvm', { timeout: slow }, () => {
-  it('works from running, paused and stopped, and on a new disk only when that is wished', async () => {
+  it.runIf(full)('works from running, paused and stopped, and on a new disk only when that is wished', async () => {
     const id = await create('r')
     await must('run', 'r', 'echo kept > file')
     await must('run', 'r', '--detach', 'sleep 1000')

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { runDirOf } from './support/footprint.ts'
+import { full } from './support/full-form.ts'
 import { makeHome, type TestHome } from './support/home.ts'
 
 // A real daemon and the real CLI against a box whose boxd has been taken over: it behaves as the test likes. A box with root may make its own so.
@@ -96,7 +97,7 @@ it.each<[string, (socket: Socket) => void]>([
   expect((await daemonMib()) - before).toBeLessThan(150)
 })
 
-it('a box that answers a byte now and then keeps only its own callers waiting', async () => {
+it.runIf(full)('a box that answers a byte now and then keeps only its own callers waiting', async () => {
   behave = (socket) => {
     const timer = setInterval(() => socket.write('H'), 200)
     socket.once('close', () => clearInterval(timer))

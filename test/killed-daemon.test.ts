@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { steps } from '@gibil/driver-container'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { tried } from './support/full-form.ts'
 import { makeHome, type TestHome } from './support/home.ts'
 import { tracesOf } from './support/host-traces.ts'
 
@@ -49,21 +50,24 @@ beforeAll(async () => {
 afterAll(() => home?.[Symbol.asyncDispose]())
 
 describe('the daemon killed with SIGKILL', () => {
-  it.each(steps.create)('at %s: the next one finishes the box or removes it, and harms no other', async (step) => {
-    await daemonThatDiesAt(step)
-    const created = await home.gibil(['create', '--name', 'victim', '--json'])
-    expect(created.exitCode).not.toBe(0)
+  it.each(tried(steps.create))(
+    'at %s: the next one finishes the box or removes it, and harms no other',
+    async (step) => {
+      await daemonThatDiesAt(step)
+      const created = await home.gibil(['create', '--name', 'victim', '--json'])
+      expect(created.exitCode).not.toBe(0)
 
-    const boxes = await afterTheNextStart()
-    const victim = boxes.find((box) => box.name === 'victim')
-    if (victim) expect((await home.gibil(['run', 'victim', 'echo whole'])).stdout).toBe('whole\n')
-    await expectBystanderUnharmed()
-    if (victim) expect((await home.gibil(['destroy', 'victim'])).exitCode).toBe(0)
-    expect(await boxDirs()).toEqual([bystander])
-    if (victim) expect(await tracesOf(victim.id)).toEqual([])
-  })
+      const boxes = await afterTheNextStart()
+      const victim = boxes.find((box) => box.name === 'victim')
+      if (victim) expect((await home.gibil(['run', 'victim', 'echo whole'])).stdout).toBe('whole\n')
+      await expectBystanderUnharmed()
+      if (victim) expect((await home.gibil(['destroy', 'victim'])).exitCode).toBe(0)
+      expect(await boxDirs()).toEqual([bystander])
+      if (victim) expect(await tracesOf(victim.id)).toEqual([])
+    },
+  )
 
-  it.each(steps.destroy)('at %s: the next one finishes the destroy without a trace', async (step) => {
+  it.each(tried(steps.destroy))('at %s: the next one finishes the destroy without a trace', async (step) => {
     await home.startDaemon()
     const victim = String(json((await home.gibil(['create', '--name', 'victim', '--json'])).stdout)['id'])
     await daemonThatDiesAt(step)

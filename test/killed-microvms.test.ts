@@ -2,16 +2,16 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { steps } from '../packages/driver-qemu/src/steps.ts'
+import { full } from './support/full-form.ts'
 import { makeHome, type TestHome } from './support/home.ts'
 import { tracesOf } from './support/host-traces.ts'
 
 /**
  * A daemon that is killed at a step of the driver of microvms. Each takes a boot or two, so that only some are tried: those at which a machine is half
- * there. All of them: `GIBIL_EVERY_STEP=1 npm test -- e2e test/killed-microvms.test.ts`.
+ * there. All of them: `GIBIL_FULL=1 npm test -- e2e test/killed-microvms.test.ts`.
  */
-const all = process.env['GIBIL_EVERY_STEP'] === '1'
-const some = ['create.machine', 'create.identity', 'start.identity', 'stop.kill', 'destroy.relay']
-const chosen = (verb: keyof typeof steps): string[] => steps[verb].filter((step) => all || some.includes(step))
+const some = ['create.identity', 'start.identity', 'destroy.relay']
+const chosen = (verb: keyof typeof steps): string[] => steps[verb].filter((step) => full || some.includes(step))
 
 const slow = 600_000
 const soon = { timeout: 240_000, interval: 250 }

@@ -8,7 +8,16 @@ import { createApplication } from './http/application.ts'
 import { createOpenCalls } from './http/open-calls.ts'
 import { openListeners } from './listeners.ts'
 import { createMetrics } from './metrics.ts'
-import { type Home, openHome, readDaemonFile, readOrMakeToken, socketPath, writeDaemonFile } from './process/home.ts'
+import {
+  type Home,
+  openHome,
+  readDaemonFile,
+  readOrMakeToken,
+  readVisitorsPort,
+  socketPath,
+  writeDaemonFile,
+  writeVisitorsPort,
+} from './process/home.ts'
 import { takeInstanceLock } from './process/instance-lock.ts'
 import { createLog } from './process/log.ts'
 import type { LogLevel } from './process/log-level.ts'
@@ -138,7 +147,13 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
     preferredUrl: last?.url,
   })
   const { url } = listeners
-  visitors = await listenForVisitors(createProxy(api), options.proxy ?? 'off', last?.proxy ?? undefined)
+  const lastPort = await readVisitorsPort(home)
+  visitors = await listenForVisitors(createProxy(api), options.proxy ?? 'off', lastPort)
+  if (visitors.port !== null && visitors.port !== lastPort) {
+    const failed = (error: unknown): void =>
+      log.warn({ err: error }, 'published ports may have another address next time')
+    await writeVisitorsPort(home, visitors.port).catch(failed)
+  }
   if (visitors.problem && options.proxy !== 'off' && options.proxy !== undefined) {
     log.warn({ problem: visitors.problem }, 'published ports are not served')
   }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { tried } from '../../../test/support/full-form.ts'
 import { steps } from '../src/steps.ts'
 import { run } from './boxd-call.ts'
 import { buildBinaries, leftovers, testRootfs } from './rig.ts'
@@ -145,18 +146,21 @@ async function killedAt(
 }
 
 describe('a daemon that is killed', () => {
-  it.each(steps.create)('at %s leaves a box that is whole or can be taken away without a trace', async (name) => {
-    await killedAt(world.home, 'create', name)
-    world = await world.reopen()
-    const found = await world.driver.inspect('box')
-    if (found?.status === 'running') {
-      await eventually('it answers', async () => (await run(world.driver, 'box', 'echo ok')).output === 'ok\n')
-    } else if (found !== undefined) {
-      expect(found.status).toBe('partial')
-    }
-    await world.driver.destroy('box')
-    expect(await leftovers(world.home)).toEqual([])
-  })
+  it.each(tried(steps.create))(
+    'at %s leaves a box that is whole or can be taken away without a trace',
+    async (name) => {
+      await killedAt(world.home, 'create', name)
+      world = await world.reopen()
+      const found = await world.driver.inspect('box')
+      if (found?.status === 'running') {
+        await eventually('it answers', async () => (await run(world.driver, 'box', 'echo ok')).output === 'ok\n')
+      } else if (found !== undefined) {
+        expect(found.status).toBe('partial')
+      }
+      await world.driver.destroy('box')
+      expect(await leftovers(world.home)).toEqual([])
+    },
+  )
 
   it.each(['create.disk-mount', 'create.overlay', 'create.made'] as const)(
     'at %s can create the same box again',
@@ -170,7 +174,7 @@ describe('a daemon that is killed', () => {
     },
   )
 
-  it.each(steps.adapt)('at %s leaves a box that the next create makes as it was asked for', async (name) => {
+  it.each(tried(steps.adapt))('at %s leaves a box that the next create makes as it was asked for', async (name) => {
     await killedAt(world.home, 'adapt', name)
     world = await world.reopen()
     await world.driver.create(world.spec('box', { hostname: 'asked', network: 'lan' }))
@@ -179,7 +183,7 @@ describe('a daemon that is killed', () => {
     expect(await leftovers(world.home)).toEqual([])
   })
 
-  it.each([...steps.start, ...steps.stop])('at %s leaves a box that can be started', async (name) => {
+  it.each(tried([...steps.start, ...steps.stop]))('at %s leaves a box that can be started', async (name) => {
     await killedAt(world.home, name.startsWith('start') ? 'start' : 'stop', name)
     world = await world.reopen()
     await world.driver.start(world.spec('box'))
@@ -188,19 +192,22 @@ describe('a daemon that is killed', () => {
     expect(await leftovers(world.home)).toEqual([])
   })
 
-  it.each(steps.snapshot)('at %s leaves a box that goes on, and a snapshot that is whole or none', async (name) => {
-    await killedAt(world.home, 'snapshot', name)
-    world = await world.reopen()
-    expect((await run(world.driver, 'box', 'echo on > /file; cat /file')).output).toBe('on\n')
-    expect(await world.driver.listSnapshots?.()).toHaveLength(name === 'snapshot.end' ? 1 : 0)
-    await world.driver.snapshot?.('box', { id: 'saved', kind: 'disk' })
-    await world.driver.removeSnapshot?.('saved')
-    expect(await readdir(join(world.home, 'snapshots'))).toEqual([])
-    await world.driver.destroy('box')
-    expect(await leftovers(world.home)).toEqual([])
-  })
+  it.each(tried(steps.snapshot))(
+    'at %s leaves a box that goes on, and a snapshot that is whole or none',
+    async (name) => {
+      await killedAt(world.home, 'snapshot', name)
+      world = await world.reopen()
+      expect((await run(world.driver, 'box', 'echo on > /file; cat /file')).output).toBe('on\n')
+      expect(await world.driver.listSnapshots?.()).toHaveLength(name === 'snapshot.end' ? 1 : 0)
+      await world.driver.snapshot?.('box', { id: 'saved', kind: 'disk' })
+      await world.driver.removeSnapshot?.('saved')
+      expect(await readdir(join(world.home, 'snapshots'))).toEqual([])
+      await world.driver.destroy('box')
+      expect(await leftovers(world.home)).toEqual([])
+    },
+  )
 
-  it.each(steps.restore)('at %s leaves a box that can be started or restored', async (name) => {
+  it.each(tried(steps.restore))('at %s leaves a box that can be started or restored', async (name) => {
     for (const again of [false, true]) {
       await killedAt(world.home, 'restore', name)
       world = await world.reopen()
@@ -215,7 +222,7 @@ describe('a daemon that is killed', () => {
     }
   })
 
-  it.each(steps.destroy)('at %s leaves what the next destroy takes away', async (name) => {
+  it.each(tried(steps.destroy))('at %s leaves what the next destroy takes away', async (name) => {
     await killedAt(world.home, 'destroy', name)
     world = await world.reopen()
     for (const box of await world.driver.list()) await world.driver.destroy(box.id)

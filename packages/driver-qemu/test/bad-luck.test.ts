@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Silence } from '@gibil/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { full } from '../../../test/support/full-form.ts'
 import { microvmNames } from '../src/names.ts'
 import { openWorld, type World } from './world.ts'
 
@@ -121,7 +122,7 @@ describe('a microvm that has bad luck', { timeout: bootMs }, () => {
     await startedAgain()
   })
 
-  it('that is paused is not asked, nor one that an earlier daemon had paused', async () => {
+  it.runIf(full)('that is paused is not asked, nor one that an earlier daemon had paused', async () => {
     await world.driver.pause('box')
     const before = heard.length
     await sleep(6000)

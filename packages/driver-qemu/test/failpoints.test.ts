@@ -1,6 +1,7 @@
 import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { full } from '../../../test/support/full-form.ts'
 import { leftovers } from '../../driver-container/test/rig.ts'
 import { microvmNames } from '../src/names.ts'
 import { steps } from '../src/steps.ts'
@@ -52,7 +53,7 @@ describe('a create that fails', { timeout: bootMs }, () => {
   })
 })
 
-it.each(['state', 'memory'])(
+it.each(full ? ['state', 'memory'] : ['memory'])(
   'freezes another machine where the %s of the one is damaged',
   { timeout: 2 * bootMs },
   async (name) => {

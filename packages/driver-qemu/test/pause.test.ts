@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { tried } from '../../../test/support/full-form.ts'
 import { leftovers, sh } from '../../driver-container/test/rig.ts'
 import { boxPaths, microvmNames } from '../src/names.ts'
 import { withMonitor } from '../src/qmp.ts'
@@ -101,7 +102,7 @@ describe('a box that is paused', { timeout: bootMs }, () => {
     await goesOn(before)
   })
 
-  it.each(steps.pause.filter((name) => !['pause.save', 'pause.mark'].includes(name)))(
+  it.each(tried(steps.pause.filter((name) => !['pause.save', 'pause.mark'].includes(name))))(
     'is paused when its pause was cut off at %s, and goes on once',
     async (name) => {
       const before = await progress()

@@ -126,7 +126,7 @@ export function createAwake({ activity, boxd, drivers, clock, isSetUp }: AwakeDe
       const sleeps = because.length === 0 && record.idleMs !== null
       return {
         because,
-        since: because.length > 0 ? iso(since) : null,
+        since: because.length > 0 ? iso(since ?? activity.inUse(record.id).since ?? undefined) : null,
         idleEndsAt: iso(sleeps ? lastUse(record) + (record.idleMs ?? 0) : undefined),
       }
     },

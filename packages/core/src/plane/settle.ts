@@ -50,7 +50,11 @@ export async function settle(
   const config = input.repo?.config
   const told = config === undefined ? undefined : parseGibilYml(config)
   const { image: name, size, ...wanted } = told === undefined ? asked : wantedBy(told, asked, explicit)
-  const image = await deps.images.resolve(name)
+  const image = await deps.images.resolve(name).catch((error) => {
+    // Where no box can be made at all that is what to say, not that nobody has made an image.
+    drivers.for({ shape: wanted.shape, provider: input.provider ?? 'local' })
+    throw error
+  })
   const shape = shapeFor(image, wanted.shape, explicit.includes('shape') || (told?.shape ?? null) !== null)
   const provider = input.provider ?? 'local'
   const ttlMs = parseTtl(input.ttl, shape)

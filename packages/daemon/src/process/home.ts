@@ -11,6 +11,8 @@ const maxSocketPath = 107
 export interface Home {
   readonly dir: string
   readonly daemonFile: string
+  /** The port on which published ports were served last: their addresses are to outlive the daemon. */
+  readonly visitorsFile: string
   readonly tokenFile: string
   readonly lockFile: string
   readonly logFile: string
@@ -26,6 +28,7 @@ export async function openHome(path: string): Promise<Home> {
   return {
     dir,
     daemonFile: at('gibild.json'),
+    visitorsFile: at('visitors.port'),
     tokenFile: at('token'),
     lockFile: at('gibild.lock'),
     logFile: at('gibild.log'),
@@ -87,4 +90,15 @@ export async function writeDaemonFile(home: Home, content: DaemonFile): Promise<
   const fresh = `${home.daemonFile}.${process.pid}`
   await writeFile(fresh, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 })
   await rename(fresh, home.daemonFile)
+}
+
+export async function readVisitorsPort(home: Home): Promise<number | undefined> {
+  const port = Number(await readFile(home.visitorsFile, 'utf8').catch(() => ''))
+  return Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined
+}
+
+export async function writeVisitorsPort(home: Home, port: number): Promise<void> {
+  const fresh = `${home.visitorsFile}.${process.pid}`
+  await writeFile(fresh, `${port}\n`, { mode: 0o600 })
+  await rename(fresh, home.visitorsFile)
 }
