@@ -7,12 +7,12 @@ const box = { shape: 'microvm', ttl: '2h', cpu: 1, memoryMib: 512 } as const
 const copies = 10
 
 /** A microvm that sleeps on the disk, wakes, and is copied with its memory, beside the bare restore of a frozen machine. */
-export async function sleepAndFork({ gibil, sizes, limits, say }: Bench): Promise<Measured> {
+export async function sleepAndFork({ gibil, sizes, say }: Bench): Promise<Measured> {
   const samples = createSamples()
   const { note } = samples
   say('sleep: freezing a machine')
   await (await gibil.sdk.create({ ...box })).destroy()
-  await using floor = await startQemuFloor(gibil.home, limits)
+  await using floor = await startQemuFloor(gibil.home, box)
   const one = await gibil.sdk.create({ ...box })
   const hello = () => one.run(['echo', 'hello'], { check: true })
   await hello()
