@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createBoxdClient } from '@gibil/boxd-client'
 import { GibilError } from '@gibil/contract'
 import type { DriverSnapshot, SnapshotKind } from '@gibil/core'
@@ -24,6 +25,9 @@ import {
 import { sweepSnapshots } from './stands-on.ts'
 import { saveBox, whileStill } from './still.ts'
 import { inspectBox } from './survey.ts'
+
+/** How long a snapshot with memory waits for the guest to write its disk. */
+const syncMs = 2000
 
 /** Saves what a box is now. It stands still meanwhile and then goes on as it was. */
 export async function snapshot(
@@ -67,8 +71,10 @@ async function takeRunning(context: Context, box: BoxFile, kind: SnapshotKind, t
   const { id } = box.spec
   const paths = boxPaths(context.names, id)
   const boxd = createBoxdClient((signal) => dialBoxd(context, boxMachine(context.names, id), signal))
-  // A disk alone has to hold what programs have written; with the memory, what is not yet on the disk is in there.
-  if (kind === 'disk') await boxd.sync()
+  // A disk alone has to hold what programs have written. With the memory, what is not yet on the disk is in there, and only who mounts the snapshot
+  // would miss it, so a box that cannot write now is saved all the same.
+  const written = boxd.sync()
+  await (kind === 'disk' ? written : Promise.race([written, sleep(syncMs)]).catch(() => undefined))
   await whileStill(context, id, async (monitor, pid) => {
     if (kind === 'disk+memory') await saveBox(context, box, { monitor, pid }, to.saved)
     await onHost('copied the disk', () => copySparse(context.run, diskOf(paths, box), to.disk))

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import type { Box, Fork } from '@gibil/sdk'
+import { release } from 'node:os'
+import type { Box, Fork, PortAddress } from '@gibil/sdk'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { makeHome, type TestHome } from './support/home.ts'
@@ -16,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => home?.[Symbol.asyncDispose](), slow)
 
 async function start(): Promise<number> {
-  const started = await home.startDaemon()
+  const started = await home.startDaemon({ GIBIL_PROXY: 'auto' })
   expect(started.exitCode, started.stderr).toBe(0)
   return JSON.parse(await must('version', '--json')).daemon.pid
 }
@@ -65,6 +66,48 @@ it('sleeps on the disk, over the death of the daemon too, and goes on in itself 
   }
   const ids = await Promise.all(['m', ...names].map((name) => run(name, 'cat /etc/machine-id')))
   expect(new Set(ids).size).toBe(4)
+  await must('destroy', '--all', '--yes')
+  expect(await machines()).toEqual([])
+})
+
+it('is saved, read, put back, published, woken by a visitor, stopped, started and destroyed', {
+  timeout: slow,
+}, async () => {
+  const made: Box = JSON.parse(
+    await must('create', '--shape', 'microvm', '--memory', '512M', '--name', 'm', '--ttl', '2h', '--json'),
+  )
+  expect(made.shape).toBe('microvm')
+  expect(await must('run', 'm', '--', 'uname', '-r')).not.toBe(`${release()}\n`)
+  await run('m', 'echo before > file')
+  await must('snapshot', 'm', 'good')
+  await run('m', 'echo after > file; touch other')
+  expect(await must('snapshots')).toMatch(/^ *good +m +disk\+memory /m)
+  await must('mount', 'm', 'good')
+  expect(await run('m', 'cat /snapshots/good/home/agent/file; cat file')).toBe('before\nafter\n')
+  await must('unmount', 'm', 'good')
+  await must('restore', 'm', 'good')
+  expect(await run('m', 'cat file; ls')).toBe('before\nfile\n')
+
+  const server = "require('node:http').createServer((_, answer) => answer.end('awake')).listen(3000)"
+  await must('run', 'm', '--detach', '--', 'node', '-e', server)
+  const { url, token }: PortAddress = JSON.parse(await must('publish', 'm', '3000', '--json'))
+  const visit = () =>
+    execa('curl', ['-sS', '--retry', '20', '--retry-all-errors', '-H', `X-Gibil-Token: ${token}`, `${url}`])
+  await expect.poll(async () => (await visit()).stdout).toBe('awake')
+  await must('pause', 'm')
+  expect((await visit()).stdout).toBe('awake')
+  expect(await status()).toBe('running')
+  await must('pause', 'm')
+  expect(await run('m', 'cat file')).toBe('before\n')
+
+  await must('stop', 'm')
+  await must('start', 'm')
+  expect(await run('m', 'cat file')).toBe('before\n')
+  await must('destroy', 'm')
+  // A snapshot outlives its box.
+  await must('fork', 'good', '--name', 'again')
+  expect(await run('again', 'cat file; hostname')).toBe('before\nagain\n')
+  await must('snapshots', 'rm', 'good')
   await must('destroy', '--all', '--yes')
   expect(await machines()).toEqual([])
 })
