@@ -54,7 +54,7 @@ describe('a microvm whose kernel panics', { timeout: slow }, () => {
     expect(await tracesOf(id)).toEqual([])
   })
 
-  it('stays as it is with --on-failure stop, shows why, and is restarted by its user', async () => {
+  it.runIf(full)('stays as it is with --on-failure stop, shows why, and is restarted by its user', async () => {
     const id = await create('kept', '--on-failure', 'stop')
     await must('run', 'kept', 'echo kept > file; sync')
     await crash('kept')

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Box, Event } from '@gibil/sdk'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { full } from './support/full-form.ts'
 import { makeHome, type TestHome } from './support/home.ts'
 
 let home: TestHome
@@ -48,14 +49,17 @@ it('sleeps when it is idle though it listens on a port, and wakes when it is use
   expect(await must('run', 'listener', '--', 'cat', 'copied')).toBe(await readFile(import.meta.filename, 'utf8'))
 })
 
-it('does not sleep while a process works that no command of ours is, says so, and sleeps after it', async () => {
-  await must('create', '--name', 'worker', '--idle', '4s', '--ttl', '1h')
-  await must('run', 'worker', '--', 'sh', '-c', work)
-  await expect.poll(async () => (await show('worker')).awake?.because, soon).toEqual(['cpu'])
-  await pause(10_000)
-  expect(await show('worker')).toMatchObject({ status: 'running', awake: { because: ['cpu'], idleEndsAt: null } })
-  expect(await must('show', 'worker')).toMatch(/awake +its processor is busy for \S+/)
-  expect(await expiries('worker')).toEqual([])
-  await must('run', 'worker', '--', 'pkill', 'timeout')
-  await expect.poll(() => statusOf('worker'), soon).toBe('paused')
-})
+it.runIf(full)(
+  'does not sleep while a process works that no command of ours is, says so, and sleeps after it',
+  async () => {
+    await must('create', '--name', 'worker', '--idle', '4s', '--ttl', '1h')
+    await must('run', 'worker', '--', 'sh', '-c', work)
+    await expect.poll(async () => (await show('worker')).awake?.because, soon).toEqual(['cpu'])
+    await pause(10_000)
+    expect(await show('worker')).toMatchObject({ status: 'running', awake: { because: ['cpu'], idleEndsAt: null } })
+    expect(await must('show', 'worker')).toMatch(/awake +its processor is busy for \S+/)
+    expect(await expiries('worker')).toEqual([])
+    await must('run', 'worker', '--', 'pkill', 'timeout')
+    await expect.poll(() => statusOf('worker'), soon).toBe('paused')
+  },
+)
