@@ -82,7 +82,7 @@ it('can do what its users expect', async () => {
   expect(
     (
       await inBox(
-        'busybox nc -l -p 80 & for i in $(seq 20); do echo hi | busybox nc -w 1 127.0.0.1 80 && break; sleep 0.2; done; kill %1 2>/dev/null; wait; echo end',
+        'busybox nc -l -p 80 & for i in $(seq 20); do echo hi | busybox nc -w 1 127.0.0.1 80 && break; sleep 0.2; done; sleep 0.5; kill %1 2>/dev/null; wait; echo end',
       )
     ).output,
   ).toContain('hi')
