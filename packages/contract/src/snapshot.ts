@@ -64,6 +64,7 @@ export const ForkBoxes = z.strictObject({
   ttl: fresh.ttl,
   idle: fresh.idle,
   onExpire: fresh.onExpire,
+  onIdle: fresh.onIdle,
   wait: fresh.wait,
 })
 export type ForkBoxes = z.infer<typeof ForkBoxes>

@@ -2,29 +2,24 @@ import type { Box, Fork, ForkBoxes } from '@gibil/sdk'
 import type { Command } from 'commander'
 import { readDefaults } from '../config/config.ts'
 import type { Cli } from '../context.ts'
-import { duration, oneOf, wholeNumber } from '../options/parse.ts'
+import { addLeaseOptions, type LeaseFlags, leaseOptions } from '../options/lease.ts'
+import { oneOf, wholeNumber } from '../options/parse.ts'
 import { boxTable, stateOf, timeLeft } from '../output/box.ts'
 import { createProgress } from '../output/progress.ts'
 import { clean } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 
-interface Flags {
+interface Flags extends LeaseFlags {
   readonly count?: string
   readonly name?: string
-  readonly ttl?: string
-  readonly idle?: string
-  readonly onExpire?: string
   readonly wait?: string
 }
 
 export function define(command: Command, cli: Cli): void {
-  withCommonOptions(command)
+  addLeaseOptions(withCommonOptions(command))
     .argument('<source>', 'name or id of a box or a snapshot')
     .option('--count <n>', 'make n boxes, called <name>-1 to <name>-n')
     .option('--name <name>', 'a DNS label; made up when absent')
-    .option('--ttl <time>', 'time to live, such as 90m, 2h, 7d, or none (default 60m)')
-    .option('--idle <time>', 'end it after so long without commands or connections')
-    .option('--on-expire <action>', 'destroy, stop or pause (default destroy)')
     .option('--wait <state>', 'created, running or ready (default ready)')
     .addHelpText(
       'after',
@@ -35,22 +30,13 @@ export function define(command: Command, cli: Cli): void {
 
 async function fork(session: Session, from: string, flags: Flags): Promise<number | undefined> {
   const defaults = await readDefaults(session)
-  const ttl = flags.ttl ?? defaults.ttl
-  const idle = flags.idle ?? defaults.idle
-  const onExpire = flags.onExpire ?? defaults.onExpire
-  const atExpiry =
-    onExpire === undefined
-      ? undefined
-      : oneOf(onExpire, ['destroy', 'stop', 'pause'], 'something that can happen at expiry')
   const wait =
     flags.wait === undefined ? undefined : oneOf(flags.wait, ['created', 'running', 'ready'], 'a state to wait for')
   const input: ForkBoxes = {
     from,
     name: flags.name,
     count: flags.count === undefined ? undefined : wholeNumber(flags.count, 'a number of boxes', 1),
-    ttl: ttl === undefined ? undefined : duration(String(ttl), { none: true }),
-    idle: idle === undefined ? undefined : duration(String(idle)),
-    onExpire: atExpiry,
+    ...leaseOptions(flags, defaults),
     wait,
   }
   const progress = session.json ? undefined : createProgress(session, from)

@@ -2,18 +2,15 @@ import type { CreateOptions, RepoOptions } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Defaults } from '../config/schema.ts'
 import type { Session } from '../session.ts'
+import { addLeaseOptions, type LeaseFlags, leaseOptions } from './lease.ts'
 import * as parse from './parse.ts'
 
 /** The flags of `create` as commander gives them. */
-export interface CreateFlags {
+export interface CreateFlags extends LeaseFlags {
   readonly name?: string
   readonly repo?: string
   readonly branch?: string
   readonly repoToken?: string
-  readonly ttl?: string
-  readonly idle?: string
-  readonly onExpire?: string
-  readonly onIdle?: string
   readonly onFailure?: string
   readonly image?: string
   readonly shape?: string
@@ -33,15 +30,13 @@ export interface CreateFlags {
 }
 
 export const addCreateOptions = (command: Command): Command =>
-  command
-    .option('--name <name>', 'a DNS label; made up when absent')
-    .option('--repo <repo>', 'https, ssh or short address, or a directory here with its uncommitted work (--repo .)')
-    .option('--branch <branch>', 'branch or tag to check out')
-    .option('--repo-token <token>', 'for a private repository (GIBIL_REPO_TOKEN); "auto": what your git would use')
-    .option('--ttl <time>', 'time to live, such as 90m, 2h, 7d, or none (default 60m)')
-    .option('--idle <time>', 'let it sleep after so long without connections, commands or work')
-    .option('--on-expire <action>', 'at the end of the TTL: destroy, stop or pause (default destroy)')
-    .option('--on-idle <action>', 'at the idle limit: pause, stop or destroy (default pause)')
+  addLeaseOptions(
+    command
+      .option('--name <name>', 'a DNS label; made up when absent')
+      .option('--repo <repo>', 'https, ssh or short address, or a directory here with its uncommitted work (--repo .)')
+      .option('--branch <branch>', 'branch or tag to check out')
+      .option('--repo-token <token>', 'for a private repository (GIBIL_REPO_TOKEN); "auto": what your git would use'),
+  )
     .option('--on-failure <remedy>', 'restart, stop or destroy when it ends by itself or hangs (default restart)')
     .option('--image <image>', 'image to make it of (default base)')
     .option('--shape <shape>', 'container, microvm or vm (default container)')
@@ -65,13 +60,9 @@ export async function createOptions(
   defaults: Defaults,
   cli: Pick<Session, 'env' | 'cwd'>,
 ): Promise<CreateOptions> {
-  const ttl = flags.ttl ?? defaults.ttl
-  const idle = flags.idle ?? defaults.idle
   const cpu = flags.cpu ?? defaults.cpu
   const memory = flags.memory ?? defaults.memory
   const disk = flags.disk ?? defaults.disk
-  const onExpire = flags.onExpire ?? defaults.onExpire
-  const onIdle = flags.onIdle ?? defaults.onIdle
   const onFailure = flags.onFailure ?? defaults.onFailure
   const shape = flags.shape ?? defaults.shape
   const size = flags.size ?? defaults.size
@@ -85,19 +76,10 @@ export async function createOptions(
     name: flags.name,
     image: flags.image ?? defaults.image,
     user: flags.user ?? defaults.user,
-    ttl: ttl === undefined ? undefined : parse.duration(String(ttl), { none: true }),
-    idle: idle === undefined ? undefined : parse.duration(String(idle)),
+    ...leaseOptions(flags, defaults),
     cpu: cpu === undefined ? undefined : parse.cpus(String(cpu)),
     memoryMib: memory === undefined ? undefined : parse.mebibytes(String(memory)),
     diskMib: disk === undefined ? undefined : parse.mebibytes(String(disk)),
-    onExpire:
-      onExpire === undefined
-        ? undefined
-        : parse.oneOf(onExpire, ['destroy', 'stop', 'pause'], 'something that can happen at expiry'),
-    onIdle:
-      onIdle === undefined
-        ? undefined
-        : parse.oneOf(onIdle, ['pause', 'stop', 'destroy'], 'something that can happen to an idle box'),
     onFailure:
       onFailure === undefined
         ? undefined

@@ -13,7 +13,7 @@ import { boxMeantBy } from './box-reference.ts'
 import type { Context } from './context.ts'
 import type { Creator } from './create.ts'
 import { makeEach } from './fleet.ts'
-import { checkCanPause, type Settled } from './settle.ts'
+import { checkCanPause, idleActionOf, type Settled } from './settle.ts'
 import type { SnapshotRecords } from './snapshot-records.ts'
 import type { Snapshots } from './snapshots.ts'
 
@@ -97,7 +97,9 @@ async function settleFork(
     throw new GibilError('unsupported_by_shape', `A box of shape ${saved.shape} cannot be forked.`)
   }
   const onExpire = input.onExpire ?? 'destroy'
+  const onIdle = input.onIdle ?? idleActionOf(driver)
   checkCanPause(driver, onExpire)
+  checkCanPause(driver, onIdle)
   await checkFits(saved.size, saved, deps.host)
   await deps.images.resolve(saved.imageDigest)
   return {
@@ -117,6 +119,7 @@ async function settleFork(
     ttlMs: parseTtl(input.ttl, saved.shape),
     idleMs: parseIdle(input.idle),
     onExpire,
+    onIdle,
     warnedFor: null,
     hookFor: null,
     startedAt: null,

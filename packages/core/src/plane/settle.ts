@@ -17,7 +17,7 @@ import { repoPath } from '../setup/clone.ts'
 import type { Context, RepoToken } from './context.ts'
 
 /** What an idle limit does when nobody says: the box sleeps, and wakes when it is used. */
-const idleActionOf = ({ capabilities }: Driver): OnExpire => (capabilities.has('pause') ? 'pause' : 'stop')
+export const idleActionOf = ({ capabilities }: Driver): OnExpire => (capabilities.has('pause') ? 'pause' : 'stop')
 
 export interface Settled {
   /** A record without what differs between boxes of one fleet, and whose it is. */

@@ -208,10 +208,12 @@ describe('a fork', () => {
     const { id } = await until(world.plane.snapshot('w', { name: 's' }))
     await until(world.plane.destroy('w'))
     world.driver.failures.set('create.late', [new GibilError('disk_full', 'no room')])
-    const forked = await until(world.plane.fork({ from: 's', name: 'f', count: 3, ttl: '5m' }))
+    const forked = await until(world.plane.fork({ from: 's', name: 'f', count: 3, ttl: '5m', idle: '2m' }))
     expect(forked.boxes).toHaveLength(2)
     expect(forked.failures).toMatchObject([{ failure: { code: 'disk_full' } }])
-    for (const box of forked.boxes) expect(box).toMatchObject({ fleet: forked.fleet, parent: id })
+    for (const box of forked.boxes) {
+      expect(box).toMatchObject({ fleet: forked.fleet, parent: id, lease: { onExpire: 'destroy', onIdle: 'pause' } })
+    }
     expect(await world.plane.list()).toHaveLength(2)
     await until(world.plane.removeSnapshot('s'))
     expect((await world.plane.list()).map(({ parent }) => parent)).toEqual([null, null])
