@@ -7,6 +7,11 @@ const patience = { poll: { timeout: 20_000, interval: 20 } }
 const fuzzSeconds = Number(process.env['GIBIL_FUZZ_SECONDS'] ?? 0)
 const setupFiles = fuzzSeconds > 0 ? ['test/support/fuzz-longer.ts'] : []
 
+/** Tests of real boxes: files of one project run one after another, and the two projects side by side, since the host has two cores and one kernel. */
+const realBoxes = { testTimeout: 120_000, hookTimeout: 600_000, expect: patience, fileParallelism: false }
+/** Those with a kernel of their own, which take about half of the time. */
+const machines = ['packages/driver-qemu/test/**/*.test.ts', 'test/**/*microvm*.test.ts']
+
 export default defineConfig({
   test: {
     projects: [
@@ -21,16 +26,14 @@ export default defineConfig({
         },
       },
       {
-        // Real boxes on this host: files run one after another, since they share its two cores and its kernel.
         test: {
           name: 'e2e',
           include: ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 600_000,
-          expect: patience,
-          fileParallelism: false,
+          exclude: machines,
+          ...realBoxes,
         },
       },
+      { test: { name: 'machines', include: machines, ...realBoxes } },
     ],
   },
 })

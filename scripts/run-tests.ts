@@ -1,6 +1,6 @@
 /**
- * Runs every suite and adds up what they counted: the Go tests of boxd and hostkit, then vitest's projects.
- * `npm test -- unit` or `npm test -- e2e` runs one vitest project alone; further arguments go to vitest.
+ * Runs every suite and adds up what they counted: the Go tests of boxd and hostkit, the unit tests, and those of real boxes in two projects side by side.
+ * `npm test -- unit` or `npm test -- e2e` runs one suite alone; further arguments go to vitest.
  */
 import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -15,7 +15,8 @@ interface Count {
 
 const root = resolve(import.meta.dirname, '..')
 const goModules = ['boxd', 'hostkit']
-const projects = ['unit', 'e2e']
+/** Suites and their vitest projects. */
+const suites = { unit: ['unit'], e2e: ['e2e', 'machines'] }
 
 /** Counts top-level tests and subtests from `go test -json`, and shows the output of what failed. */
 async function goTest(module: string): Promise<Count> {
@@ -77,6 +78,8 @@ async function vitest(project: string, extra: readonly string[]): Promise<Count>
       '--reporter=default',
       '--reporter=json',
       `--outputFile.json=${report}`,
+      // The other project of the suite may have the file that was asked for.
+      '--passWithNoTests',
       ...extra,
     ]
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
@@ -91,13 +94,15 @@ async function vitest(project: string, extra: readonly string[]): Promise<Count>
 }
 
 const [first, ...rest] = process.argv.slice(2)
-const chosen = projects.filter((project) => first === undefined || first === project)
-const extra = first !== undefined && !projects.includes(first) ? [first, ...rest] : rest
+const one = Object.entries(suites).filter(([name]) => name === first)
+const extra = one.length > 0 || first === undefined ? rest : [first, ...rest]
 const counts: Count[] = []
 if (first === undefined) {
   for (const module of goModules) counts.push(await goTest(module))
 }
-for (const project of chosen.length > 0 ? chosen : projects) counts.push(await vitest(project, extra))
+for (const [, projects] of one.length > 0 ? one : Object.entries(suites)) {
+  counts.push(...(await Promise.all(projects.map((project) => vitest(project, extra)))))
+}
 
 const passed = counts.reduce((sum, count) => sum + count.passed, 0)
 const failed = counts.reduce((sum, count) => sum + count.failed, 0)

@@ -7,6 +7,7 @@ import { execa } from 'execa'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Api, apiOf } from './support/api.ts'
 import { footprintOf } from './support/footprint.ts'
+import { tried } from './support/full-form.ts'
 import { type CliResult, makeHome, type TestHome } from './support/home.ts'
 import { tracesOf } from './support/host-traces.ts'
 import { makeProject } from './support/project.ts'
@@ -75,45 +76,47 @@ async function expectRefused(
 const label64 = 'a'.repeat(64)
 
 describe('a create that cannot be', () => {
-  it.each<[ErrorCode, RegExp, string[]]>([
-    ['image_not_found', /no image "nosuch"/, ['--name', 'new', '--image', 'nosuch']],
-    ['image_not_found', /no image "\.\.\//, ['--name', 'new', '--image', '../../../etc/passwd']],
-    ['name_in_use', /"taken" exists already/, ['--name', 'taken']],
-    ['invalid_name', /"Not_A_Label"/, ['--name', 'Not_A_Label']],
-    ['invalid_name', /aaaa/, ['--name', label64]],
-    ['invalid_name', /"-x"/, ['--name', '-x']],
-    ['invalid_name', /""/, ['--name=']],
-    ['invalid_duration', /"0"/, ['--name', 'new', '--ttl', '0']],
-    ['invalid_duration', /"-5m"/, ['--name', 'new', '--ttl', '-5m']],
-    ['invalid_duration', /"13x"/, ['--name', 'new', '--ttl', '13x']],
-    ['invalid_duration', /"0s"/, ['--name', 'new', '--idle', '0s']],
-    ['lease_out_of_range', /too short for a container/, ['--name', 'new', '--ttl', '0.5s']],
-    ['lease_out_of_range', /too long for a container/, ['--name', 'new', '--ttl', '2y']],
-    ['invalid_size', /"gigantic"/, ['--name', 'new', '--size', 'gigantic']],
-    ['invalid_size', /"0" is not a number of cpus/, ['--name', 'new', '--cpu', '0']],
-    ['invalid_size', /"1X"/, ['--name', 'new', '--memory', '1X']],
-    ['invalid_size', /memoryMib/, ['--name', 'new', '--memory', '999999T']],
-    ['invalid_size', /diskMib/, ['--name', 'new', '--disk', '999999T']],
-    ['invalid_size', /diskMib/, ['--name', 'new', '--disk', '1M']],
-    ['unsupported_by_shape', /cannot make a vm/, ['--name', 'new', '--shape', 'vm', '--cpu', '200']],
-    ['invalid_request', /"blob" is not a shape/, ['--name', 'new', '--shape', 'blob']],
-    ['invalid_request', /"mars"/, ['--name', 'new', '--network', 'mars']],
-    ['invalid_request', /"explode"/, ['--name', 'new', '--on-expire', 'explode']],
-    ['invalid_request', /"never"/, ['--name', 'new', '--wait', 'never']],
-    ['invalid_request', /"0" is not a number of boxes/, ['--name', 'new', '--fleet', '0']],
-    ['invalid_request', /count/, ['--name', 'new', '--fleet', '501']],
-    ['invalid_request', /"1BAD"/, ['--name', 'new', '--env', '1BAD=x']],
-    ['invalid_request', /"A B"/, ['--name', 'new', '--env', 'A B=x']],
-    ['invalid_request', /not set here/, ['--name', 'new', '--env', 'GIBIL_TEST_UNSET']],
-    ['invalid_request', /cannot be read/, ['--name', 'new', '--env-file', '/nonexistent/env']],
-    ['invalid_request', /needs --repo/, ['--name', 'new', '--branch', 'main']],
-    ['invalid_repo', /it is empty/, ['--name', 'new', '--repo', '']],
-    ['invalid_repo', /ftp/, ['--name', 'new', '--repo', 'ftp://example.com/x']],
-    ['invalid_repo', /no directory/, ['--name', 'new', '--repo', '/nonexistent/project']],
-    ['clone_failed', /could not be cloned/, ['--name', 'new', '--repo', 'https://127.0.0.1:1/you/project']],
-    ['invalid_request', /--bogus/, ['--name', 'new', '--bogus']],
-    ['invalid_request', /Too many arguments/, ['new']],
-  ])('%s %s', async (code, message, flags) => {
+  it.each(
+    tried<[ErrorCode, RegExp, string[]]>([
+      ['image_not_found', /no image "nosuch"/, ['--name', 'new', '--image', 'nosuch']],
+      ['image_not_found', /no image "\.\.\//, ['--name', 'new', '--image', '../../../etc/passwd']],
+      ['name_in_use', /"taken" exists already/, ['--name', 'taken']],
+      ['invalid_name', /"Not_A_Label"/, ['--name', 'Not_A_Label']],
+      ['invalid_name', /aaaa/, ['--name', label64]],
+      ['invalid_name', /"-x"/, ['--name', '-x']],
+      ['invalid_name', /""/, ['--name=']],
+      ['invalid_duration', /"0"/, ['--name', 'new', '--ttl', '0']],
+      ['invalid_duration', /"-5m"/, ['--name', 'new', '--ttl', '-5m']],
+      ['invalid_duration', /"13x"/, ['--name', 'new', '--ttl', '13x']],
+      ['invalid_duration', /"0s"/, ['--name', 'new', '--idle', '0s']],
+      ['lease_out_of_range', /too short for a container/, ['--name', 'new', '--ttl', '0.5s']],
+      ['lease_out_of_range', /too long for a container/, ['--name', 'new', '--ttl', '2y']],
+      ['invalid_size', /"gigantic"/, ['--name', 'new', '--size', 'gigantic']],
+      ['invalid_size', /"0" is not a number of cpus/, ['--name', 'new', '--cpu', '0']],
+      ['invalid_size', /"1X"/, ['--name', 'new', '--memory', '1X']],
+      ['invalid_size', /memoryMib/, ['--name', 'new', '--memory', '999999T']],
+      ['invalid_size', /diskMib/, ['--name', 'new', '--disk', '999999T']],
+      ['invalid_size', /diskMib/, ['--name', 'new', '--disk', '1M']],
+      ['unsupported_by_shape', /cannot make a vm/, ['--name', 'new', '--shape', 'vm', '--cpu', '200']],
+      ['invalid_request', /"blob" is not a shape/, ['--name', 'new', '--shape', 'blob']],
+      ['invalid_request', /"mars"/, ['--name', 'new', '--network', 'mars']],
+      ['invalid_request', /"explode"/, ['--name', 'new', '--on-expire', 'explode']],
+      ['invalid_request', /"never"/, ['--name', 'new', '--wait', 'never']],
+      ['invalid_request', /"0" is not a number of boxes/, ['--name', 'new', '--fleet', '0']],
+      ['invalid_request', /count/, ['--name', 'new', '--fleet', '501']],
+      ['invalid_request', /"1BAD"/, ['--name', 'new', '--env', '1BAD=x']],
+      ['invalid_request', /"A B"/, ['--name', 'new', '--env', 'A B=x']],
+      ['invalid_request', /not set here/, ['--name', 'new', '--env', 'GIBIL_TEST_UNSET']],
+      ['invalid_request', /cannot be read/, ['--name', 'new', '--env-file', '/nonexistent/env']],
+      ['invalid_request', /needs --repo/, ['--name', 'new', '--branch', 'main']],
+      ['invalid_repo', /it is empty/, ['--name', 'new', '--repo', '']],
+      ['invalid_repo', /ftp/, ['--name', 'new', '--repo', 'ftp://example.com/x']],
+      ['invalid_repo', /no directory/, ['--name', 'new', '--repo', '/nonexistent/project']],
+      ['clone_failed', /could not be cloned/, ['--name', 'new', '--repo', 'https://127.0.0.1:1/you/project']],
+      ['invalid_request', /--bogus/, ['--name', 'new', '--bogus']],
+      ['invalid_request', /Too many arguments/, ['new']],
+    ]),
+  )('%s %s', async (code, message, flags) => {
     await expectRefused(['create', ...flags], code, message)
   })
 
@@ -127,33 +130,35 @@ describe('a create that cannot be', () => {
 })
 
 describe('a verb that cannot be', () => {
-  it.each<[ErrorCode, RegExp, string[]]>([
-    ['invalid_request', /Unknown command 'frobnicate'/, ['frobnicate']],
-    ['invalid_request', /Did you mean one of list/, ['lst']],
-    ['invalid_request', /Unknown option '--bogus'/, ['list', '--bogus']],
-    ['invalid_request', /Run what/, ['run', 'taken']],
-    ['invalid_request', /Destroy what/, ['destroy']],
-    ['invalid_request', /Neither end/, ['cp', '/x', '/y']],
-    ['invalid_request', /One end/, ['cp', 'taken:/x', 'taken:/y']],
-    ['invalid_duration', /"0"/, ['extend', 'taken', '0']],
-    ['invalid_duration', /"13x"/, ['extend', 'taken', '13x']],
-    ['invalid_request', /-5m/, ['extend', 'taken', '-5m']],
-    ['box_not_found', /no box "nosuch"/, ['show', 'nosuch']],
-    ['box_not_found', /no box "nosuch"/, ['run', 'nosuch', 'true']],
-    ['box_not_found', /no box "\.\.\/\.\.\/etc"/, ['show', '../../etc']],
-    ['box_not_found', /no box/, ['logs', 'taken/../../etc']],
-    ['job_not_found', /no job/, ['attach', 'taken', '../../files']],
-    ['image_not_found', /no image/, ['image', 'rm', '../../gibil.db']],
-    ['image_in_use', /uses the image/, ['image', 'rm', 'base']],
-    ['file_not_found', /does not exist/, ['cp', 'taken:/nosuch', 'here']],
-    ['file_not_found', /does not exist on this machine/, ['cp', 'nosuch', 'taken:there']],
-    ['file_conflict', /\/etc/, ['cp', 'taken:/etc', '-']],
-    ['command_not_found', /nosuchprogram/, ['run', 'taken', '--', 'nosuchprogram']],
-    ['command_not_found', /\/nosuch/, ['run', 'taken', '--cwd', '/nosuch', '--', 'true']],
-    ['user_not_found', /"nosuch"/, ['run', 'taken', '--user', 'nosuch', '--', 'true']],
-    ['invalid_duration', /"0"/, ['run', 'taken', '--timeout', '0', '--', 'true']],
-    ['invalid_request', /"1BAD"/, ['run', 'taken', '--env', '1BAD=x', '--', 'true']],
-  ])('%s %s', async (code, message, args) => {
+  it.each(
+    tried<[ErrorCode, RegExp, string[]]>([
+      ['invalid_request', /Unknown command 'frobnicate'/, ['frobnicate']],
+      ['invalid_request', /Did you mean one of list/, ['lst']],
+      ['invalid_request', /Unknown option '--bogus'/, ['list', '--bogus']],
+      ['invalid_request', /Run what/, ['run', 'taken']],
+      ['invalid_request', /Destroy what/, ['destroy']],
+      ['invalid_request', /Neither end/, ['cp', '/x', '/y']],
+      ['invalid_request', /One end/, ['cp', 'taken:/x', 'taken:/y']],
+      ['invalid_duration', /"0"/, ['extend', 'taken', '0']],
+      ['invalid_duration', /"13x"/, ['extend', 'taken', '13x']],
+      ['invalid_request', /-5m/, ['extend', 'taken', '-5m']],
+      ['box_not_found', /no box "nosuch"/, ['show', 'nosuch']],
+      ['box_not_found', /no box "nosuch"/, ['run', 'nosuch', 'true']],
+      ['box_not_found', /no box "\.\.\/\.\.\/etc"/, ['show', '../../etc']],
+      ['box_not_found', /no box/, ['logs', 'taken/../../etc']],
+      ['job_not_found', /no job/, ['attach', 'taken', '../../files']],
+      ['image_not_found', /no image/, ['image', 'rm', '../../gibil.db']],
+      ['image_in_use', /uses the image/, ['image', 'rm', 'base']],
+      ['file_not_found', /does not exist/, ['cp', 'taken:/nosuch', 'here']],
+      ['file_not_found', /does not exist on this machine/, ['cp', 'nosuch', 'taken:there']],
+      ['file_conflict', /\/etc/, ['cp', 'taken:/etc', '-']],
+      ['command_not_found', /nosuchprogram/, ['run', 'taken', '--', 'nosuchprogram']],
+      ['command_not_found', /\/nosuch/, ['run', 'taken', '--cwd', '/nosuch', '--', 'true']],
+      ['user_not_found', /"nosuch"/, ['run', 'taken', '--user', 'nosuch', '--', 'true']],
+      ['invalid_duration', /"0"/, ['run', 'taken', '--timeout', '0', '--', 'true']],
+      ['invalid_request', /"1BAD"/, ['run', 'taken', '--env', '1BAD=x', '--', 'true']],
+    ]),
+  )('%s %s', async (code, message, args) => {
     await expectRefused(args, code, message)
   })
 })

@@ -94,7 +94,8 @@ it.each<[string, (socket: Socket) => void]>([
     expect(result.stderr + result.stdout).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/)
   }
   expect(await home.gibil(['run', 'honest', 'echo fine'])).toMatchObject({ exitCode: 0, stdout: 'fine\n' })
-  expect((await daemonMib()) - before).toBeLessThan(150)
+  // Three callers hold what an answer may have at most; one that is held whole would take gigabytes.
+  expect((await daemonMib()) - before).toBeLessThan(256)
 })
 
 it.runIf(full)('a box that answers a byte now and then keeps only its own callers waiting', async () => {

@@ -4,6 +4,7 @@ import { createServer as createTcpServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { homeNames, locate } from '@gibil/host'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { full } from '../../../test/support/full-form.ts'
 import { boxPaths } from '../src/box-paths.ts'
 import { call, run } from './boxd-call.ts'
 import { armBox } from './rig.ts'
@@ -136,7 +137,7 @@ describe.runIf(locate('runsc'))('a box in gVisor', () => {
     expect((await inBox('cat /file')).output).toBe('kept\n')
   })
 
-  it('holds to its limits of memory and disk', async () => {
+  it.runIf(full)('holds to its limits of memory and disk', async () => {
     expect((await inBox('dd if=/dev/zero of=/fill bs=1M count=300 2>&1; rm -f /fill')).output).toContain(
       'No space left',
     )
