@@ -78,6 +78,9 @@ describe('a microvm that has bad luck', { timeout: bootMs }, () => {
   })
 
   it('whose QEMU is killed at its limit of memory is seen to end as out of memory', async () => {
+    // One that had a hog before has all its memory already.
+    await world.driver.stop('box', 0)
+    await startedAgain()
     const before = world.exits.length
     await tighten(await pidOf('box'))
     await begin('box', hog)
