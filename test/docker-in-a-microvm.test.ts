@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { full } from './support/full-form.ts'
 import { makeHome, type TestHome } from './support/home.ts'
+import { makeProject } from './support/project.ts'
 
 /** A Docker starts in ten seconds, and each of its containers in a few, where the processor is emulated and the machine is busy. */
 const slow = 600_000
@@ -19,7 +20,8 @@ const must = async (...args: string[]): Promise<string> => {
   expect(result.exitCode, `gibil ${args.join(' ')}: ${result.stderr}${result.stdout}`).toBe(0)
   return result.stdout
 }
-const run = (line: string): Promise<string> => must('run', 'd', '--', 'sh', '-ec', line)
+const runIn = (box: string, line: string): Promise<string> => must('run', box, '--', 'sh', '-ec', line)
+const run = (line: string): Promise<string> => runIn('d', line)
 
 /** The programs of a container, taken from the box, since no registry is asked: a shell, cat, and Python for a server. */
 const rootfs = `
@@ -72,5 +74,24 @@ describe('the image docker', { timeout: slow }, () => {
     await must('stop', 'd')
     await must('start', 'd')
     expect(await run('docker run --rm mine cat /made')).toBe('made\n')
+  })
+
+  it.runIf(full)('has the services of a project that are images', async () => {
+    const yml = `services: { web: { image: tiny, ready: { http: 'http://localhost:80/' } } }`
+    await using project = await makeProject(yml)
+    const created = await home.gibil(['create', '--image', 'docker', '--name', 'p', '--repo', project.path, '--json'])
+    const { error } = JSON.parse(created.stdout)
+    expect(error).toMatchObject({ code: 'service_failed', details: { step: 'service web' } })
+    expect(error.details.log).toMatch(/tiny/)
+
+    await runIn('p', rootfs)
+    await runIn('p', `${server.replace('-p 8080:80 --name web', '--name made')} && docker stop -t 0 made`)
+    await runIn(
+      'p',
+      'docker cp /usr/lib/python3.11 made:/usr/lib/ && docker commit -c "CMD python3 -m http.server 80" made tiny',
+    )
+    await must('restart', 'p')
+    expect(JSON.parse(await must('show', 'p', '--json'))).toMatchObject({ readiness: 'ready' })
+    expect(await runIn('p', 'docker exec gibil-web cat /etc/hostname')).toBe('p\n')
   })
 })

@@ -2,7 +2,8 @@ import type { Duplex } from 'node:stream'
 import type { ReadyCheck, Service } from '../gibil-yml/config.ts'
 import type { Clock } from '../ports/clock.ts'
 import { abortable, within } from '../util/timing.ts'
-import { lineRequest, type SetupRun } from './commands.ts'
+import type { SetupRun } from './commands.ts'
+import { readyRequest } from './service-command.ts'
 
 /** One try may take so long. */
 const tryMs = 5000
@@ -19,18 +20,7 @@ export async function isReady(
   const attempt =
     check.kind === 'command'
       ? run.boxd
-          .exec(
-            {
-              ...lineRequest(
-                run.record,
-                { run: check.command, cwd: service.cwd, env: service.env },
-                `ready ${service.name}`,
-              ),
-              timeoutMs: tryMs,
-            },
-            () => undefined,
-            run.signal,
-          )
+          .exec({ ...readyRequest(run, service, check.command), timeoutMs: tryMs }, () => undefined, run.signal)
           .then(({ exitCode }) => exitCode === 0)
       : check.kind === 'port'
         ? answersOnPort(run, check.port)

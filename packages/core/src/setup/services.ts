@@ -2,8 +2,9 @@ import { formatDuration, GibilError, type JobOutput } from '@gibil/contract'
 import type { Service } from '../gibil-yml/config.ts'
 import type { Clock } from '../ports/clock.ts'
 import { abortable, sleep } from '../util/timing.ts'
-import { describeExit, lineRequest, type SetupRun, stepError } from './commands.ts'
+import { describeExit, type SetupRun, stepError } from './commands.ts'
 import { isReady } from './ready-check.ts'
+import { serviceRequest } from './service-command.ts'
 
 /** The label of the job of a service, by which it is told from the commands of users. */
 const serviceLabel = (name: string): string => `service ${name}`
@@ -14,15 +15,15 @@ const longestPauseMs = 1000
 /** Of the output of a service, for a `log` check and for failures. */
 const keptOutput = 256 * 1024
 
-/** Throws `unsupported_by_shape` for services that are container images, since no shape that has Docker is here. */
+/** Throws `unsupported_by_shape` for services that are container images in a box that is a container itself. */
 export function checkServices(run: SetupRun, services: readonly Service[]): void {
   const image = services.find((service) => service.image !== null)
-  if (!image) return
+  if (!image || run.record.shape !== 'container') return
   throw new GibilError(
     'unsupported_by_shape',
-    `The service ${image.name} of .gibil.yml is a container image, which a box of shape ${run.record.shape} cannot run.`,
+    `The service ${image.name} of .gibil.yml is a container image, which a box of the shape container cannot run.`,
     {
-      hint: 'Give it a command instead of an image, or choose a shape that has Docker.',
+      hint: 'Give it a command instead of an image, or choose an image that has Docker: docker (a microvm) or vm.',
       details: { step: serviceLabel(image.name) },
     },
   )
@@ -40,8 +41,7 @@ async function startService(run: SetupRun, clock: Clock, service: Service): Prom
   const failed = (what: string, cause?: unknown): GibilError => {
     return stepError(run, 'service_failed', label, `The ${label} ${what}.`, cause)
   }
-  const line = { run: service.command ?? '', cwd: service.cwd, env: service.env }
-  const job = await abortable(run.boxd.startJob(lineRequest(run.record, line, label)), run.signal).catch(
+  const job = await abortable(run.boxd.startJob(serviceRequest(run, service, label)), run.signal).catch(
     (error: unknown) => {
       run.signal.throwIfAborted()
       throw failed(`could not be started: ${GibilError.from(error).message}`, error)

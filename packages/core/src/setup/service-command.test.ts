@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import type { Service } from '../gibil-yml/config.ts'
+import { aRecord } from '../test/a-record.ts'
+import { readyRequest, serviceRequest } from './service-command.ts'
+
+const db: Service = {
+  name: 'db',
+  command: null,
+  image: 'postgres:16',
+  cwd: null,
+  env: { POSTGRES_PASSWORD: "it's" },
+  ready: null,
+}
+const run = { record: aRecord() }
+
+test('an image becomes a container with the network of the box, and no value of its env is in a command line', () => {
+  const { argv, env } = serviceRequest(run, db, 'service db')
+  expect(argv.slice(3)).toEqual([
+    'service db',
+    'gibil-db',
+    '--network',
+    'host',
+    '--env',
+    'POSTGRES_PASSWORD',
+    'postgres:16',
+  ])
+  expect(env).toEqual({ POSTGRES_PASSWORD: "it's" })
+})
+
+test('a ready command is run where the service is', () => {
+  const inContainer = readyRequest(run, db, 'pg_isready -q')
+  expect(inContainer.argv).toEqual(['docker', 'exec', 'gibil-db', 'sh', '-c', 'pg_isready -q'])
+  const inBox = readyRequest(run, { ...db, image: null, command: 'postgres' }, 'pg_isready -q')
+  expect(inBox.argv).toEqual(['bash', '-c', 'pg_isready -q'])
+})
