@@ -13,14 +13,18 @@ export type { Clock } from './ports/clock.ts'
 export type {
   Driver,
   DriverBox,
+  DriverCloud,
   DriverMount,
   DriverOptions,
   DriverSnapshot,
   DriverSpec,
+  FoundBox,
+  Offer,
   OptionalVerb,
   ResolvedImage,
   Silence,
   SnapshotKind,
+  StopOptions,
   Trace,
 } from './ports/driver.ts'
 export type { ImageSource } from './ports/images.ts'

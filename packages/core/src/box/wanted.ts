@@ -1,6 +1,7 @@
 import type { Shape, Size } from '@gibil/contract'
 import type { ExplicitField } from '../box-record.ts'
 import type { GibilConfig } from '../gibil-yml/config.ts'
+import { defaultImage, type ImageDefaults } from './default-image.ts'
 import { chooseSize } from './sizes.ts'
 
 /** What a box is made as, before images and drivers are looked up. */
@@ -11,7 +12,12 @@ export interface Wanted {
 }
 
 /** What a `.gibil.yml` makes of it: the caller's own words stay. Throws `invalid_size`. */
-export function wantedBy(config: GibilConfig, asked: Wanted, explicit: readonly ExplicitField[]): Wanted {
+export function wantedBy(
+  config: GibilConfig,
+  asked: Wanted,
+  explicit: readonly ExplicitField[],
+  defaults: ImageDefaults,
+): Wanted {
   const open = (field: ExplicitField): boolean => !explicit.includes(field)
   const wish = {
     size: config.size ?? undefined,
@@ -21,9 +27,12 @@ export function wantedBy(config: GibilConfig, asked: Wanted, explicit: readonly 
   }
   const named = Object.values(wish).some((value) => value !== undefined)
   const wanted = named ? chooseSize(wish) : asked.size
+  const shape = open('shape') ? (config.shape ?? asked.shape) : asked.shape
+  // One that nobody named goes with the shape.
+  const unnamed = asked.image === defaultImage(asked.shape, defaults) ? defaultImage(shape, defaults) : asked.image
   return {
-    shape: open('shape') ? (config.shape ?? asked.shape) : asked.shape,
-    image: open('image') ? (config.image ?? asked.image) : asked.image,
+    shape,
+    image: open('image') ? (config.image ?? unnamed) : asked.image,
     size: {
       cpu: open('cpu') ? wanted.cpu : asked.size.cpu,
       memoryMib: open('memoryMib') ? wanted.memoryMib : asked.size.memoryMib,

@@ -20,6 +20,8 @@ export interface Policy {
   /** Snapshots kept at once. */
   readonly maxSnapshots: number
   readonly defaultImage: string
+  /** The same for a vm, whose image has to bring its own system. */
+  readonly vmImage: string
   /** Between two looks at everything. */
   readonly reconcileEveryMs: number
   /** What commands in a box get between SIGTERM and SIGKILL when it is stopped. */
@@ -64,6 +66,7 @@ export const defaultPolicy: Policy = {
   maxBoxes: 1000,
   maxSnapshots: 1000,
   defaultImage: 'base',
+  vmImage: 'vm',
   reconcileEveryMs: 60_000,
   stopGraceMs: 5000,
   bootMs: 10_000,

@@ -13,6 +13,7 @@ import { boxMeantBy } from './box-reference.ts'
 import type { Context } from './context.ts'
 import type { Creator } from './create.ts'
 import { makeEach } from './fleet.ts'
+import { resolveImage } from './images.ts'
 import { checkCanPause, idleActionOf, type Settled } from './settle.ts'
 import type { SnapshotRecords } from './snapshot-records.ts'
 import type { Snapshots } from './snapshots.ts'
@@ -101,7 +102,7 @@ async function settleFork(
   checkCanPause(driver, onExpire)
   checkCanPause(driver, onIdle)
   await checkFits(saved.size, saved, deps.host)
-  await deps.images.resolve(saved.imageDigest)
+  await resolveImage(deps.images, saved.provider, saved.imageDigest)
   return {
     ...saved,
     desired: 'running',

@@ -2,6 +2,7 @@ import { readinessFrom } from '../box/readiness.ts'
 import type { BoxRecord } from '../box-record.ts'
 import type { DriverSpec, ResolvedImage } from '../ports/driver.ts'
 import type { Context } from './context.ts'
+import { resolveImage } from './images.ts'
 import { noSuchSnapshot } from './snapshot-records.ts'
 
 interface RestoreStep {
@@ -21,7 +22,7 @@ export async function restoreStep(
   const snapshot = record.restoring === null ? undefined : await deps.store.getSnapshot(record.restoring)
   try {
     if (!snapshot || !driver.restore) throw noSuchSnapshot(record.restoring ?? '')
-    const image = await deps.images.resolve(record.imageDigest)
+    const image = await resolveImage(deps.images, record.provider, record.imageDigest)
     const { address } = await driver.restore(toSpec(record, image), snapshot.id, { signal })
     signal.throwIfAborted()
     const { ports, repo, config, remakes, tasksDone, failure } = snapshot.saved

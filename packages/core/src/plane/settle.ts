@@ -6,6 +6,7 @@ import {
   type RepoInput,
   withoutCredentials,
 } from '@gibil/contract'
+import { defaultImage } from '../box/default-image.ts'
 import { shapeFor } from '../box/image-shape.ts'
 import { checkFits, chooseSize } from '../box/sizes.ts'
 import { wantedBy } from '../box/wanted.ts'
@@ -15,6 +16,7 @@ import { parseIdle, parseTtl } from '../lease/terms.ts'
 import type { Driver } from '../ports/driver.ts'
 import { repoPath } from '../setup/clone.ts'
 import type { Context, RepoToken } from './context.ts'
+import { resolveImage } from './images.ts'
 
 /** What an idle limit does when nobody says: the box sleeps, and wakes when it is used. */
 export const idleActionOf = ({ capabilities }: Driver): OnExpire => (capabilities.has('pause') ? 'pause' : 'stop')
@@ -41,22 +43,24 @@ export async function settle(
 ): Promise<Settled> {
   const { deps, drivers, policy } = context
   const explicit = explicitFields(input)
+  const provider = input.provider ?? 'local'
+  // A cloud has full machines only.
+  const asShape = input.shape ?? (provider === 'local' ? 'container' : 'vm')
   const asked = {
-    shape: input.shape ?? 'container',
-    image: input.image ?? policy.defaultImage,
+    shape: asShape,
+    image: input.image ?? defaultImage(asShape, policy),
     size: chooseSize(input),
   }
   // What the file says of lease, ports and set-up is read from the tree itself, once it is in the box.
   const config = input.repo?.config
   const told = config === undefined ? undefined : parseGibilYml(config)
-  const { image: name, size, ...wanted } = told === undefined ? asked : wantedBy(told, asked, explicit)
-  const image = await deps.images.resolve(name).catch((error) => {
+  const { image: name, size, ...wanted } = told === undefined ? asked : wantedBy(told, asked, explicit, policy)
+  const image = await resolveImage(deps.images, provider, name).catch((error) => {
     // Where no box can be made at all that is what to say, not that nobody has made an image.
-    drivers.for({ shape: wanted.shape, provider: input.provider ?? 'local' })
+    drivers.for({ shape: wanted.shape, provider })
     throw error
   })
   const shape = shapeFor(image, wanted.shape, explicit.includes('shape') || (told?.shape ?? null) !== null)
-  const provider = input.provider ?? 'local'
   const ttlMs = parseTtl(input.ttl, shape)
   const idleMs = parseIdle(input.idle)
   const onExpire = input.onExpire ?? 'destroy'

@@ -6,6 +6,7 @@ import type { BoxdPort } from '../ports/boxd.ts'
 import type { DriverBox, DriverOptions, DriverSpec, ResolvedImage } from '../ports/driver.ts'
 import { abortable, within } from '../util/timing.ts'
 import type { Context } from './context.ts'
+import { resolveImage } from './images.ts'
 import { restoreStep } from './restore-step.ts'
 import { noSuchSnapshot } from './snapshot-records.ts'
 
@@ -82,7 +83,7 @@ export function createPerform(
       timings.push({ phase, ms })
       progress.tell(record.id, { phase, ms })
     }
-    const image = await deps.images.resolve(record.imageDigest)
+    const image = await resolveImage(deps.images, record.provider, record.imageDigest)
     const options = { signal, trace }
     const begun = await stateFrom(record)
     // Waited for also when the signal aborts: it ends early then, and nothing else may be done to the box before it has.

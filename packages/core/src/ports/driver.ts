@@ -1,5 +1,15 @@
 import type { Duplex } from 'node:stream'
-import type { Isolation, NetworkPolicy, Provider, Shape, Size, SnapshotKind } from '@gibil/contract'
+import type {
+  Arch,
+  CloudWish,
+  Isolation,
+  NetworkPolicy,
+  Price,
+  Provider,
+  Shape,
+  Size,
+  SnapshotKind,
+} from '@gibil/contract'
 
 /** A root filesystem ready for use: directories, top layer first, none of which is ever written to. */
 export interface ResolvedImage {
@@ -24,6 +34,48 @@ export interface DriverSpec {
   readonly labels: Readonly<Record<string, string>>
   /** The snapshot that the box begins as, instead of its image. */
   readonly from?: string | undefined
+  /** The name of the box, and whose it is: null for the administrator. */
+  readonly name?: string | undefined
+  readonly owner?: string | null | undefined
+  /** User data that the caller gave, as `#cloud-config` or a script. It is no place for secrets: whoever is in the box can read it. */
+  readonly cloudInit?: string | undefined
+  /** When its lease ends, in seconds since the epoch; null: never. Whoever finds the box after it may end it. */
+  readonly deadline?: number | null | undefined
+  /** What was asked of a cloud. */
+  readonly cloud?: CloudWish | undefined
+}
+
+/** What a box of a cloud is there, and what it costs. */
+export interface DriverCloud {
+  readonly serverType: string
+  readonly location: string
+  readonly arch: Arch
+  readonly price: Price
+  /** ISO 8601; null: nothing is billed now. */
+  readonly billedSince: string | null
+}
+
+/** What a cloud could give for a spec. */
+export interface Offer {
+  readonly serverType: string
+  readonly location: string
+  readonly arch: Arch
+  readonly available: boolean
+  readonly price: Price
+}
+
+/** A box that carries our labels at a provider, whichever home made it. */
+export interface FoundBox {
+  readonly id: string
+  readonly name: string
+  readonly owner: string | null
+  /** Seconds since the epoch; null: its lease has no end. */
+  readonly deadline: number | null
+  readonly image: string
+  /** ISO 8601. */
+  readonly createdAt: string
+  /** Tells homes apart; what it is made of is the driver's. */
+  readonly home: string
 }
 
 export type { SnapshotKind }
@@ -52,6 +104,8 @@ export interface DriverBox {
   readonly reason?: string
   /** What its kernel printed last before it ended by itself, where it has one; 4 KiB at most. Hostile text. */
   readonly console?: string
+  /** Of a box that is not on this machine. */
+  readonly cloud?: DriverCloud | undefined
 }
 
 /** A box that runs and does not answer, although the host let it. */
@@ -70,6 +124,13 @@ export type Trace = (phase: string, ms: number) => void
 export interface DriverOptions {
   readonly signal?: AbortSignal
   readonly trace?: Trace
+  /** Progress that is worth being read as it comes, such as what cloud-init prints. Hostile text, one line. */
+  readonly onLine?: (line: string) => void
+}
+
+export interface StopOptions {
+  /** Keep what the box is as a snapshot at the provider and give the machine back, so that it costs nothing more than that. */
+  readonly snapshot?: boolean
 }
 
 /**
@@ -100,7 +161,7 @@ export interface Driver {
   /** Starts a stopped box on its kept disk; fine when it runs. */
   start(spec: DriverSpec, options?: DriverOptions): Promise<DriverBox>
   /** Ends all processes, keeps the disk; fine when stopped. */
-  stop(id: string, graceMs: number): Promise<void>
+  stop(id: string, graceMs: number, options?: StopOptions): Promise<void>
   /** Freezes all processes, keeps the memory. */
   pause(id: string): Promise<void>
   resume(id: string): Promise<void>
@@ -138,6 +199,15 @@ export interface Driver {
   inspect(id: string): Promise<DriverBox | undefined>
   /** Every box, and every remainder of one, that carries an id of this home. */
   list(): Promise<readonly DriverBox[]>
+  /**
+   * Moves the end of the lease where others than this daemon read it; seconds since the epoch, null: none. Asked again until it succeeds. Absent: nobody
+   * else ends boxes of this driver.
+   */
+  setDeadline?(id: string, deadline: number | null): Promise<void>
+  /** What could be had for a spec, in the order in which `create` would try it. Absent: boxes of this driver cost nothing. */
+  quote?(spec: DriverSpec): Promise<readonly Offer[]>
+  /** Every box that carries our labels, whichever home made it. Absent: a box of this driver is known to its own home alone. */
+  found?(): Promise<readonly FoundBox[]>
   /** A byte stream to boxd in the box. Throws `boxd_unreachable`. */
   dial(id: string, signal?: AbortSignal): Promise<Duplex>
   /**

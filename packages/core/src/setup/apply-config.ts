@@ -6,6 +6,7 @@ import type { BoxRecord, Making } from '../box-record.ts'
 import type { GibilConfig } from '../gibil-yml/config.ts'
 import { parseIdle, parseTtl } from '../lease/terms.ts'
 import type { Context } from '../plane/context.ts'
+import { resolveImage } from '../plane/images.ts'
 import { checkCanPause } from '../plane/settle.ts'
 
 /** What a `.gibil.yml` changes of its box: in place, or (`remake`) by making it anew. */
@@ -22,9 +23,12 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
   const { deps, drivers } = context
   const open = (field: BoxRecord['explicit'][number]): boolean => !record.explicit.includes(field)
 
-  const { shape: wanted, image, size } = wantedBy(config, record, record.explicit)
+  const { shape: wanted, image, size } = wantedBy(config, record, record.explicit, context.policy)
   const same = image === record.image && wanted === record.shape
-  const resolved = same ? undefined : await deps.images.resolve(image === record.image ? record.imageDigest : image)
+  // Where there is no such shape at all that is what to say, not that nobody has made its image.
+  if (wanted !== record.shape) drivers.for({ shape: wanted, provider: record.provider })
+  const ref = image === record.image ? record.imageDigest : image
+  const resolved = same ? undefined : await resolveImage(deps.images, record.provider, ref)
   const shape = resolved ? shapeFor(resolved, wanted, !open('shape') || config.shape !== null) : wanted
   const imageDigest = resolved?.digest ?? record.imageDigest
   const making: Making = { shape, provider: record.provider, image, imageDigest, size }

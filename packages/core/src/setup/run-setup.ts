@@ -4,6 +4,7 @@ import type { BoxRecord } from '../box-record.ts'
 import type { GibilConfig } from '../gibil-yml/config.ts'
 import { maxConfigBytes, parseGibilYml } from '../gibil-yml/parse.ts'
 import type { Context } from '../plane/context.ts'
+import { resolveImage } from '../plane/images.ts'
 import { withDeclared } from '../plane/publishing.ts'
 import { configureBox } from '../plane/steps.ts'
 import { abortable } from '../util/timing.ts'
@@ -153,7 +154,7 @@ const cannotSendAgain = ({ name, image }: BoxRecord, wanted: string): GibilError
   )
 
 async function configure(context: Context, record: BoxRecord, signal: AbortSignal): Promise<void> {
-  const image = await context.deps.images.resolve(record.imageDigest)
+  const image = await resolveImage(context.deps.images, record.provider, record.imageDigest)
   await abortable(configureBox(context.boxd.of(record, signal), record, image), signal)
 }
 
