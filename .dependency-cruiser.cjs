@@ -17,6 +17,7 @@ module.exports = {
     only('host', 'core', 'contract', 'hostkit-client'),
     only('driver-container', 'core', 'contract', 'hostkit-client', 'host'),
     only('driver-qemu', 'core', 'contract', 'hostkit-client', 'boxd-client', 'host'),
+    only('boxd-ssh', 'core', 'contract'),
     only('images', 'core', 'contract', 'hostkit-client'),
     only('sdk', 'contract'),
     only('cli', 'sdk'),

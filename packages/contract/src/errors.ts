@@ -232,6 +232,12 @@ export const errorTable = {
     'The box runs but its boxd does not answer.',
     'Try `gibil restart <box>`; with --force if it hangs.',
   ),
+  host_key_mismatch: kind(
+    502,
+    6,
+    'The machine at the address of a box has another SSH host key than the box: it may be another machine.',
+    'Look at the box in the console of its provider; destroy it if its machine is gone or was installed anew.',
+  ),
   box_ended: kind(
     409,
     1,

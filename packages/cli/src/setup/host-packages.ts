@@ -40,6 +40,8 @@ export const testTools: readonly HostTool[] = [
   { program: 'docker-registry', package: 'docker-registry', purpose: 'a real registry to pull from' },
   { program: 'busybox', package: 'busybox-static', purpose: 'a root filesystem of one file' },
   { program: 'ssh', package: 'openssh-client', purpose: 'clones over ssh' },
+  { program: 'sshd', package: 'openssh-server', purpose: 'a machine that is reached by SSH' },
+  { program: 'sudo', package: 'sudo', purpose: 'a login that is not root there' },
   { program: 'getcap', package: 'libcap2-bin', purpose: 'shows the capabilities of files' },
   { program: 'zsh', package: 'zsh', purpose: 'tries the completion of zsh' },
   { program: 'fish', package: 'fish', purpose: 'tries the completion of fish' },

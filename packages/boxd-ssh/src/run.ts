@@ -1,0 +1,81 @@
+import type { Readable } from 'node:stream'
+import { StringDecoder } from 'node:string_decoder'
+import { GibilError } from '@gibil/contract'
+import type { Connection } from './connection.ts'
+import { streamOver } from './stream.ts'
+
+export interface RunOptions {
+  /** Each line of stdout and stderr, without its end; one longer than 16 KiB comes in pieces. What a machine prints is hostile text. */
+  readonly onLine: (line: string) => void
+  readonly input?: Readable | undefined
+  /** Ends the command as a hang-up does, and rejects. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const longestLine = 16 * 1024
+
+/**
+ * Runs a command in the login shell to its end. It ends with the connection. Returns its exit code, 255 when a signal ended it (as ssh(1)). Throws
+ * `boxd_unreachable`, `cancelled`.
+ */
+export async function run(connection: Connection, command: string, options: RunOptions): Promise<number> {
+  const { onLine, input, signal } = options
+  if (signal?.aborted) throw cancelled(signal)
+  const channel = await connection.exec(command)
+  const stream = streamOver(channel, connection)
+  return await new Promise<number>((resolve, reject) => {
+    let code = 255
+    const onAbort = (): void => void stream.destroy(signal ? cancelled(signal) : undefined)
+    const finish = (settle: () => void): void => {
+      signal?.removeEventListener('abort', onAbort)
+      settle()
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const out = splitter(onLine)
+    const err = splitter(onLine)
+    channel.on('exit', (status: number | null) => {
+      code = status ?? 255
+    })
+    channel.stderr.on('data', err.take)
+    stream.on('data', out.take)
+    // The close of the channel comes after all output and the exit code; a stream that is destroyed before has failed.
+    channel.once('close', () => {
+      if (stream.errored) return
+      setImmediate(() => {
+        out.end()
+        err.end()
+        finish(() => resolve(code))
+        stream.destroy()
+      })
+    })
+    stream.once('error', (error) => finish(() => reject(GibilError.from(error, 'boxd_unreachable'))))
+    if (input) {
+      // A command that ends early does not read the rest; its exit code tells why.
+      input.once('error', (error) => stream.destroy(error))
+      input.pipe(stream)
+    } else stream.end()
+  })
+}
+
+function splitter(onLine: (line: string) => void): { take: (chunk: Buffer) => void; end: () => void } {
+  const decoder = new StringDecoder('utf8')
+  let rest = ''
+  return {
+    take(chunk) {
+      const lines = (rest + decoder.write(chunk)).split(/\r?\n/)
+      rest = lines.pop() ?? ''
+      for (const line of lines) onLine(line)
+      for (; rest.length > longestLine; rest = rest.slice(longestLine)) onLine(rest.slice(0, longestLine))
+    },
+    end() {
+      rest += decoder.end()
+      if (rest) onLine(rest)
+      rest = ''
+    },
+  }
+}
+
+export const cancelled = (signal: AbortSignal): GibilError =>
+  GibilError.is(signal.reason)
+    ? signal.reason
+    : new GibilError('cancelled', 'The connection to the box was given up.', { cause: signal.reason })
