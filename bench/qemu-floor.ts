@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { provideKernel } from '../packages/driver-qemu/src/guest-kernel.ts'
+import { microvm } from '../packages/driver-qemu/src/model.ts'
 import { type Accelerator, kernelCommandLine, machineArgs } from '../packages/driver-qemu/src/qemu-args.ts'
 import { mustRun, run } from './process.ts'
 
@@ -29,7 +30,7 @@ export async function startQemuFloor(home: string, size: { cpu: number; memoryMi
   const [key = ''] = await readdir(join(cache, 'frozen'))
   const frozen = join(cache, 'frozen', key)
   const accelerator = await acceleratorOf(cache)
-  const machine = [...machineArgs(accelerator, size.cpu), '-m', `${size.memoryMib}M`]
+  const machine = [...machineArgs(microvm, accelerator, size.cpu), '-m', `${size.memoryMib}M`]
   const work = await mkdtemp(join(tmpdir(), 'bench-qemu-'))
   const netns = `bench-qemu-${process.pid}`
   const inside = (...argv: string[]): string[] => ['ip', 'netns', 'exec', netns, ...argv]
@@ -47,7 +48,7 @@ export async function startQemuFloor(home: string, size: { cpu: number; memoryMi
   return {
     async boot() {
       const guest = ['-kernel', kernel.image, '-initrd', join(cache, 'initrd', initrd)]
-      const append = `${kernelCommandLine(accelerator)} gibil.probe`
+      const append = `${kernelCommandLine(microvm, accelerator)} gibil.probe`
       const output = await mustRun([emulator, ...machine, ...guest, '-append', append, '-serial', 'stdio'])
       if (!output.includes(sign)) throw new Error('The guest did not boot.')
     },

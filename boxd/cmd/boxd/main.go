@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -54,7 +55,7 @@ func bootMachine() {
 	defer guest.PowerOff()
 	listener, disks, err := guest.Boot()
 	if err == nil {
-		err = serve(listener, "agent", disks)
+		_, err = serve(listener, "agent", disks, nil)
 	}
 	if err != nil {
 		fmt.Println("boxd:", err)
@@ -65,21 +66,40 @@ func run() error {
 	fd := flag.Int("fd", -1, "serve on this inherited listening socket")
 	listen := flag.String("listen", "", "serve on unix:/path or tcp:address:port")
 	user := flag.String("user", "agent", "default user of commands")
+	machine := flag.Bool("machine", false, "serve a virtual machine that has an init of its own, by its control link")
 	showVersion := flag.Bool("version", false, "print the version")
 	flag.Parse()
 	if *showVersion {
 		fmt.Println(version)
 		return nil
 	}
+	if *machine {
+		return joinMachine(*user)
+	}
 	listener, err := open(*fd, *listen)
 	if err != nil {
 		return err
 	}
-	return serve(listener, *user, nil)
+	_, err = serve(listener, *user, nil, nil)
+	return err
 }
 
-// serve answers until the box is shut down. With disks it is in a machine of its own, and the machine is the box.
-func serve(listener net.Listener, user string, disks *guest.Disks) error {
+// joinMachine serves as a service of the machine's init. When the host asks for the end of the box, that ends the machine.
+func joinMachine(user string) error {
+	listener, disks, err := guest.Join()
+	if err != nil {
+		return err
+	}
+	asked, err := serve(listener, user, disks, guest.Ready())
+	if asked {
+		return guest.AskPowerOff()
+	}
+	return err
+}
+
+// serve answers until the box is shut down, and tells whether the host asked for that. With disks it is in a machine of its own, and the machine is the
+// box; identified is called when that has got its identity.
+func serve(listener net.Listener, user string, disks *guest.Disks, identified func()) (asked bool, err error) {
 	prepare()
 	table := jobs.NewTable(users.System(), user, true)
 	children := make(chan os.Signal, 1)
@@ -91,6 +111,7 @@ func serve(listener net.Listener, user string, disks *guest.Disks) error {
 	}()
 	ended := make(chan struct{})
 	var once sync.Once
+	var byHost atomic.Bool
 	shutdown := func(grace time.Duration) {
 		go once.Do(func() {
 			table.Shutdown(grace)
@@ -99,11 +120,14 @@ func serve(listener net.Listener, user string, disks *guest.Disks) error {
 	}
 	handleSignals(shutdown)
 	api := &httpapi.API{
-		Version:  version,
-		Jobs:     table,
-		Shutdown: shutdown,
-		Files:    &files.Tree{Users: table.Users(), DefaultUser: func() string { return table.Defaults().User }},
-		Metrics:  metrics.New("/", os.Getpid() == 1 && disks == nil, time.Now).Start(),
+		Version: version,
+		Jobs:    table,
+		Shutdown: func(grace time.Duration) {
+			byHost.Store(true)
+			shutdown(grace)
+		},
+		Files:   &files.Tree{Users: table.Users(), DefaultUser: func() string { return table.Defaults().User }},
+		Metrics: metrics.New("/", os.Getpid() == 1 && disks == nil, time.Now).Start(),
 	}
 	if disks != nil {
 		api.Disks = disks
@@ -112,19 +136,25 @@ func serve(listener net.Listener, user string, disks *guest.Disks) error {
 			if id.Hostname != "" {
 				disks.Drop()
 			}
-			return guest.Take(id)
+			if err := guest.Take(id); err != nil {
+				return err
+			}
+			if identified != nil && id.Hostname != "" {
+				identified()
+			}
+			return nil
 		}
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- api.Serve(listener) }()
 	select {
 	case err := <-failed:
-		return err
+		return false, err
 	case <-ended:
 		if disks != nil {
 			disks.Drop()
 		}
-		return nil
+		return byHost.Load(), nil
 	}
 }
 

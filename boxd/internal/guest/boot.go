@@ -24,25 +24,43 @@ const (
 // Starting tells whether the kernel of a virtual machine has just started this process as its first.
 func Starting() bool { return os.Getpid() == 1 && os.Args[0] == program }
 
+type step struct {
+	name string
+	do   func() error
+}
+
+func do(steps []step) error {
+	for _, step := range steps {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	return nil
+}
+
 // Boot sets up the machine around this process and returns the listener of its control link, and the disks that come by it. The process then is in the root file system of the
-// box, as its first process.
+// box, as its first process. In a machine with an init of its own it does not return: that is the first process then, and has boxd Join it.
 func Boot() (net.Listener, *Disks, error) {
-	for _, step := range []struct {
-		name string
-		do   func() error
-	}{
+	err := do([]step{
 		{"first file systems", mountFirst},
 		{"modules", loadModules},
 		{"probe", endProbe},
 		{"root disk", mountRoot},
+		{"init", handOver},
 		{"change of root", enterRoot},
 		{"file systems", mountRest},
 		{"kernel modules", mountModules},
-		{"settings", tune},
-	} {
-		if err := step.do(); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", step.name, err)
-		}
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return Join()
+}
+
+// Join takes the control link of a machine that runs, and sets for it what containers get from outside.
+func Join() (net.Listener, *Disks, error) {
+	if err := do([]step{{"settings", tune}}); err != nil {
+		return nil, nil, err
 	}
 	listener, err := listenApart()
 	if err != nil {
@@ -60,7 +78,7 @@ func endProbe() error {
 	return err
 }
 
-// tune sets for the machine what containers get from outside: no IPv6, any port and ping for everybody.
+// tune: no IPv6, any port and ping for everybody.
 func tune() error {
 	if err := withoutIPv6(); err != nil {
 		return err

@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { connectBoxd } from '@gibil/boxd-client'
 import { createControlPlane, defaultPolicy } from '@gibil/core'
 import { checkHost, createContainerDriver } from '@gibil/driver-container'
-import { checkMicrovmHost, createMicrovmDriver } from '@gibil/driver-qemu'
+import { checkMicrovmHost, createMicrovmDriver, createVmDriver } from '@gibil/driver-qemu'
 import { createHostKit } from '@gibil/hostkit-client'
 import { openImageStore } from '@gibil/images'
 import { openStore } from '@gibil/store'
@@ -33,6 +33,7 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
     }
     const driver = createContainerDriver(place)
     const microvms = createMicrovmDriver({ ...place, hostkitBinary: sourceTree.hostkit })
+    const vms = createVmDriver({ ...place, hostkitBinary: sourceTree.hostkit })
     const images = await openImageStore({
       home: home.dir,
       recipesDir: sourceTree.recipes,
@@ -54,7 +55,7 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
     })
     const plane = createControlPlane({
       store,
-      drivers: [driver, microvms],
+      drivers: [driver, microvms, vms],
       images,
       setupLog: createSetupLog(home.boxLogs),
       clock: systemClock,

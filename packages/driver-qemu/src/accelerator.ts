@@ -7,6 +7,7 @@ import type { HostKit } from '@gibil/hostkit-client'
 import { execa } from 'execa'
 import * as z from 'zod'
 import type { Guest } from './initrd.ts'
+import { microvm } from './model.ts'
 import { type Accelerator, kernelCommandLine, machineArgs } from './qemu-args.ts'
 
 /** With KVM that works the guest comes so far in under a second; where it does not work, it never does. */
@@ -56,8 +57,15 @@ async function knownOrProbed({ qemu, guest, cacheDir, log }: AcceleratorDeps): P
 
 async function bootsWithKvm(qemu: string, guest: Guest): Promise<boolean> {
   const kvm = { name: 'kvm' } as const
-  const boot = ['-kernel', guest.kernel, '-initrd', guest.initrd, '-append', `${kernelCommandLine(kvm)} gibil.probe`]
-  const run = await execa(qemu, [...machineArgs(kvm, 1), '-m', '256', ...boot, '-serial', 'stdio'], {
+  const boot = [
+    '-kernel',
+    guest.kernel,
+    '-initrd',
+    guest.initrd,
+    '-append',
+    `${kernelCommandLine(microvm, kvm)} gibil.probe`,
+  ]
+  const run = await execa(qemu, [...machineArgs(microvm, kvm, 1), '-m', '256', ...boot, '-serial', 'stdio'], {
     stdin: 'ignore',
     timeout: bootLimitMs,
     forceKillAfterDelay: 500,

@@ -23,7 +23,7 @@ export async function adapt(
   options: DriverOptions,
 ): Promise<DriverBox> {
   const paths = boxPaths(context.names, spec.id)
-  assertSpec(spec)
+  assertSpec(context.model, spec)
   throwIfAborted(options.signal)
   const read = await readBoxFile(paths)
   const pid = watch.pidOf(spec.id)

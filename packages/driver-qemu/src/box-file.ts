@@ -3,6 +3,7 @@ import { GibilError, Isolation, NetworkPolicy, Size } from '@gibil/contract'
 import type { DriverSpec } from '@gibil/core'
 import { isBoxId, parseJson, readIfThere, slotCount, writeWhole } from '@gibil/host'
 import * as z from 'zod'
+import type { MachineModel } from './model.ts'
 import type { BoxPaths } from './names.ts'
 
 const spec = z.object({
@@ -50,17 +51,14 @@ const boxFile = z.object({
 /** What the driver remembers of a box: written before anything is made, removed after everything is gone. */
 export type BoxFile = Readonly<Omit<z.infer<typeof boxFile>, 'spec'>> & { readonly spec: DriverSpec }
 
-/** A kernel, boxd and a shell need about this much. */
-const leastMemoryMib = 192
-
 /** Throws `invalid_request` for what could be written and not be read again, `invalid_size` for what could not boot. */
-export function assertSpec(given: DriverSpec): void {
+export function assertSpec({ shape, leastMemoryMib }: MachineModel, given: DriverSpec): void {
   const parsed = spec.safeParse(given)
   if (!parsed.success) {
     throw new GibilError('invalid_request', `The box cannot be made so. ${z.prettifyError(parsed.error)}`)
   }
   if (given.size.memoryMib < leastMemoryMib) {
-    throw new GibilError('invalid_size', `A microvm needs at least ${leastMemoryMib} MiB of memory for its kernel.`, {
+    throw new GibilError('invalid_size', `A ${shape} needs at least ${leastMemoryMib} MiB of memory for its kernel.`, {
       hint: `Give it more: --memory ${leastMemoryMib}M or more. A container can be smaller.`,
     })
   }

@@ -9,6 +9,7 @@ import { startMachine, whyItFailed } from './machine.ts'
 import { boxPaths } from './names.ts'
 import { qemuArgs } from './qemu-args.ts'
 import { loadState, type SavedMachine } from './saved.ts'
+import { awaitStartUp } from './start-up.ts'
 
 interface Begin {
   readonly verb: 'create' | 'start' | 'resume' | 'restore'
@@ -49,6 +50,7 @@ export async function bringUp(
       size: spec.size,
       argv: qemuArgs({
         ...machinery,
+        model: context.model,
         size: spec.size,
         disk: diskOf(paths, box),
         uid: machineUid(context, slot),
@@ -73,6 +75,9 @@ export async function bringUp(
     await phase(options, from ? 'identity' : 'boot', 'waited for the box', () =>
       identify(context, machine, pid, identity, options.signal),
     )
+    if (from === undefined && context.model.hasInit) {
+      await phase(options, 'start-up', 'waited for its services', () => awaitStartUp(context, machine, options))
+    }
   } catch (error) {
     options.signal?.throwIfAborted()
     // What it begins from may be damaged, which says more.

@@ -4,6 +4,7 @@ import type { Consoles } from './console.ts'
 import type { FrozenStore } from './frozen-machine.ts'
 import type { Guest } from './initrd.ts'
 import type { MachineCgroups } from './machine-cgroups.ts'
+import type { MachineModel } from './model.ts'
 import type { Accelerator } from './qemu-args.ts'
 import type { RootDisks } from './root-disk.ts'
 import type { Step } from './steps.ts'
@@ -17,6 +18,7 @@ export interface Machinery {
 
 /** What the verbs of an opened driver work with. */
 export interface Context {
+  readonly model: MachineModel
   readonly names: HomeNames
   readonly hostkit: HostKit
   /** Path of the program that `hostkit` is, to be run for each machine. */

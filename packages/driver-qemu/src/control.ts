@@ -9,8 +9,6 @@ import { awaitBootProgram } from './boot-program.ts'
 import type { Context } from './context.ts'
 import type { Machine } from './names.ts'
 
-/** A guest under emulation on a busy host takes its time. */
-const bootMs = 120_000
 const pauseMs = 20
 const answerMs = 10_000
 
@@ -46,6 +44,7 @@ export async function identify(
   identity: Identity,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const { bootMs } = context.model
   const deadline = performance.now() + bootMs
   const { id } = machine
   await openRelay(context, machine, pid)

@@ -1,5 +1,5 @@
 import { chmod, mkdir, rm, rmdir } from 'node:fs/promises'
-import { GibilError } from '@gibil/contract'
+import { GibilError, type Shape } from '@gibil/contract'
 import type { Driver, OptionalVerb, Silence } from '@gibil/core'
 import {
   assertBoxId,
@@ -27,8 +27,9 @@ import { createFrozenStore } from './frozen.ts'
 import { provideKernel } from './guest-kernel.ts'
 import { provideGuest } from './initrd.ts'
 import { createMachineCgroups } from './machine-cgroups.ts'
+import { type MachineModel, machineryDir, microvm, namesOf, vm } from './model.ts'
 import * as mounts from './mounts.ts'
-import { boxMachine, boxPaths, freezingDir, isFreezing, microvmNames, runBoxesDir } from './names.ts'
+import { boxMachine, boxPaths, freezingDir, isFreezing, runBoxesDir } from './names.ts'
 import { mendCutOff, pause, resume } from './pause.ts'
 import { restore } from './restore.ts'
 import { createRootDisks } from './root-disk.ts'
@@ -39,7 +40,7 @@ import { allIds, inspectBox } from './survey.ts'
 import * as verbs from './verbs.ts'
 import { createWatch } from './watch.ts'
 
-export interface MicrovmDriverOptions {
+export interface MachineDriverOptions {
   /** The daemon's home: all names on the host derive from this path. */
   readonly home: string
   /** Path of the boxd binary for this host's architecture. */
@@ -64,8 +65,14 @@ interface Opened {
 export const emulator = 'qemu-system-x86_64'
 
 /** Boxes of the shape `microvm` on this machine. */
-export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
-  const names = microvmNames(options.home)
+export const createMicrovmDriver = (options: MachineDriverOptions): Driver => createMachineDriver(microvm, options)
+
+/** Boxes of the shape `vm` on this machine. */
+export const createVmDriver = (options: MachineDriverOptions): Driver => createMachineDriver(vm, options)
+
+function createMachineDriver(model: MachineModel, options: MachineDriverOptions): Driver {
+  const { shape } = model
+  const names = namesOf(model, options.home)
   const locks = createKeyedLock()
   const capabilities: ReadonlySet<OptionalVerb> = new Set(['pause', 'snapshot', 'fork', 'memory-snapshot'])
   const listeners = new Set<(id: string) => void>()
@@ -73,7 +80,7 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
   let opened: Opened | undefined
 
   const use = (): Opened => {
-    if (opened === undefined) throw new GibilError('internal', 'The microvm driver is not open.')
+    if (opened === undefined) throw new GibilError('internal', `The driver of the shape ${shape} is not open.`)
     return opened
   }
   const locked = <T>(id: string, task: (opened: Opened) => Promise<T>): Promise<T> => {
@@ -83,10 +90,10 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
 
   return {
     provider: 'local',
-    shape: 'microvm',
+    shape,
     capabilities,
     async open() {
-      const context = await openContext(names, options)
+      const context = await openContext(model, names, options)
       const watch = createWatch(context, locks, (id, silence) => {
         for (const listener of silenceListeners) listener(id, silence)
       })
@@ -168,9 +175,9 @@ export function createMicrovmDriver(options: MicrovmDriverOptions): Driver {
   }
 }
 
-async function openContext(names: HomeNames, options: MicrovmDriverOptions): Promise<Context> {
+async function openContext(model: MachineModel, names: HomeNames, options: MachineDriverOptions): Promise<Context> {
   const { hostkit, log } = options
-  const qemu = fitQemu()
+  const qemu = fitQemu(model.shape)
   const layout = parseCgroupLayout((await readIfThere('/proc/self/mountinfo')) ?? '')
   if (layout === undefined) throw new GibilError('host_unfit', 'No cgroup file system is mounted below /sys/fs/cgroup.')
   for (const directory of [names.boxesDir, names.cacheDir]) await mkdir(directory, { recursive: true, mode: 0o700 })
@@ -179,6 +186,7 @@ async function openContext(names: HomeNames, options: MicrovmDriverOptions): Pro
     await chmod(directory, 0o711)
   }
   const context: Context = {
+    model,
     names,
     hostkit,
     hostkitBinary: options.hostkitBinary,
@@ -188,7 +196,7 @@ async function openContext(names: HomeNames, options: MicrovmDriverOptions): Pro
     slots: createSlots(),
     consoles: createConsoles(),
     disks: createRootDisks({ names, hostkit, run: runTool }),
-    machinery: machineryOnce(qemu, options.cacheDir ?? names.cacheDir, options),
+    machinery: machineryOnce(qemu, options.cacheDir ?? machineryDir(options.home), options),
     run: runTool,
     log,
     step: options.step ?? (() => undefined),
@@ -199,19 +207,19 @@ async function openContext(names: HomeNames, options: MicrovmDriverOptions): Pro
 }
 
 /** Throws `needs_root`, `host_unfit`, `missing_tool`. */
-function fitQemu(): string {
+function fitQemu(shape: Shape): string {
   if (process.geteuid?.() !== 0) {
-    throw new GibilError('needs_root', 'Boxes of the shape microvm need a daemon that runs as root.')
+    throw new GibilError('needs_root', `Boxes of the shape ${shape} need a daemon that runs as root.`)
   }
   if (process.arch !== 'x64') {
-    throw new GibilError('host_unfit', `Boxes of the shape microvm need a host of x86-64, not ${process.arch}.`, {
+    throw new GibilError('host_unfit', `Boxes of the shape ${shape} need a host of x86-64, not ${process.arch}.`, {
       hint: 'Use the shape container on this machine.',
     })
   }
   const missing = [emulator, 'qemu-img', 'mke2fs'].find((program) => locate(program) === undefined)
   const qemu = locate(emulator)
   if (qemu === undefined || missing !== undefined) {
-    throw new GibilError('missing_tool', `The shape microvm needs ${missing}, which is not installed.`, {
+    throw new GibilError('missing_tool', `The shape ${shape} needs ${missing}, which is not installed.`, {
       hint: 'Run `./gibil up --shape microvm` as root, or: apt-get install qemu-system-x86 qemu-utils e2fsprogs.',
     })
   }
@@ -219,7 +227,7 @@ function fitQemu(): string {
 }
 
 /** Found out at first need, since it may take a download and a boot; what failed is tried again. */
-function machineryOnce(qemu: string, cacheDir: string, options: MicrovmDriverOptions): () => Promise<Machinery> {
+function machineryOnce(qemu: string, cacheDir: string, options: MachineDriverOptions): () => Promise<Machinery> {
   let known: Promise<Machinery> | undefined
   const find = async (): Promise<Machinery> => {
     const guest = await provideGuest(cacheDir, await provideKernel(cacheDir), options.boxdBinary)

@@ -17,6 +17,7 @@ import { freezingMachine, type Machine } from './names.ts'
 import { cpusOf, qemuArgs } from './qemu-args.ts'
 import type { Backing } from './root-disk.ts'
 import { checkSaved, forgetSaved, isSaved, machineKind, savedIn, saveMachine } from './saved.ts'
+import { awaitStartUp } from './start-up.ts'
 
 /** Changes when what is frozen is frozen in another way. */
 const formatVersion = 5
@@ -138,6 +139,7 @@ async function boot(
     size,
     argv: qemuArgs({
       ...machinery,
+      model: context.model,
       size,
       disk: frozen.disk.path,
       console: machine.paths.console,
@@ -149,6 +151,7 @@ async function boot(
   try {
     await monitor.run('cont')
     await identify(context, machine, pid, anyIdentity, undefined)
+    if (context.model.hasInit) await awaitStartUp(context, machine, {})
     await warm(context, machine)
     // Without a network again, as a box may be.
     await identify(context, machine, pid, { ...freshness(), hostname: 'frozen', network: null }, undefined)

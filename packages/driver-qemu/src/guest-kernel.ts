@@ -23,6 +23,9 @@ const neededModules = [
   'drivers/virtio/virtio_ring.ko',
   'drivers/virtio/virtio.ko',
   'drivers/virtio/virtio_mmio.ko',
+  'drivers/virtio/virtio_pci_legacy_dev.ko',
+  'drivers/virtio/virtio_pci_modern_dev.ko',
+  'drivers/virtio/virtio_pci.ko',
   'drivers/block/virtio_blk.ko',
   'net/core/failover.ko',
   'drivers/net/net_failover.ko',
@@ -79,7 +82,7 @@ async function fetchKernel(directory: string): Promise<string> {
     await rename(made, join(directory, version))
     return version
   } catch (cause) {
-    throw new GibilError('missing_tool', `The kernel for microvms could not be fetched: ${reasonOf(cause)}.`, {
+    throw new GibilError('missing_tool', `The kernel of machines could not be fetched: ${reasonOf(cause)}.`, {
       hint: `Check that \`apt-get download ${metaPackage}\` works on this host: Debian 12 or later, with its archive reachable.`,
       cause,
     })

@@ -1,3 +1,3 @@
-/** @module The driver of the shape `microvm` on this machine: boxes with a kernel of their own, on QEMU. */
+/** @module The drivers of the shapes `microvm` and `vm` on this machine: boxes with a kernel of their own, on QEMU. */
 export { checkMicrovmHost } from './check.ts'
-export { createMicrovmDriver, type MicrovmDriverOptions } from './driver.ts'
+export { createMicrovmDriver, createVmDriver, type MachineDriverOptions } from './driver.ts'

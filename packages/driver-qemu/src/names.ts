@@ -1,13 +1,8 @@
 import { join } from 'node:path'
-import { assertBoxId, type HomeNames, homeNames } from '@gibil/host'
+import { assertBoxId, type HomeNames } from '@gibil/host'
+import { microvm, namesOf } from './model.ts'
 
-/**
- * What this driver's things on the host are called. It has a corner of the home to itself, and to the names of subnets, links, cgroups and rules
- * that corner is a home of its own: so this driver and that of containers never take each other's boxes for remains of theirs.
- */
-export function microvmNames(home: string): HomeNames {
-  return homeNames(join(home, 'microvm'))
-}
+export const microvmNames = (home: string): HomeNames => namesOf(microvm, home)
 
 /** The places of one machine that runs, in /run: sockets, process id, what QEMU says. */
 export interface MachinePaths {

@@ -1,10 +1,12 @@
 import type { Size } from '@gibil/contract'
 import type { Guest } from './initrd.ts'
+import type { MachineModel } from './model.ts'
 
 /** How the processor is emulated. `tcg` works everywhere; it is told how fast the host's time stamp counter counts, in kHz. */
 export type Accelerator = { readonly name: 'kvm' } | { readonly name: 'tcg'; readonly tscKhz: number }
 
 export interface MachineInput {
+  readonly model: MachineModel
   readonly qemu: string
   readonly guest: Guest
   readonly accelerator: Accelerator
@@ -35,7 +37,7 @@ const boxMac = '02:67:69:62:69:02'
 export const codeCacheMib = 256
 
 /** The part of the command line that says which machine it is: the same for the probe, the frozen one and every box. */
-export function machineArgs(accelerator: Accelerator, cpus: number): string[] {
+export function machineArgs(model: MachineModel, accelerator: Accelerator, cpus: number): string[] {
   const tcg = accelerator.name === 'tcg'
   return [
     '-nodefaults',
@@ -48,7 +50,7 @@ export function machineArgs(accelerator: Accelerator, cpus: number): string[] {
     // Not elevateprivileges: QEMU gives up root itself once it has opened its files, and without execve there is no way back.
     'on,obsolete=deny,spawn=deny,resourcecontrol=deny',
     '-machine',
-    'microvm,x-option-roms=off,rtc=off',
+    model.machine,
     '-accel',
     tcg ? `tcg,thread=multi,tb-size=${codeCacheMib}` : 'kvm',
     // Five levels of page tables only cost time here.
@@ -63,8 +65,8 @@ export function machineArgs(accelerator: Accelerator, cpus: number): string[] {
  * The kernel's command line. Without KVM nothing in the machine `microvm` tells the kernel how fast its clock is: Debian's kernel has no
  * other way to find its devices than ACPI, and with this machine's ACPI it uses no timer that it could measure by.
  */
-export function kernelCommandLine(accelerator: Accelerator): string {
-  const always = ['console=ttyS0', 'loglevel=3', 'panic=-1', 'reboot=t', 'edd=off']
+export function kernelCommandLine(model: MachineModel, accelerator: Accelerator): string {
+  const always = ['console=ttyS0', 'loglevel=3', 'panic=-1', 'edd=off', ...model.commandLine]
   const emulated = accelerator.name === 'tcg' ? [...counterOf(accelerator.tscKhz), ...lessToTranslate] : []
   return [...always, ...emulated].join(' ')
 }
@@ -93,10 +95,14 @@ const lessToTranslate = [
 export const cpusOf = (size: Size): number => Math.max(1, Math.ceil(size.cpu))
 
 export function qemuArgs(input: MachineInput): string[] {
-  const { accelerator, guest, size } = input
+  const { accelerator, guest, model, size } = input
+  const device = (kind: string, options = ''): string[] => ['-device', `virtio-${kind}-${model.bus}${options}`]
+  // Without a file to boot from the network with.
+  const link = (name: string, mac: string): string[] =>
+    device('net', `,netdev=${name},mac=${mac}${model.bus === 'pci' ? ',romfile=' : ''}`)
   return [
     input.qemu,
-    ...machineArgs(accelerator, cpusOf(size)),
+    ...machineArgs(model, accelerator, cpusOf(size)),
     '-machine',
     'memory-backend=ram',
     '-m',
@@ -106,8 +112,8 @@ export function qemuArgs(input: MachineInput): string[] {
     `memory-backend-memfd,id=ram,size=${size.memoryMib}M,share=on`,
     // A machine that goes on has its kernel in its memory: reading it again would cost 14 MiB.
     ...(input.incoming
-      ? []
-      : ['-kernel', guest.kernel, '-initrd', guest.initrd, '-append', kernelCommandLine(accelerator)]),
+      ? model.firmware
+      : ['-kernel', guest.kernel, '-initrd', guest.initrd, '-append', kernelCommandLine(model, accelerator)]),
     '-runas',
     `${input.uid}:${input.uid}`,
     '-chardev',
@@ -127,8 +133,7 @@ export function qemuArgs(input: MachineInput): string[] {
       'detect-zeroes': 'unmap',
       file: { driver: 'file', filename: input.disk },
     }),
-    '-device',
-    'virtio-blk-device,drive=root',
+    ...device('blk', ',drive=root'),
     '-blockdev',
     JSON.stringify({
       driver: 'raw',
@@ -136,19 +141,15 @@ export function qemuArgs(input: MachineInput): string[] {
       'read-only': true,
       file: { driver: 'file', filename: guest.moduleDisk },
     }),
-    '-device',
     // Read a little and seldom: it needs no queue for each processor.
-    'virtio-blk-device,drive=modules,num-queues=1,queue-size=16',
+    ...device('blk', ',drive=modules,num-queues=1,queue-size=16'),
     '-netdev',
     `tap,id=control,fd=${controlFd}`,
-    '-device',
-    `virtio-net-device,netdev=control,mac=${controlMac}`,
+    ...link('control', controlMac),
     '-netdev',
     `tap,id=box,fd=${boxFd}`,
-    '-device',
-    `virtio-net-device,netdev=box,mac=${boxMac}`,
-    '-device',
-    'virtio-rng-device',
+    ...link('box', boxMac),
+    ...device('rng'),
     '-S',
     ...(input.incoming ? ['-incoming', 'defer'] : []),
   ]

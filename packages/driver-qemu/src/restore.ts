@@ -30,7 +30,7 @@ export async function restore(
 ): Promise<DriverBox> {
   const { id } = spec
   const paths = boxPaths(context.names, id)
-  assertSpec(spec)
+  assertSpec(context.model, spec)
   const origin = await originOf(context, snapshotId, spec.size)
   const { status } = await inspectBox(context, id)
   if (status === 'partial') throw notRunning(id, status)

@@ -40,7 +40,7 @@ export async function create(
 ): Promise<DriverBox> {
   const { names, slots } = context
   const paths = boxPaths(names, spec.id)
-  assertSpec(spec)
+  assertSpec(context.model, spec)
   throwIfAborted(options.signal)
   const [before, links] = await Promise.all([readBoxFile(paths), ownLinks(names), assertHostRoom(names.boxesDir)])
   if (before.kind !== 'missing' || existsSync(paths.run)) {
@@ -144,7 +144,7 @@ export async function start(
   options: DriverOptions,
 ): Promise<DriverBox> {
   const paths = boxPaths(context.names, spec.id)
-  assertSpec(spec)
+  assertSpec(context.model, spec)
   const read = await readBoxFile(paths)
   if (read.kind !== 'box') throw missing(spec.id)
   const found = await inspectBox(context, spec.id)
@@ -195,9 +195,6 @@ export async function stop(context: Context, watch: ExitWatch, id: string, grace
   await context.step('stop.end')
 }
 
-/** How long a guest may take, after its processes have ended, to write its disk and power off. */
-const powerOffMs = 5000
-
 /** boxd ends the processes, writes the disk and powers off. A box that was about to do so anyway is waited for. */
 async function endGently(context: Context, watch: ExitWatch, id: string, graceMs: number): Promise<void> {
   if ((await inspectBox(context, id)).status === 'paused') {
@@ -213,7 +210,7 @@ async function endGently(context: Context, watch: ExitWatch, id: string, graceMs
   })
   // One that does not answer, since it is ending or hangs, is ended below all the same.
   await boxd.shutdown(graceMs).catch(() => undefined)
-  const deadline = performance.now() + graceMs + powerOffMs
+  const deadline = performance.now() + graceMs + context.model.powerOffMs
   while ((await isUp(pid)) && performance.now() < deadline) await sleep(5)
 }
 

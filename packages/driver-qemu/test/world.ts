@@ -4,7 +4,7 @@ import { type BoxdClient, createBoxdClient } from '@gibil/boxd-client'
 import type { Driver, DriverSpec } from '@gibil/core'
 import { createHostKit, type HostKit } from '@gibil/hostkit-client'
 import { boxSpec, leftovers, newHome, testRootfs, traces } from '../../driver-container/test/rig.ts'
-import { createMicrovmDriver, type MicrovmDriverOptions } from '../src/driver.ts'
+import { createMicrovmDriver, type MachineDriverOptions } from '../src/driver.ts'
 
 const root = resolve(import.meta.dirname, '../../..')
 /** The guest's kernel, fetched once per machine. */
@@ -22,16 +22,16 @@ export interface World {
   /** What a command prints; throws when it fails. */
   run(id: string, command: string, user?: string): Promise<string>
   /** Another driver for the same home, as after a restart of the daemon. The first one is closed. */
-  reopen(given?: Partial<MicrovmDriverOptions>): Promise<World>
+  reopen(given?: Partial<MachineDriverOptions>): Promise<World>
   /** Destroys what is left, takes the home away, and returns what could not be removed. */
   end(): Promise<string[]>
 }
 
-export async function openWorld(given: Partial<MicrovmDriverOptions> = {}): Promise<World> {
+export async function openWorld(given: Partial<MachineDriverOptions> = {}): Promise<World> {
   return openWorldAt(await newHome(), given)
 }
 
-async function openWorldAt(home: string, given: Partial<MicrovmDriverOptions>): Promise<World> {
+async function openWorldAt(home: string, given: Partial<MachineDriverOptions>): Promise<World> {
   // Built by the set-up that `npm test` begins with.
   const binaries = { boxd: join(root, 'dist/boxd'), hostkit: join(root, 'dist/hostkit') }
   const rootfs = await testRootfs()
