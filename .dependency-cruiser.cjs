@@ -19,6 +19,7 @@ module.exports = {
     only('driver-qemu', 'core', 'contract', 'hostkit-client', 'boxd-client', 'host'),
     only('boxd-ssh', 'core', 'contract'),
     only('images', 'core', 'contract', 'hostkit-client'),
+    only('hetzner-sim'),
     only('sdk', 'contract'),
     only('cli', 'sdk'),
     {

@@ -1,0 +1,5 @@
+export { bill } from './billing.ts'
+export type { Fault, Faults } from './faults.ts'
+export { noMachines } from './machines/none.ts'
+export type { MachineSpec, Machines } from './machines/port.ts'
+export { type Sim, type SimOptions, startSim } from './start-sim.ts'
