@@ -18,6 +18,7 @@ module.exports = {
     only('driver-container', 'core', 'contract', 'hostkit-client', 'host'),
     only('driver-qemu', 'core', 'contract', 'hostkit-client', 'boxd-client', 'host'),
     only('boxd-ssh', 'core', 'contract'),
+    only('cloud-init', 'contract'),
     only('images', 'core', 'contract', 'hostkit-client'),
     only('hetzner-sim'),
     only('sdk', 'contract'),

@@ -61,6 +61,12 @@ export const errorTable = {
     'A .gibil.yml or config file does not fit its schema.',
     'Correct the line that the message names; the schema is in docs/gibil-yml.md.',
   ),
+  invalid_user_data: kind(
+    422,
+    2,
+    'The cloud-init text for a machine cannot be used.',
+    'Give a #cloud-config, a script that begins with "#!", or both as MIME; see docs/cloud-init.md.',
+  ),
   lease_out_of_range: kind(
     422,
     2,
