@@ -30,10 +30,11 @@ beforeAll(async () => {
 })
 afterAll(() => rm(dir, { recursive: true, force: true }))
 
-/** What cloud-init makes of user data. */
-function partsOf(userData: string): { type: string; filename: string; text: string }[] {
+/** What cloud-init makes of each text of user data. */
+function partsOf(texts: readonly string[]): { type: string; filename: string; text: string }[][] {
   const { args, env } = python(join(import.meta.dirname, 'read.py'), dir)
-  return JSON.parse(execFileSync('/usr/bin/python3', args, { env, input: userData, encoding: 'utf8' }))
+  const input = JSON.stringify(texts)
+  return JSON.parse(execFileSync('/usr/bin/python3', args, { env, input, encoding: 'utf8' }))
 }
 
 /** Empty when cloud-init's schema has nothing against it. */
@@ -62,22 +63,22 @@ const userTexts = {
   'what must be compressed': `#!/bin/sh\n${'echo the same again\n'.repeat(5000)}`,
 }
 
-test.each(Object.entries(userTexts))(
-  'cloud-init reads %s, and its schema has nothing against it',
-  async (_, userText) => {
-    const [hook, config, script, ...others] = partsOf(renderUserData({ ...options, userText }))
-    expect(others).toEqual([])
-    expect([hook?.type, config?.type]).toEqual(['text/cloud-boothook', 'text/cloud-config'])
-    expect(config?.text).toContain('name: agent')
-    expect(await complaints(config?.text ?? '')).toBe('')
-    if (userText.startsWith('#!'))
-      expect(script).toEqual({ type: 'text/x-shellscript', filename: 'user-001', text: userText })
-    else expect(script).toBeUndefined()
+test('cloud-init reads what is rendered, and its schema has nothing against it', async () => {
+  const rendered = Object.values(userTexts).map((userText) => renderUserData({ ...options, userText }))
+  const read = partsOf(rendered)
+  for (const [index, [name, userText]] of Object.entries(userTexts).entries()) {
+    const [hook, config, script, ...others] = read[index] ?? []
+    expect(others, name).toEqual([])
+    expect([hook?.type, config?.type], name).toEqual(['text/cloud-boothook', 'text/cloud-config'])
+    expect(config?.text, name).toContain('name: agent')
     if (userText.includes('htop')) expect(config?.text).toContain('content: grün')
+    const asGiven = { type: 'text/x-shellscript', filename: 'user-001', text: userText }
+    expect(script, name).toEqual(userText.startsWith('#!') ? asGiven : undefined)
     // The shell reads what it is told to run.
     expect(execFileSync('sh', ['-n'], { input: hook?.text, encoding: 'utf8' })).toBe('')
-  },
-)
+  }
+  for (const config of new Set(read.map((parts) => parts[1]?.text ?? ''))) expect(await complaints(config)).toBe('')
+})
 
 test('the schema that it is held against finds faults', async () => {
   expect(await complaints('#cloud-config\nusers: 5\nruncmd: {}\n')).toMatch(/runcmd/)
