@@ -23,6 +23,12 @@ export const verbs: readonly Verb[] = [
   { name: 'list', aliases: ['ls'], group: 'Boxes', summary: 'list boxes', load: () => import('./commands/list.ts') },
   { name: 'show', group: 'Boxes', summary: 'show all about a box', load: () => import('./commands/show.ts') },
   {
+    name: 'cost',
+    group: 'Boxes',
+    summary: 'what boxes of a cloud cost, by box and by day',
+    load: () => import('./commands/cost.ts'),
+  },
+  {
     name: 'extend',
     group: 'Boxes',
     summary: 'give a box a new time to live',

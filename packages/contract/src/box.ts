@@ -1,5 +1,7 @@
 /** The box as every door sees it. These schemas define the API; types, OpenAPI and `--json` come from them. */
 import * as z from 'zod'
+import { Cloud, CloudWish, maxCloudInitBytes } from './cloud.ts'
+import { BoxCost } from './cost.ts'
 import { Activity, PublishedPort } from './published-port.ts'
 
 export const Shape = z.enum(['container', 'microvm', 'vm'])
@@ -124,6 +126,8 @@ export const Box = z.object({
   network: NetworkPolicy,
   isolation: Isolation,
   address: z.string().nullable().describe("the box's address on the host's private network"),
+  cloud: Cloud.nullable().describe('what it is at its provider; null: it is on this machine, or is not made yet'),
+  cost: BoxCost.nullable().describe('null: nothing was billed for it'),
   ports: z.array(z.int()).describe('ports that .gibil.yml declares'),
   published: z.array(PublishedPort).describe('ports with an address of their own, by number'),
   repo: Repo.nullable(),
@@ -160,7 +164,15 @@ export type RepoInput = z.infer<typeof RepoInput>
 
 const createFields = {
   shape: Shape.optional(),
-  provider: Provider.optional(),
+  provider: Provider.optional().describe('default local'),
+  cloud: CloudWish.optional().describe('of a provider that is not this machine'),
+  cloudInit: z
+    .string()
+    .max(maxCloudInitBytes)
+    .optional()
+    .describe(
+      'user data for cloud-init in a vm, beside what Gibil needs itself; readable in the box, so no place for secrets',
+    ),
   image: z.string().optional(),
   size: SizePreset.optional(),
   cpu: z.number().positive().optional(),

@@ -1,4 +1,6 @@
 import type {
+  Charge,
+  CloudWish,
   Failure,
   Isolation,
   Lease,
@@ -13,6 +15,7 @@ import type {
   Status,
 } from '@gibil/contract'
 import type { GibilConfig } from './gibil-yml/config.ts'
+import type { DriverCloud } from './ports/driver.ts'
 
 /** What the user wants the box to be; the reconciler makes it so. */
 export type Desired = 'running' | 'paused' | 'stopped' | 'gone'
@@ -81,6 +84,14 @@ export interface BoxRecord extends Making {
   readonly network: NetworkPolicy
   readonly isolation: Isolation
   readonly address: string | null
+  /** What was asked of its cloud. Absent here and below: it is on this machine. */
+  readonly cloudWish?: CloudWish
+  /** User data for cloud-init. It stays for a box that is made anew. */
+  readonly cloudInit?: string
+  /** What it is at its provider, as of the last look. */
+  readonly cloud?: DriverCloud
+  /** What was billed, oldest first; only the last may go on. */
+  readonly charges?: readonly Charge[]
   readonly ports: readonly number[]
   readonly published: readonly PublishedRecord[]
   readonly repo: RepoRecord | null

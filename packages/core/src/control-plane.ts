@@ -1,6 +1,7 @@
 import type { Duplex, Readable } from 'node:stream'
 import type {
   Box,
+  CostReport,
   CreateBox,
   CreateFleet,
   CreateSnapshot,
@@ -100,6 +101,8 @@ export interface BoxPlane extends Publishing {
 
   /** Events after `afterSeq` that are kept, then live ones, until the signal. */
   events(options: { afterSeq?: number; boxId?: string; owner?: Owner; signal: AbortSignal }): AsyncIterable<Event>
+  /** What boxes have cost, those that are gone too. */
+  cost(filter?: { owner?: Owner }): Promise<CostReport>
   /** What boxes can be made here, and why not. */
   shapes(): Version['shapes']
 }

@@ -10,6 +10,7 @@ import { createBoxdAccess } from './plane/boxd-access.ts'
 import { createBoxes } from './plane/boxes.ts'
 import { connect } from './plane/connect.ts'
 import type { Context } from './plane/context.ts'
+import { costReport, readBills } from './plane/cost-report.ts'
 import { createCreator } from './plane/create.ts'
 import { type ControlPlaneDeps, defaultPolicy } from './plane/deps.ts'
 import { createDrivers } from './plane/drivers.ts'
@@ -231,6 +232,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       await events.append(type, null, data)
       pool.imagesChanged()
     },
+    cost: async ({ owner } = {}) => costReport(await readBills(store, owner), policy.budget, clock.now()),
     pool: () => pool.state(),
     shapes: () => drivers.state(),
   })

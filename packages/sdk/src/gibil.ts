@@ -1,5 +1,6 @@
 import {
   Box,
+  CostReport,
   type Event,
   Fleet,
   type Fork,
@@ -49,6 +50,8 @@ export interface Gibil extends AsyncDisposable {
   events(options?: EventsOptions): AsyncIterable<Event>
   /** What running boxes use now. */
   top(options?: Cancel): Promise<TopEntry[]>
+  /** What boxes of clouds have cost, by box and by day. */
+  cost(options?: Cancel): Promise<CostReport>
   /** Removes remains of boxes that nobody knows. */
   sweep(options?: Cancel): Promise<SweepResult>
   health(options?: Cancel): Promise<Health>
@@ -93,6 +96,7 @@ function connect(options: ConnectOptions = {}): Gibil {
     tokens: createTokens(transport),
     events: (eventOptions) => watchEvents(transport, eventOptions),
     top: (callOptions = {}) => transport.call(z.array(TopEntry), 'GET', '/top', callOptions),
+    cost: (callOptions = {}) => transport.call(CostReport, 'GET', '/cost', callOptions),
     sweep: (callOptions = {}) => transport.call(SweepResult, 'POST', '/sweep', callOptions),
     health: (callOptions = {}) => transport.call(Health, 'GET', '/health', callOptions),
     version: (callOptions = {}) => transport.call(Version, 'GET', '/version', callOptions),

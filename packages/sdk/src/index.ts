@@ -2,6 +2,7 @@
 export type {
   AwakeReason,
   Box,
+  CostReport,
   CreateBox,
   CreateFleet,
   CreateSnapshot,

@@ -76,6 +76,19 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
     name: 'published ports of a box',
     sql: `UPDATE boxes SET record = json_insert(record, '$.published', json('[]'));`,
   },
+  {
+    name: 'what boxes that are gone have cost',
+    sql: `
+      CREATE TABLE charges (
+        box_id TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        box_name TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        price TEXT NOT NULL,
+        PRIMARY KEY (box_id, since)
+      ) STRICT;`,
+  },
 ]
 
 /** Brings the file to the newest schema, each step in one transaction. Refuses a file that a newer version has written. */

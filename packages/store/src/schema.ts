@@ -25,6 +25,17 @@ export interface Schema {
     /** The whole SnapshotRecord as JSON. */
     record: string
   }
+  readonly charges: {
+    box_id: string
+    /** Milliseconds since the epoch, as `until`. */
+    since: number
+    until: number
+    box_name: string
+    /** As of a box. */
+    owner: string
+    /** Price as JSON. */
+    price: string
+  }
   readonly events: {
     seq: Generated<number>
     at: string

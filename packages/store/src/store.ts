@@ -1,6 +1,7 @@
 import { Event, GibilError, type Size } from '@gibil/contract'
 import type { BoxRecord, Store } from '@gibil/core'
 import { sql } from 'kysely'
+import { chargeTable } from './charges.ts'
 import { isFull, isNotUnique, openDatabase } from './database.ts'
 import { migrate } from './migrations.ts'
 import { column } from './owner.ts'
@@ -118,6 +119,7 @@ export function openStore(file: string, { keptEvents = 10_000 }: StoreOptions = 
       return total
     },
 
+    ...chargeTable(query, writing),
     ...snapshotTable(query, writing),
     ...tokenTable(query, writing),
 

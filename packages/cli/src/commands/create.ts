@@ -6,6 +6,7 @@ import type { Cli } from '../context.ts'
 import { addCreateOptions, type CreateFlags, createOptions } from '../options/create.ts'
 import { wholeNumber } from '../options/parse.ts'
 import { boxTable, stateOf, timeLeft, traceTable } from '../output/box.ts'
+import { costOf } from '../output/money.ts'
 import { createProgress } from '../output/progress.ts'
 import { clean } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
@@ -49,6 +50,8 @@ function showBox(session: Session, box: Box, ms: number, trace: boolean): void {
   session.note(
     `${session.colors.green('✓')} ${name} is ${stateOf(box)} after ${seconds}, time left: ${timeLeft(box, Date.now())}\n`,
   )
+  const cost = costOf(box)
+  if (cost !== undefined) session.note(`  ${box.cloud?.serverType ?? 'it'} costs ${cost}\n`)
   session.note(`  next: gibil run ${name} -- <command>   gibil shell ${name}   gibil destroy ${name}\n`)
 }
 

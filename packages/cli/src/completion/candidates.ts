@@ -16,6 +16,8 @@ const daemonDeadlineMs = 700
 
 /** Values that an option or argument takes, by its placeholder. */
 const fixed: Readonly<Record<string, readonly string[]>> = {
+  provider: ['local', 'hetzner'],
+  arch: ['x86', 'arm'],
   size: ['small', 'medium', 'large'],
   shape: ['container', 'microvm', 'vm'],
   policy: ['internet', 'lan', 'none'],

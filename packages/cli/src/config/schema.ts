@@ -6,6 +6,7 @@ const amount = z.union([z.string(), z.number()])
 export const Defaults = z
   .strictObject({
     image: z.string(),
+    provider: z.enum(['local', 'hetzner']),
     shape: z.enum(['container', 'microvm', 'vm']),
     size: z.enum(['small', 'medium', 'large']),
     cpu: amount,

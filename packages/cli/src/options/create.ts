@@ -2,6 +2,7 @@ import type { CreateOptions, RepoOptions } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Defaults } from '../config/schema.ts'
 import type { Session } from '../session.ts'
+import { cloudOptions } from './cloud.ts'
 import { addLeaseOptions, type LeaseFlags, leaseOptions } from './lease.ts'
 import * as parse from './parse.ts'
 
@@ -23,6 +24,12 @@ export interface CreateFlags extends LeaseFlags {
   readonly user?: string
   readonly network?: string
   readonly isolation?: string
+  readonly provider?: string
+  readonly serverType?: string
+  readonly location?: string
+  readonly arch?: string
+  readonly maxHourly?: string
+  readonly cloudInit?: string
   readonly label?: string[]
   readonly fleet?: string
   readonly wait?: string
@@ -48,6 +55,12 @@ export const addCreateOptions = (command: Command): Command =>
     .option('--env-file <file>', 'the same, from a file with a KEY=value on each line', parse.collect)
     .option('--user <user>', 'default user of commands (default agent)')
     .option('--network <policy>', 'internet, lan or none (default internet)')
+    .option('--provider <provider>', 'local: this machine, or hetzner (default local)')
+    .option('--server-type <name>', 'of a cloud, such as cx33 (default: the cheapest that has the size)')
+    .option('--location <name>', 'of a cloud, such as fsn1 (default: any)')
+    .option('--arch <arch>', 'of a cloud: x86 or arm (default x86)')
+    .option('--max-hourly <amount>', 'take nothing of a cloud that costs more per hour, such as 0.05')
+    .option('--cloud-init <file>', 'user data for cloud-init in a vm, 32 KiB at most; no place for secrets')
     .option('--isolation <kind>', 'namespaces, or gvisor where runsc is installed (default namespaces)')
     .option('--label <key=value>', 'a note for programs; repeat it for more', parse.collect)
     .option('--fleet <n>', 'make n boxes, called <name>-1 to <name>-n')
@@ -64,8 +77,10 @@ export async function createOptions(
   const memory = flags.memory ?? defaults.memory
   const disk = flags.disk ?? defaults.disk
   const onFailure = flags.onFailure ?? defaults.onFailure
-  const shape = flags.shape ?? defaults.shape
+  // A default for boxes of this machine is none for a cloud, which has full machines only.
+  const shape = flags.shape ?? (flags.provider === undefined ? defaults.shape : undefined)
   const size = flags.size ?? defaults.size
+  const provider = flags.provider ?? defaults.provider
   const network = flags.network ?? defaults.network
   const isolation = flags.isolation ?? defaults.isolation
   const fromFiles = await Promise.all((flags.envFile ?? []).map((file) => parse.environmentFile(file, cli.cwd)))
@@ -96,6 +111,8 @@ export async function createOptions(
     env: Object.keys(env).length > 0 ? env : undefined,
     labels: Object.keys(labels).length > 0 ? labels : undefined,
     repo,
+    provider: provider === undefined ? undefined : parse.oneOf(provider, ['local', 'hetzner'], 'a provider'),
+    ...(await cloudOptions(flags, cli)),
   }
   return { ...withoutUndefined(options), ...defaultedOf(flags, defaults) }
 }

@@ -1,5 +1,6 @@
 import { type AwakeReason, type Box, formatBytes, formatDuration } from '@gibil/sdk'
 import type { Cli } from '../context.ts'
+import { costOf, money } from './money.ts'
 import { formatMs } from './progress.ts'
 import { clean, table } from './text.ts'
 
@@ -27,6 +28,7 @@ export function timeLeft({ lease }: Box, now: number): string {
 }
 
 export function boxTable(boxes: readonly Box[], cli: Pick<Cli, 'colors'>, now = Date.now()): string {
+  const billed = boxes.some(({ cost }) => cost !== null)
   const rows = boxes.map((box) => [
     refOf(box),
     stateOf(box),
@@ -34,11 +36,16 @@ export function boxTable(boxes: readonly Box[], cli: Pick<Cli, 'colors'>, now = 
     box.image,
     `${box.size.cpu} cpu/${formatBytes(box.size.memoryMib * mib)}`,
     timeLeft(box, now),
+    // Whoever has boxes of this machine alone is not asked to read what they do not cost.
+    ...(billed ? [box.cost?.billed ? money(box.cost.hourly, box.cost.currency) : '-', soFar(box)] : []),
     box.fleet ?? '-',
     box.repo?.source ?? '-',
   ])
-  return table(['NAME', 'STATE', 'SHAPE', 'IMAGE', 'SIZE', 'LEFT', 'FLEET', 'REPO'], rows, cli.colors.dim)
+  const cost = billed ? ['PER HOUR', 'SO FAR'] : []
+  return table(['NAME', 'STATE', 'SHAPE', 'IMAGE', 'SIZE', 'LEFT', ...cost, 'FLEET', 'REPO'], rows, cli.colors.dim)
 }
+
+const soFar = ({ cost }: Box): string => (cost === null ? '-' : money(cost.soFar, cost.currency))
 
 const awakeReasons = {
   setup: 'its set-up runs',
@@ -76,6 +83,8 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
     ['image', box.image],
     ['size', formatSize(box.size)],
     ['user', box.user],
+    ['cloud', box.cloud ? `${box.cloud.serverType} (${box.cloud.arch}) in ${box.cloud.location}` : undefined],
+    ['cost', costOf(box)],
     ['network', `${box.network}${box.address ? `, ${box.address}` : ''}`],
     ['time left', `${timeLeft(box, now)}, then ${lease.onExpire}`],
     ['on failure', box.onFailure],

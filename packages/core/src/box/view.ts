@@ -1,12 +1,18 @@
 import type { Box } from '@gibil/contract'
 import type { BoxRecord } from '../box-record.ts'
 import type { Activity } from '../lease/activity.ts'
+import { costOfBox } from './charges.ts'
 
 const iso = (ms: number): string => new Date(ms).toISOString()
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms))
 
 /** A box as the doors see it. `activity`: how it is used now, where that matters. `awake`: of a box that runs. */
-export function toBox(record: BoxRecord, activity?: Pick<Activity, 'last' | 'inUse'>, awake: Box['awake'] = null): Box {
+export function toBox(
+  record: BoxRecord,
+  now: number,
+  activity?: Pick<Activity, 'last' | 'inUse'>,
+  awake: Box['awake'] = null,
+): Box {
   const { repo } = record
   const lastActiveAt = activity?.last(record.id) ?? record.lastActiveAt
   const { since = null, open } = activity?.inUse(record.id) ?? {}
@@ -30,6 +36,8 @@ export function toBox(record: BoxRecord, activity?: Pick<Activity, 'last' | 'inU
     network: record.network,
     isolation: record.isolation,
     address: record.address,
+    cloud: cloudOf(record),
+    cost: costOfBox(record, now),
     ports: [...record.ports],
     published: record.published.map(({ secret: _, ...port }) => port),
     repo: repo && {
@@ -58,4 +66,10 @@ export function toBox(record: BoxRecord, activity?: Pick<Activity, 'last' | 'inU
     awake,
     timings: [...record.timings],
   }
+}
+
+function cloudOf({ cloud, address }: BoxRecord): Box['cloud'] {
+  if (!cloud) return null
+  const { serverType, location, arch, price } = cloud
+  return { serverType, location, arch, address, price }
 }

@@ -110,6 +110,7 @@ async function settleFork(
     readiness: 'creating',
     failure: null,
     fleet,
+    ...(saved.provider === 'local' ? {} : { cloudWish: {} }),
     address: null,
     // Its own to publish: a token opens one port of one box.
     published: [],

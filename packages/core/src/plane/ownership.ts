@@ -57,6 +57,11 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
     async *events(options) {
       for await (const event of plane.events({ ...options, owner })) yield ownEvent(event)
     },
+    async cost() {
+      const { currencies, budget } = await plane.cost({ owner })
+      const ours = currencies.map((sheet) => ({ ...sheet, boxes: sheet.boxes.map((box) => ({ ...box, owner: null })) }))
+      return { budget, currencies: ours }
+    },
     shapes: () => plane.shapes(),
   })
 }

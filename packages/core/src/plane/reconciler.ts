@@ -1,4 +1,5 @@
 import { GibilError } from '@gibil/contract'
+import { withCloud } from '../box/charges.ts'
 import { toFailure } from '../box/failure.ts'
 import { nextStep, type Step } from '../box/next-step.ts'
 import { observe } from '../box/observe.ts'
@@ -120,6 +121,7 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
       const before = await boxes.get(id)
       if (!before || before.desired === 'gone') return
       const actual = await drivers.for(before).inspect(id)
+      await boxes.update(id, (latest) => withCloud(latest, actual?.cloud, deps.clock.now()))
       const found = observe(before, actual)
       if (!found) return
       await boxes.update(id, (latest) => observe(latest, actual)?.patch, found.note)

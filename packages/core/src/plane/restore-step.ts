@@ -1,19 +1,19 @@
 import { readinessFrom } from '../box/readiness.ts'
 import type { BoxRecord } from '../box-record.ts'
-import type { DriverSpec, ResolvedImage } from '../ports/driver.ts'
+import type { ResolvedImage } from '../ports/driver.ts'
 import type { Context } from './context.ts'
 import { resolveImage } from './images.ts'
 import { noSuchSnapshot } from './snapshot-records.ts'
+import { toSpec } from './spec.ts'
 
 interface RestoreStep {
   readonly context: Context
-  readonly toSpec: (record: BoxRecord, image: ResolvedImage) => DriverSpec
   readonly configure: (record: BoxRecord, image: ResolvedImage, signal: AbortSignal) => Promise<void>
 }
 
 /** The step of the reconciler. A restore that fails is not tried again: the box stays what it was. */
 export async function restoreStep(
-  { context, toSpec, configure }: RestoreStep,
+  { context, configure }: RestoreStep,
   record: BoxRecord,
   signal: AbortSignal,
 ): Promise<void> {

@@ -15,6 +15,7 @@ import { parseGibilYml } from '../gibil-yml/parse.ts'
 import { parseIdle, parseTtl } from '../lease/terms.ts'
 import type { Driver } from '../ports/driver.ts'
 import { repoPath } from '../setup/clone.ts'
+import { cloudTerms } from './cloud-terms.ts'
 import type { Context, RepoToken } from './context.ts'
 import { resolveImage } from './images.ts'
 
@@ -61,6 +62,7 @@ export async function settle(
     throw error
   })
   const shape = shapeFor(image, wanted.shape, explicit.includes('shape') || (told?.shape ?? null) !== null)
+  const cloud = cloudTerms(input, { provider, shape })
   const ttlMs = parseTtl(input.ttl, shape)
   const idleMs = parseIdle(input.idle)
   const onExpire = input.onExpire ?? 'destroy'
@@ -104,6 +106,7 @@ export async function settle(
       fleet,
       network,
       isolation,
+      ...cloud,
       address: null,
       ports: [],
       published: [],

@@ -1,30 +1,21 @@
 import { GibilError, type PhaseTime } from '@gibil/contract'
+import { closed, withCloud } from '../box/charges.ts'
 import type { Step } from '../box/next-step.ts'
 import { readinessAfterStart, readinessFrom } from '../box/readiness.ts'
 import type { BoxRecord } from '../box-record.ts'
 import type { BoxdPort } from '../ports/boxd.ts'
-import type { DriverBox, DriverOptions, DriverSpec, ResolvedImage } from '../ports/driver.ts'
+import type { DriverBox, DriverOptions, ResolvedImage } from '../ports/driver.ts'
 import { abortable, within } from '../util/timing.ts'
 import type { Context } from './context.ts'
 import { resolveImage } from './images.ts'
 import { restoreStep } from './restore-step.ts'
 import { noSuchSnapshot } from './snapshot-records.ts'
+import { toSpec } from './spec.ts'
 
 type Options = DriverOptions & { readonly signal: AbortSignal }
 
 /** Does one step outside and writes down what is then. Every step may be repeated after a crash at any point in it. */
 export type Perform = (step: Step, record: BoxRecord, signal: AbortSignal) => Promise<void>
-
-const toSpec = (record: BoxRecord, image: ResolvedImage): DriverSpec => ({
-  id: record.id,
-  hostname: record.name,
-  image,
-  size: record.size,
-  network: record.network,
-  isolation: record.isolation,
-  labels: record.labels,
-  ...(record.from === null ? {} : { from: record.from }),
-})
 
 /** Gives boxd what later commands start from. The repository is where they run, once it is there. */
 export async function configureBox(boxd: BoxdPort, record: BoxRecord, image: ResolvedImage): Promise<void> {
@@ -113,6 +104,7 @@ export function createPerform(
         restart: null,
         unresponsiveSince: null,
         ...(begun ?? { readiness, failure }),
+        ...withCloud(latest, box.cloud, now),
         from: null,
         ...(kind === 'create' ? { timings: [...latest.timings, ...timings] } : {}),
       }
@@ -173,7 +165,7 @@ export function createPerform(
       await boxes.update(record.id, () => ({ status: 'running', lastActiveAt: clock.now(), unresponsiveSince: null }))
     },
     async restore(record, signal) {
-      await restoreStep({ context, toSpec, configure }, record, signal)
+      await restoreStep({ context, configure }, record, signal)
       whenDone.made(record.id, 'start')
     },
     async destroy(record) {
@@ -181,6 +173,8 @@ export function createPerform(
       await drivers.for(record).destroy(record.id)
       if (record.remake && record.remake.shape !== record.shape) await drivers.for(record.remake).destroy(record.id)
       await deps.setupLog.remove(record.id)
+      const { charges = [] } = (await boxes.get(record.id)) ?? record
+      await deps.store.keepCharges(record, closed(charges, clock.now()))
       await boxes.remove(record)
     },
   }

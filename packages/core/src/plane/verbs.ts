@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { type Box, GibilError, type RestartBox } from '@gibil/contract'
+import { closed } from '../box/charges.ts'
 import { allow, type Verb } from '../box/lifecycle.ts'
 import { toBox } from '../box/view.ts'
 import type { BoxRecord, Desired } from '../box-record.ts'
@@ -143,7 +144,9 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
       )
       // A create that is under way does the destroy itself; its own failure is not this caller's.
       await reconciler.converge(record.id)
-      return toBox({ ...record, desired: 'gone', status: 'destroyed', address: null })
+      const now = deps.clock.now()
+      const charges = closed(record.charges ?? [], now)
+      return toBox({ ...record, charges, desired: 'gone', status: 'destroyed', address: null }, now)
     },
 
     async uploadRepo(ref, tar) {

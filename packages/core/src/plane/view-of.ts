@@ -3,6 +3,8 @@ import { toBox } from '../box/view.ts'
 import type { BoxRecord } from '../box-record.ts'
 import type { Context } from './context.ts'
 
-/** The box with what is not in its record: how it is used. */
-export const viewOf = ({ activity, awake }: Pick<Context, 'activity' | 'awake'>, record: BoxRecord): Box =>
-  toBox(record, activity, awake.view(record))
+/** The box with what is not in its record: how it is used, and what it has cost until now. */
+export const viewOf = (
+  { activity, awake, deps }: Pick<Context, 'activity' | 'awake' | 'deps'>,
+  record: BoxRecord,
+): Box => toBox(record, deps.clock.now(), activity, awake.view(record))

@@ -1,4 +1,4 @@
-import type { Amounts, Event } from '@gibil/contract'
+import type { Amounts, Charge, Event } from '@gibil/contract'
 import type { BoxRecord, Owner } from '../box-record.ts'
 import type { SnapshotRecord } from '../snapshot-record.ts'
 import type { TokenRecord } from '../token-record.ts'
@@ -9,6 +9,9 @@ export interface BoxFilter {
   /** Undefined: of whomever. */
   readonly owner?: Owner
 }
+
+export type BilledBox = Pick<BoxRecord, 'id' | 'name' | 'owner'>
+export type EndedCharge = Charge & { readonly to: number }
 
 /**
  * What should be, kept across restarts. A write has reached the operating system when its promise resolves (it survives
@@ -28,6 +31,11 @@ export interface Store {
   removeBox(id: string): Promise<void>
   /** What the boxes of one owner take together; of a box that is to be made anew, the larger of both sizes. */
   amounts(owner: Owner): Promise<Amounts>
+
+  /** Keeps what a box that is about to be gone has cost; fine when it does already. */
+  keepCharges(box: BilledBox, charges: readonly EndedCharge[]): Promise<void>
+  /** Of boxes that are gone, or are about to be; oldest first. */
+  listCharges(): Promise<{ readonly box: BilledBox; readonly charge: EndedCharge }[]>
 
   /** Throws `name_in_use` when its owner keeps a snapshot of that name. */
   insertSnapshot(record: SnapshotRecord): Promise<void>

@@ -30,7 +30,11 @@ const view = (id: string, box: HostBox): DriverBox => ({
 const usual: readonly OptionalVerb[] = ['pause', 'snapshot', 'fork']
 
 /** Keeps to the port to the letter, and is angry at callers who do not. */
-export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb[] = usual): FakeDriver {
+export function createFakeDriver(
+  host: Host,
+  capabilities: readonly OptionalVerb[] = usual,
+  place: Pick<Driver, 'provider' | 'shape'> = { provider: 'local', shape: 'container' },
+): FakeDriver {
   let opened = false
   const busy = new Set<string>()
   const listeners: ((id: string) => void)[] = []
@@ -38,8 +42,7 @@ export function createFakeDriver(host: Host, capabilities: readonly OptionalVerb
   const silenceListeners: ((id: string, silence: Silence | null) => void)[] = []
 
   const driver: FakeDriver = {
-    provider: 'local',
-    shape: 'container',
+    ...place,
     capabilities: new Set(capabilities),
     failures,
     hold: async () => undefined,

@@ -1,4 +1,4 @@
-import { Box, ConsoleText, CreateBox, ExtendBox, RestartBox, SetupLogPage, Wait } from '@gibil/contract'
+import { Box, ConsoleText, CostReport, CreateBox, ExtendBox, RestartBox, SetupLogPage, Wait } from '@gibil/contract'
 import * as z from 'zod'
 import { uploadOf } from '../http/body.ts'
 import { streamEvents } from '../http/event-stream.ts'
@@ -46,6 +46,17 @@ export const boxRoutes: readonly Route[] = [
     query: z.strictObject({ fleet: z.string().optional() }),
     answer: json(z.array(Box)),
     handle: async ({ query }, { plane }) => plane.list(query.fleet === undefined ? {} : { fleet: query.fleet }),
+  }),
+  route({
+    method: 'get',
+    path: '/cost',
+    id: 'cost',
+    tag,
+    summary: 'What boxes have cost, by box and by day',
+    description:
+      'Net, counted as the provider does: each hour that has begun is a whole one, up to the price of a month. Boxes of this machine cost nothing.',
+    answer: json(CostReport),
+    handle: async (_, { plane }) => plane.cost(),
   }),
   route({
     method: 'get',

@@ -46,6 +46,8 @@ const base = {
   network: 'internet',
   isolation: 'namespaces',
   address: '10.0.0.2',
+  cloud: null,
+  cost: null,
   ports: [],
   published: [],
   repo: null,
@@ -252,6 +254,7 @@ export function createFakePlane(options: {
     as: unknownHere,
     sweep: async () => ['b9'],
     imageEvent: async () => undefined,
+    cost: async () => ({ budget: { perDay: null, perBox: null }, currencies: [] }),
     shapes: () => [{ shape: 'container', provider: 'local', unavailable: null }],
   }
 }

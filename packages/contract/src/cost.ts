@@ -1,0 +1,40 @@
+/** What boxes cost, as the doors see it. All amounts are net. */
+import * as z from 'zod'
+import { Amount } from './price.ts'
+
+export const BoxCost = z.object({
+  currency: z.string(),
+  hourly: Amount.describe('of the machine and its address'),
+  soFar: Amount.describe('each hour that has begun is a whole one; what was tried and not made is not in it'),
+  billed: z.boolean().describe('whether it costs something now'),
+})
+export type BoxCost = z.infer<typeof BoxCost>
+
+/** Decimal amounts in the currency of the cloud; null: no limit. */
+export const Budget = z.object({
+  perDay: Amount.nullable().describe('all boxes together, in one day (UTC)'),
+  perBox: Amount.nullable().describe('one box, in all its life'),
+})
+export type Budget = z.infer<typeof Budget>
+
+export const CostReport = z.object({
+  budget: Budget,
+  currencies: z.array(
+    z.object({
+      currency: z.string(),
+      hourly: Amount.describe('of all that is billed now'),
+      today: Amount.describe('since midnight, UTC'),
+      total: Amount,
+      boxes: z.array(
+        BoxCost.extend({
+          id: z.string(),
+          name: z.string(),
+          owner: z.string().nullable(),
+          exists: z.boolean().describe('false: it was destroyed'),
+        }),
+      ),
+      days: z.array(z.object({ day: z.iso.date(), amount: Amount })).describe('in UTC, newest first, 31 at most'),
+    }),
+  ),
+})
+export type CostReport = z.infer<typeof CostReport>

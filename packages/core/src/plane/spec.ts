@@ -1,0 +1,22 @@
+import type { BoxRecord } from '../box-record.ts'
+import type { DriverSpec, ResolvedImage } from '../ports/driver.ts'
+
+/** When others may end a box, in seconds since the epoch. The daemon ends it at that time, and nobody may do so before. */
+const deadlineOfSpec = ({ expiresAt }: Pick<BoxRecord, 'expiresAt'>): number | null =>
+  expiresAt === null ? null : Math.ceil(expiresAt / 1000)
+
+/** How a driver is told of a box. What only a cloud asks for is not said here: a box of this machine is made anew when its spec is another. */
+export const toSpec = (record: BoxRecord, image: ResolvedImage): DriverSpec => ({
+  id: record.id,
+  hostname: record.name,
+  image,
+  size: record.size,
+  network: record.network,
+  isolation: record.isolation,
+  labels: record.labels,
+  ...(record.from === null ? {} : { from: record.from }),
+  ...(record.cloudInit === undefined ? {} : { cloudInit: record.cloudInit }),
+  ...(record.provider === 'local'
+    ? {}
+    : { name: record.name, owner: record.owner, deadline: deadlineOfSpec(record), cloud: record.cloudWish ?? {} }),
+})

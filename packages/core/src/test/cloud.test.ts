@@ -1,0 +1,78 @@
+import type { CreateBox } from '@gibil/contract'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createFakeCloud, type FakeCloud } from './fake-cloud.ts'
+import { createWorld, type World } from './world.ts'
+
+const hour = 3_600_000
+
+let world: World
+let cloud: FakeCloud
+
+beforeEach(async () => {
+  world = createWorld()
+  cloud = createFakeCloud(world.host, world.clock)
+  await start()
+})
+afterEach(async () => {
+  await world.close()
+  expect(world.host.violations).toEqual([])
+})
+
+const start = (policy: World['policy'] = {}) => {
+  const deps = world.deps()
+  return world.restart({
+    drivers: [...deps.drivers, cloud.driver()],
+    policy: { ...deps.policy, reconcileEveryMs: 100 * hour, ...policy },
+  })
+}
+const create = (input: CreateBox = {}) =>
+  world.clock.until(world.plane.create({ name: 'w', provider: 'hetzner', ttl: '2h', wait: 'running', ...input }))
+
+describe('a box of a cloud', () => {
+  test('is a vm of the image vm, and its driver is told what was asked and until when it lives', async () => {
+    const wish = { serverType: 'cx33', location: 'nbg1', arch: 'x86', maxHourly: '0.05' } as const
+    const box = await create({ cloud: wish, cloudInit: '#cloud-config\n' })
+    expect(box).toMatchObject({ shape: 'vm', provider: 'hetzner', image: 'vm' })
+    expect(box.cloud).toMatchObject({ serverType: 'cx23', location: 'fsn1', price: { hourly: '0.01' } })
+    expect(cloud.specs).toEqual([
+      expect.objectContaining({ name: 'w', owner: null, cloud: wish, cloudInit: '#cloud-config\n' }),
+    ])
+    expect(cloud.specs[0]?.deadline).toBe(Math.ceil(Date.parse(box.lease.expiresAt ?? '') / 1000))
+  })
+
+  test.each([
+    [{ provider: 'local' as const, cloud: { serverType: 'cx33' } }, 'invalid_request'],
+    [{ shape: 'container' as const }, 'unsupported_by_shape'],
+    [{ provider: 'local' as const, cloudInit: '#!' }, 'unsupported_by_shape'],
+    [{ ttl: '14m' }, 'lease_out_of_range'],
+    [{ ttl: 'none' }, 'lease_out_of_range'],
+  ])('is refused with what fits none: %j', async (input, code) => {
+    await expect(create(input)).rejects.toMatchObject({ code })
+    expect(await world.plane.list()).toEqual([])
+  })
+
+  test('costs from its first hour on, also when it is gone, and after the daemon came back', async () => {
+    const { id } = await create()
+    expect((await world.plane.get('w')).cost).toEqual({
+      currency: 'EUR',
+      hourly: '0.011',
+      soFar: '0.011',
+      billed: true,
+    })
+    await world.clock.advance(hour + 1000)
+    await start()
+    expect((await world.plane.get('w')).cost).toMatchObject({ soFar: '0.022' })
+    const gone = await world.clock.until(world.plane.destroy('w'))
+    expect(gone.cost).toMatchObject({ soFar: '0.022', billed: false })
+    const [sheet] = (await world.plane.cost()).currencies
+    expect(sheet).toMatchObject({ currency: 'EUR', hourly: '0.00', total: '0.022' })
+    expect(sheet?.boxes).toEqual([expect.objectContaining({ id, name: 'w', exists: false, soFar: '0.022' })])
+    expect((await world.plane.cost({ owner: 'ci' })).currencies).toEqual([])
+  })
+
+  test('of this machine costs nothing', async () => {
+    const box = await create({ provider: 'local' })
+    expect(box).toMatchObject({ cloud: null, cost: null })
+    expect((await world.plane.cost()).currencies).toEqual([])
+  })
+})
