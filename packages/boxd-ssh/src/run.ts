@@ -8,29 +8,35 @@ export interface RunOptions {
   /** Each line of stdout and stderr, without its end; one longer than 16 KiB comes in pieces. What a machine prints is hostile text. */
   readonly onLine: (line: string) => void
   readonly input?: Readable | undefined
-  /** Ends the command as a hang-up does, and rejects. */
+  /** Sends SIGTERM to the command, and rejects. What runs as another user than the one who logged in does not get it. */
   readonly signal?: AbortSignal | undefined
 }
 
 const longestLine = 16 * 1024
 
 /**
- * Runs a command in the login shell to its end. It ends with the connection. Returns its exit code, 255 when a signal ended it (as ssh(1)). Throws
+ * Runs a command in the login shell, which is one of POSIX, to its end. It ends with the connection. Returns its exit code, 255 when a signal ended it (as ssh(1)). Throws
  * `boxd_unreachable`, `cancelled`.
  */
 export async function run(connection: Connection, command: string, options: RunOptions): Promise<number> {
   const { onLine, input, signal } = options
   if (signal?.aborted) throw cancelled(signal)
-  const channel = await connection.exec(command)
+  // Once stdin was ended ssh2 sends no signal any more, so a command without input gets another one.
+  const channel = await connection.exec(input ? command : `exec < /dev/null\n${command}`)
   const stream = streamOver(channel, connection)
   return await new Promise<number>((resolve, reject) => {
     let code = 255
-    const onAbort = (): void => void stream.destroy(signal ? cancelled(signal) : undefined)
+    const onAbort = (): void => {
+      channel.signal('TERM')
+      stream.destroy(signal ? cancelled(signal) : undefined)
+    }
     const finish = (settle: () => void): void => {
       signal?.removeEventListener('abort', onAbort)
       settle()
     }
+    stream.once('error', (error) => finish(() => reject(GibilError.from(error, 'boxd_unreachable'))))
     signal?.addEventListener('abort', onAbort, { once: true })
+    if (signal?.aborted) onAbort()
     const out = splitter(onLine)
     const err = splitter(onLine)
     channel.on('exit', (status: number | null) => {
@@ -48,12 +54,11 @@ export async function run(connection: Connection, command: string, options: RunO
         stream.destroy()
       })
     })
-    stream.once('error', (error) => finish(() => reject(GibilError.from(error, 'boxd_unreachable'))))
     if (input) {
       // A command that ends early does not read the rest; its exit code tells why.
       input.once('error', (error) => stream.destroy(error))
       input.pipe(stream)
-    } else stream.end()
+    }
   })
 }
 
