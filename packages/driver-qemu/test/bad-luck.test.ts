@@ -1,10 +1,13 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Silence } from '@gibil/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { full } from '../../../test/support/full-form.ts'
+import { leftovers } from '../../driver-container/test/rig.ts'
 import { microvmNames } from '../src/names.ts'
+import { narrow, tighten } from './memory-cgroup.ts'
+import { putToSleep, type Sleeper, savedMemory, startHog, wake } from './sleepers.ts'
 import { openWorld, type World } from './world.ts'
 
 const bootMs = 240_000
@@ -57,6 +60,16 @@ describe('a microvm that has bad luck', { timeout: bootMs }, () => {
     expect(await world.driver.console?.('box')).not.toContain('sysrq')
   })
 
+  it('whose QEMU is killed at its limit of memory is seen to end as out of memory', async () => {
+    const before = world.exits.length
+    // Its memory has to be new: what its guest has used once is taken already.
+    await tighten(await pidOf('box'))
+    await begin('box', hog)
+    await expect.poll(() => world.exits.slice(before), patient).toEqual(['box'])
+    expect(await world.driver.inspect('box')).toMatchObject({ status: 'stopped', reason: 'out of memory' })
+    await startedAgain()
+  })
+
   it('that is out of memory loses the hog, not itself, and its console says which', async () => {
     const eaten = world.run('box', hog)
     await expect(eaten).rejects.toThrow()
@@ -74,18 +87,6 @@ describe('a microvm that has bad luck', { timeout: bootMs }, () => {
       status: 'stopped',
       reason: 'out of memory in its kernel',
     })
-    await startedAgain()
-  })
-
-  it('whose QEMU is killed at its limit of memory is seen to end as out of memory', async () => {
-    // One that had a hog before has all its memory already.
-    await world.driver.stop('box', 0)
-    await startedAgain()
-    const before = world.exits.length
-    await tighten(await pidOf('box'))
-    await begin('box', hog)
-    await expect.poll(() => world.exits.slice(before), patient).toEqual(['box'])
-    expect(await world.driver.inspect('box')).toMatchObject({ status: 'stopped', reason: 'out of memory' })
     await startedAgain()
   })
 
@@ -141,15 +142,44 @@ describe('a microvm that has bad luck', { timeout: bootMs }, () => {
     process.kill(await pidOf('box'), 'SIGCONT')
     expect(await world.run('box', 'echo alive')).toBe('alive\n')
   })
-})
 
-/** Leaves a process 16 MiB more than its cgroup cannot give back. What it has of files would be given up first, and be more than its guest asks for. */
-async function tighten(pid: number): Promise<void> {
-  const lines = (await readFile(`/proc/${pid}/cgroup`, 'utf8')).trim().split('\n')
-  const old = lines.find((line) => line.split(':')[1]?.split(',').includes('memory'))
-  const path = (old ?? lines[0] ?? '').split(':').slice(2).join(':')
-  const directory = join('/sys/fs/cgroup', old ? 'memory' : '', path)
-  const [limit, own] = old ? ['memory.limit_in_bytes', /^total_rss (\d+)$/m] : ['memory.max', /^anon (\d+)$/m]
-  const used = Number(own.exec(await readFile(join(directory, 'memory.stat'), 'utf8'))?.[1])
-  await writeFile(join(directory, limit), String(used + 16 * 1024 ** 2))
-}
+  const manyMs = full ? 900_000 : bootMs
+  it('sleeps in great number without memory of the host, and wakes while that is short', {
+    timeout: manyMs,
+  }, async () => {
+    const ids = Array.from({ length: full ? 50 : 8 }, (_, index) => `sleeper${index}`)
+    const sleepers: Sleeper[] = []
+    // The host, as far as saved memory is concerned: hostkit writes and reads it, so what the host keeps of it counts there.
+    await using host = await narrow(`gibil-test-narrow-${process.pid}`, 256)
+    await host.enter((await world.hostkit.ping()).pid)
+    for (const id of ids) sleepers.push(await putToSleep(world, id))
+    const asleep = (await leftovers(join(world.home, 'microvm'))).filter((line) => line.includes('sleeper'))
+    const { boxesDir } = microvmNames(world.home)
+    // No process, no cgroup, no link: files in the home alone.
+    expect(asleep.sort()).toEqual(ids.map((id) => `directory ${join(boxesDir, id)}`).sort())
+
+    const before = await savedMemory(world, ids)
+    await using _hog = await startHog(192, host.procs)
+    const { size, held } = await savedMemory(world, ids)
+    if (process.env['GIBIL_SHOW_MEMORY']) {
+      const mib = [size, before.held, held].map((bytes) => Math.round(bytes / 1024 ** 2))
+      process.stderr.write(
+        `${ids.length} sleeping boxes, MiB saved, held before and under pressure: ${mib.join(', ')}\n`,
+      )
+    }
+    // More than there is room for, so the host has given up what it had of it.
+    expect(size).toBeGreaterThan(256 * 1024 ** 2)
+    expect(held).toBeLessThan(64 * 1024 ** 2)
+
+    for (const part of [0, 0.5, 1]) {
+      const sleeper = sleepers[Math.floor(part * (ids.length - 1))]
+      if (!sleeper) continue
+      const { id, sum, count } = sleeper
+      const woken = await wake(world, sleeper)
+      expect(woken).toMatchObject({ sum, kept: id })
+      expect(woken.count).toBeGreaterThan(count)
+      await world.driver.pause(id)
+    }
+    for (const id of ids) await world.driver.destroy(id)
+  })
+})
