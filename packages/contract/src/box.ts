@@ -115,6 +115,10 @@ export const Box = z.object({
     .datetime()
     .nullable()
     .describe('it runs, but its boxd has not answered since; of shapes whose driver asks'),
+  waitsFor: z
+    .string()
+    .nullable()
+    .describe('what a box that does not answer waits for; it goes on by itself once that is there'),
   user: z.string(),
   envNames: z.array(z.string()).describe('names only; values are not given back'),
   labels: z.record(z.string(), z.string()),

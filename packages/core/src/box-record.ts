@@ -75,6 +75,8 @@ export interface BoxRecord extends Making {
   readonly onFailure?: OnFailure
   /** It runs, but has not answered its driver since then. */
   readonly unresponsiveSince?: number | null
+  /** What it waits for meanwhile, where its driver knows. */
+  readonly waitsFor?: string | null
   /** It was asked to start anew and has yet to be stopped for that, with a grace or `now`. */
   readonly restart?: 'gently' | 'now' | null
   readonly user: string

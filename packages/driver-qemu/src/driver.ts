@@ -6,7 +6,6 @@ import {
   createCgroups,
   createKeyedLock,
   createSlots,
-  type ExitWatch,
   errnoOf,
   type HomeNames,
   type Log,
@@ -38,7 +37,7 @@ import { sweepUnfinished } from './stands-on.ts'
 import type { Step } from './steps.ts'
 import { allIds, inspectBox } from './survey.ts'
 import * as verbs from './verbs.ts'
-import { createWatch } from './watch.ts'
+import { createWatch, type Watch } from './watch.ts'
 
 export interface MachineDriverOptions {
   /** The daemon's home: all names on the host derive from this path. */
@@ -58,7 +57,7 @@ export interface MachineDriverOptions {
 
 interface Opened {
   readonly context: Context
-  readonly watch: ExitWatch
+  readonly watch: Watch
 }
 
 /** The emulator of Debian's package qemu-system-x86. */
@@ -245,7 +244,7 @@ function machineryOnce(qemu: string, cacheDir: string, options: MachineDriverOpt
 }
 
 /** Picks up the boxes of an earlier daemon, their slots and their ends, and removes machines that it was about to freeze. */
-async function takeOver(context: Context, watch: ExitWatch): Promise<void> {
+async function takeOver(context: Context, watch: Watch): Promise<void> {
   for (const id of (await context.cgroups.ids()).filter(isFreezing)) {
     await context.cgroups.kill(id)
     await context.cgroups.remove(id)
@@ -257,7 +256,7 @@ async function takeOver(context: Context, watch: ExitWatch): Promise<void> {
     const pid = await mendCutOff(context, id)
     if (pid === undefined) continue
     context.consoles.listen(id, boxPaths(context.names, id).console)
-    watch.watch(id, pid)
+    watch.found(id, pid)
   }
   await sweepUnfinished(context.names)
 }

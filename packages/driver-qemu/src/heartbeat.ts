@@ -4,17 +4,21 @@ import { directoriesIn, type Log, readNow } from '@gibil/host'
 
 /** Asks machines now and then whether they are well, and tells of those that do not answer. */
 export interface Heartbeat {
-  watch(id: string, pid: number): void
+  /** `found`: it ran before, and was perhaps silent, so its first answer is told too. */
+  watch(id: string, pid: number, how?: { readonly found: boolean }): void
   /** It is about to be paused or ended on purpose. */
   forget(id: string): void
   close(): void
 }
 
+/** `unknown`: it was not the machine's fault that no answer came. */
+export type Answer = 'well' | 'silent' | 'unknown'
+
 interface HeartbeatDeps {
-  /** Asks the machine's boxd. `unknown`: it was not the machine's fault that no answer came. */
-  readonly ask: (id: string, limitMs: number) => Promise<'well' | 'silent' | 'unknown'>
-  /** Asks once more while nothing else is done to the machine, and no longer than `limitMs`. */
-  readonly confirm: (id: string, limitMs: number) => Promise<'well' | 'silent' | 'unknown'>
+  /** Asks the machine's boxd. */
+  readonly ask: (id: string, limitMs: number) => Promise<Answer>
+  /** Asks once more while nothing else is done to the machine, and no longer than `limitMs`. `waitsFor`: why it cannot answer, and will by itself. */
+  readonly confirm: (id: string, limitMs: number) => Promise<Answer | { readonly waitsFor: string }>
   readonly tell: (id: string, silence: Omit<Silence, 'console'> | null) => void
   readonly log: Log
 }
@@ -58,7 +62,11 @@ export function createHeartbeat({ ask, confirm, tell, log }: HeartbeatDeps): Hea
     if (second === 'well') return heard(id, one)
     if (second === 'unknown') return
     one.told = true
-    tell(id, { forMs: performance.now() - one.since.at })
+    const forMs = performance.now() - one.since.at
+    if (second === 'silent') return tell(id, { forMs })
+    // Its waiting is not counted to a silence that may follow.
+    one.since = undefined
+    tell(id, { forMs, ...second })
   }
   const heard = (id: string, one: Watched): void => {
     one.since = undefined
@@ -74,7 +82,7 @@ export function createHeartbeat({ ask, confirm, tell, log }: HeartbeatDeps): Hea
       beat(id, one)
         .catch((error) => log('debug', 'a machine could not be asked', { id, error: String(error) }))
         .finally(() => {
-          one.dueAt = performance.now() + (one.since ? tickMs : everyMs)
+          one.dueAt = performance.now() + (one.since || one.told ? tickMs : everyMs)
         })
     }
     if (watched.size > 0) return
@@ -83,9 +91,10 @@ export function createHeartbeat({ ask, confirm, tell, log }: HeartbeatDeps): Hea
   }
 
   return {
-    watch(id, pid) {
+    watch(id, pid, { found } = { found: false }) {
       // At another moment than those that were found together.
-      watched.set(id, { pid, dueAt: performance.now() + Math.random() * everyMs, since: undefined, told: false })
+      const dueAt = performance.now() + Math.random() * everyMs
+      watched.set(id, { pid, dueAt, since: undefined, told: found })
       timer ??= setInterval(tick, tickMs).unref()
     },
     forget: (id) => void watched.delete(id),

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import type { DriverOptions } from '@gibil/core'
 import { type ExitWatch, onHost } from '@gibil/host'
-import * as z from 'zod'
 import { type BoxFile, readBoxFile, writeBoxFile } from './box-file.ts'
 import { bringUp } from './bring-up.ts'
 import { clear } from './clear.ts'
@@ -14,6 +13,7 @@ import { missing, notRunning } from './errors.ts'
 import { pausedIn, sweepKept } from './kept.ts'
 import { boxPaths } from './names.ts'
 import { withMonitor } from './qmp.ts'
+import { runState } from './run-state.ts'
 import { checkSaved, machineKind, type SavedMachine, savedIn } from './saved.ts'
 import { saveBox, whileStill } from './still.ts'
 import { addressOfBox, inspectBox, runningPid } from './survey.ts'
@@ -113,8 +113,6 @@ async function assertWhole(context: Context, box: BoxFile, saved: SavedMachine):
   }
 }
 
-const runState = z.object({ status: z.string() })
-
 /** What a daemon that was killed left in the middle of a pause, resume or start. Returns the process of a box that runs. */
 export async function mendCutOff(context: Context, id: string): Promise<number | undefined> {
   const pid = await runningPid(context, id)
@@ -126,7 +124,7 @@ export async function mendCutOff(context: Context, id: string): Promise<number |
   }
   try {
     await withMonitor(boxPaths(context.names, id).monitor, async (monitor) => {
-      const { status } = runState.parse(await monitor.run('query-status'))
+      const status = await runState(monitor)
       // Else it has never had what it is to go on from, and comes to nothing.
       if (['paused', 'postmigrate'].includes(status)) await monitor.run('cont')
       else if (['prelaunch', 'inmigrate'].includes(status)) await clear(context, id)

@@ -133,7 +133,8 @@ export function qemuArgs(input: MachineInput): string[] {
       'detect-zeroes': 'unmap',
       file: { driver: 'file', filename: input.disk },
     }),
-    ...device('blk', ',drive=root'),
+    // Without room on the host the machine stands still and nothing is lost: out-of-room.ts.
+    ...device('blk', ',drive=root,werror=enospc'),
     '-blockdev',
     JSON.stringify({
       driver: 'raw',

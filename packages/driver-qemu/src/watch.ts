@@ -5,15 +5,21 @@ import type { Silence } from '@gibil/core'
 import { createExitWatch, type ExitWatch, type KeyedLock } from '@gibil/host'
 import type { Context } from './context.ts'
 import { dialBoxd } from './control.ts'
-import { createHeartbeat } from './heartbeat.ts'
+import { type Answer, createHeartbeat } from './heartbeat.ts'
 import { boxMachine } from './names.ts'
+import { room, standsForRoom, tryAgain } from './out-of-room.ts'
+
+export interface Watch extends ExitWatch {
+  /** Watches one that an earlier daemon has started. */
+  found(id: string, pid: number): void
+}
 
 /** Tells of boxes that end by themselves, and by `tell`, which is called as the port's `onSilence` says, of those that run and do not answer. */
 export function createWatch(
   context: Context,
   locks: KeyedLock,
   tell: (id: string, silence: Silence | null) => void,
-): ExitWatch {
+): Watch {
   const exits = createExitWatch(context.hostkit, context.log)
   const heart = createHeartbeat({
     log: context.log,
@@ -32,6 +38,10 @@ export function createWatch(
       exits.watch(id, pid)
       heart.watch(id, pid)
     },
+    found(id, pid) {
+      exits.watch(id, pid)
+      heart.watch(id, pid, { found: true })
+    },
     forget(id) {
       heart.forget(id)
       exits.forget(id)
@@ -44,8 +54,6 @@ export function createWatch(
     },
   }
 }
-
-type Answer = 'well' | 'silent' | 'unknown'
 
 async function ask(context: Context, id: string, limitMs: number): Promise<Answer> {
   let reached = false
@@ -65,8 +73,9 @@ async function ask(context: Context, id: string, limitMs: number): Promise<Answe
   }
 }
 
-async function confirm(context: Context, id: string, limitMs: number): Promise<Answer> {
-  const [answer, way] = await Promise.all([
+/** A machine that waits for room is let go on, and may find some. */
+async function confirm(context: Context, id: string, limitMs: number): Promise<Answer | { waitsFor: string }> {
+  const [answer, way, waits] = await Promise.all([
     ask(context, id, limitMs),
     // The way leads through it.
     Promise.race([
@@ -76,6 +85,11 @@ async function confirm(context: Context, id: string, limitMs: number): Promise<A
       ),
       sleep(limitMs, false, { ref: false }),
     ]),
+    standsForRoom(context, id, limitMs),
   ])
+  if (answer === 'silent' && waits) {
+    await tryAgain(context, id)
+    return { waitsFor: room }
+  }
   return way ? answer : 'unknown'
 }

@@ -7,6 +7,7 @@ import { leftovers, sh } from '../../driver-container/test/rig.ts'
 import { boxPaths, microvmNames } from '../src/names.ts'
 import { withMonitor } from '../src/qmp.ts'
 import { steps } from '../src/steps.ts'
+import { onSmallDisk } from './small-disk.ts'
 import { openWorld, type World } from './world.ts'
 
 const bootMs = 240_000
@@ -158,29 +159,24 @@ describe('a box that is paused', { timeout: bootMs }, () => {
     const boxes = microvmNames(world.home).boxesDir
     await world.driver.create(world.spec('crowded', { network: 'none' }))
     await world.driver.stop('crowded', 5000)
-    const path = boxPaths(microvmNames(world.home), 'crowded').kept
-    await sh(
-      `cp -a ${path} ${path}.old; mount -t tmpfs -o size=4G none ${path}; mv ${path}.old/* ${path}; rmdir ${path}.old`,
-    )
-    try {
+    {
+      await using disk = await onSmallDisk(boxPaths(microvmNames(world.home), 'crowded').kept)
       await world.driver.start(world.spec('crowded', { network: 'none' }))
-      await sh(`mount -o remount,size=$(($(du -sk ${path} | cut -f1) + 20000))k ${path}`)
-      const free = await sh(`df -k --output=avail ${path} | tail -1`)
+      await disk.leave(20_000)
+      const free = await disk.freeKib()
       await expect(world.driver.pause('crowded')).rejects.toMatchObject({ code: 'disk_full' })
       expect(await world.driver.inspect('crowded')).toMatchObject({ status: 'running' })
       expect((await world.run('crowded', 'hostname')).trim()).toBe('crowded')
       // Not a block of what was written by then.
-      expect(Number(await sh(`df -k --output=avail ${path} | tail -1`))).toBeGreaterThan(Number(free) - 4096)
-      await sh(`mount -o remount,size=4G ${path}`)
+      expect(await disk.freeKib()).toBeGreaterThan(free - 4096)
+      await disk.widen()
       await world.driver.pause('crowded')
       await world.driver.resume('crowded')
       expect((await world.run('crowded', 'hostname')).trim()).toBe('crowded')
       await world.driver.stop('crowded', 0)
-    } finally {
-      await sh(`umount ${path}`)
-      await world.driver.destroy('crowded')
-      expect(await readdir(boxes)).toEqual(['one'])
     }
+    await world.driver.destroy('crowded')
+    expect(await readdir(boxes)).toEqual(['one'])
   })
 
   it('ends as any other when QEMU is killed while it is saved, and starts on its disk', async () => {

@@ -89,6 +89,7 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
     ['time left', `${timeLeft(box, now)}, then ${lease.onExpire}`],
     ['on failure', box.onFailure],
     ['no answer', box.unresponsiveSince === null ? undefined : `since ${box.unresponsiveSince}`],
+    ['waits for', box.waitsFor ?? undefined],
     [
       'idle limit',
       lease.idleSeconds === null ? undefined : `${formatDuration(lease.idleSeconds * 1000)}, then ${lease.onIdle}`,

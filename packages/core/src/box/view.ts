@@ -15,6 +15,7 @@ export function toBox(
 ): Box {
   const { repo } = record
   const lastActiveAt = activity?.last(record.id) ?? record.lastActiveAt
+  const unresponsiveSince = record.status === 'running' ? (record.unresponsiveSince ?? null) : null
   const { since = null, open } = activity?.inUse(record.id) ?? {}
   return {
     id: record.id,
@@ -27,7 +28,8 @@ export function toBox(
     readiness: record.readiness,
     failure: record.failure,
     onFailure: record.onFailure ?? 'restart',
-    unresponsiveSince: record.status === 'running' ? isoOrNull(record.unresponsiveSince ?? null) : null,
+    unresponsiveSince: isoOrNull(unresponsiveSince),
+    waitsFor: unresponsiveSince === null ? null : (record.waitsFor ?? null),
     user: record.user,
     envNames: Object.keys(record.env).sort(),
     labels: record.labels,

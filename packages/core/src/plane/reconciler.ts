@@ -134,7 +134,7 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
       await endings.ended(before, { reason, itsOwn: actual?.reason !== undefined, console: actual?.console })
     })
 
-  /** A box that stays silent for too long is ended, and then it is one that ended by itself. */
+  /** A box that stays silent for too long is ended, and then it is one that ended by itself; but for one that waits for something and loses nothing by it. */
   const hear = async (id: string, silence: Silence | null): Promise<void> => {
     const heard = await boxes.get(id)
     if (heard?.status !== 'running') return
@@ -147,10 +147,11 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
         if (since !== null) await boxes.update(id, () => ({ unresponsiveSince: null }))
         return
       }
-      const { forMs, console = '' } = silence
-      if (forMs < policy.hungAfterMs) {
-        const patch = { unresponsiveSince: deps.clock.now() - forMs }
-        if (since === null) await boxes.update(id, () => patch, { console })
+      const { forMs, waitsFor = null, console = '' } = silence
+      if (waitsFor !== null || forMs < policy.hungAfterMs) {
+        if (since !== null && waitsFor === (record.waitsFor ?? null)) return
+        const patch = { unresponsiveSince: since ?? deps.clock.now() - forMs, waitsFor }
+        await boxes.update(id, () => patch, { console, ...(waitsFor === null ? {} : { waitsFor }) })
         return
       }
       const reason = `it hung: no answer for ${Math.round(forMs / 1000)} s`

@@ -111,6 +111,8 @@ export interface DriverBox {
 /** A box that runs and does not answer, although the host let it. */
 export interface Silence {
   readonly forMs: number
+  /** What it waits for outside of itself, in words for its owner; it goes on by itself once that is there. */
+  readonly waitsFor?: string
   /** As in DriverBox. */
   readonly console?: string
 }

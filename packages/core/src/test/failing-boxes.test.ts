@@ -169,6 +169,28 @@ describe('a box that does not answer', () => {
     expect(stopped?.data).toMatchObject({ reason: 'it hung: no answer for 31 s', byItself: true, console: panic })
   })
 
+  test('since it waits for something is shown with that, and never ended for it', async () => {
+    const { id } = await create({ onFailure: 'destroy' })
+    world.driver.hears(id, { forMs: 2500 })
+    world.driver.hears(id, { forMs: 60_000, waitsFor: 'room' })
+    world.driver.hears(id, { forMs: 61_000, waitsFor: 'room' })
+    await later()
+    const { status, unresponsiveSince, waitsFor } = await world.plane.get('w')
+    expect({ status, waitsFor }).toEqual({ status: 'running', waitsFor: 'room' })
+    expect(unresponsiveSince).not.toBeNull()
+    world.driver.hears(id, null)
+    await world.clock.settle()
+    expect(await world.plane.get('w')).toMatchObject({ unresponsiveSince: null, waitsFor: null })
+    world.driver.hears(id, { forMs: 4000, waitsFor: 'room' })
+    await world.clock.settle()
+    expect((await events('box.unresponsive')).map(({ data }) => data['waitsFor'])).toEqual([undefined, 'room'])
+    // What it is like after it has waited is another matter.
+    world.driver.hears(id, { forMs: 4000 })
+    await world.clock.settle()
+    expect(await world.plane.get('w')).toMatchObject({ status: 'running', waitsFor: null })
+    expect(world.box(id).starts).toBe(1)
+  })
+
   test('before it was started anew is not taken for one that does not since', async () => {
     const { id } = await create()
     const release = Promise.withResolvers<void>()

@@ -38,6 +38,7 @@ const base = {
   failure: null,
   onFailure: 'restart',
   unresponsiveSince: null,
+  waitsFor: null,
   user: 'agent',
   envNames: [],
   labels: {},
