@@ -25,7 +25,7 @@ type Network struct {
 // Identity is what makes a machine this box and no other, also when its memory was another's before. What is absent stays as it is.
 type Identity struct {
 	Hostname string `json:"hostname"`
-	// Etc are files of /etc by name.
+	// Etc are files of /etc by name. With them a machine that has an init of its own also makes anew what that made: SSH host key, boot id.
 	Etc map[string]string `json:"etc"`
 	// Network null: the box has none. Used only with Hostname.
 	Network *Network `json:"network"`
@@ -74,6 +74,11 @@ func Take(id Identity) error {
 	}
 	for name, text := range id.Etc {
 		if err := writeEtc(name, text); err != nil {
+			return err
+		}
+	}
+	if len(id.Etc) > 0 && os.Getpid() != 1 {
+		if err := renew(); err != nil {
 			return err
 		}
 	}

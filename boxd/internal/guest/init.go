@@ -16,6 +16,8 @@ import (
 const (
 	// initOption of the kernel's command line names the init of the image that goes on from here.
 	initOption = "gibil.init="
+	// plainOption: the machine is no box, and boxd not in it.
+	plainOption = "gibil.plain"
 	// powerOffSignal is SIGRTMIN+4 as systemd(1) counts it: start poweroff.target.
 	powerOffSignal = syscall.Signal(34 + 4)
 	// identityPatience is how long the rest of the start-up waits for the host: a machine that nobody asks for comes up all the same.
@@ -45,6 +47,32 @@ LimitNOFILE=1048576
 OOMPolicy=continue
 %s`
 
+// journalUnits have the journal kept under the id of the box, once that is there: journald reads it when it starts and never again. A moment later, since
+// whoever made the box waits for its first command.
+const (
+	journalPath = `[Unit]
+Description=Wait for the identity of this box
+DefaultDependencies=no
+Before=gibil-boxd.service
+Conflicts=shutdown.target
+Before=shutdown.target
+
+[Path]
+PathChanged=` + bootIDFile + `
+`
+	journalService = `[Unit]
+Description=Keep the journal under the id of this box
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=shutdown.target
+
+[Service]
+Type=oneshot
+ExecStartPre=/bin/sleep 3
+ExecStart=/bin/systemctl restart systemd-journald.service
+`
+)
+
 // handOver makes the init of the image the first process, where the kernel's command line names one, and then does not return. The image need not
 // know of boxd: what it needs is in /run, which is new in each boot.
 func handOver() error {
@@ -52,29 +80,32 @@ func handOver() error {
 	if err != nil {
 		return err
 	}
-	program := ""
+	program, isBox := "", true
 	for _, word := range strings.Fields(string(line)) {
 		if strings.HasPrefix(word, initOption) {
 			program = strings.TrimPrefix(word, initOption)
 		}
+		isBox = isBox && word != plainOption
 	}
 	if program == "" {
 		return nil
 	}
-	if err := layRun(newRoot + "/run"); err != nil {
+	err = do([]step{
+		{"run directory", func() error { return layRun(newRoot+"/run", isBox) }},
+		{"change of root", enterRoot},
+		{"kernel modules", mountModules},
+		{"machine id", nameMachine},
+	})
+	if err != nil {
 		return err
-	}
-	for _, do := range []func() error{enterRoot, mountModules, nameMachine} {
-		if err := do(); err != nil {
-			return err
-		}
 	}
 	return &os.PathError{Op: "exec", Path: program, Err: syscall.Exec(program, []string{program}, []string{"TERM=linux"})}
 }
 
 // layRun puts boxd and its unit where systemd looks for what lasts as long as one boot.
-func layRun(run string) error {
-	if err := (mount{"run", run, "tmpfs", syscall.MS_NOSUID | syscall.MS_NODEV, "mode=755"}).do(); err != nil {
+func layRun(run string, isBox bool) error {
+	err := mount{"run", run, "tmpfs", syscall.MS_NOSUID | syscall.MS_NODEV, "mode=755"}.do()
+	if err != nil || !isBox {
 		return err
 	}
 	boxd, err := os.ReadFile(program)
@@ -91,11 +122,21 @@ func layRun(run string) error {
 	if err := os.WriteFile(filepath.Join(run, "gibil/boxd"), boxd, 0o755); err != nil {
 		return err
 	}
-	text := fmt.Sprintf(unit, environment("GODEBUG", "GOMAXPROCS"))
-	if err := os.WriteFile(filepath.Join(units, "gibil-boxd.service"), []byte(text), 0o644); err != nil {
-		return err
+	for name, text := range map[string]string{
+		"gibil-boxd.service":    fmt.Sprintf(unit, environment("GODEBUG", "GOMAXPROCS")),
+		"gibil-journal.path":    journalPath,
+		"gibil-journal.service": journalService,
+	} {
+		if err := os.WriteFile(filepath.Join(units, name), []byte(text), 0o644); err != nil {
+			return err
+		}
 	}
-	return os.Symlink("../gibil-boxd.service", filepath.Join(wants, "gibil-boxd.service"))
+	for _, name := range []string{"gibil-boxd.service", "gibil-journal.path"} {
+		if err := os.Symlink("../"+name, filepath.Join(wants, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // environment passes on what the kernel's command line says to its first program.

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { HostCheck } from '@gibil/contract'
 import { locate, namesIn, readIfThere } from '@gibil/host'
 import { rememberedAccelerator } from './accelerator.ts'
-import { emulator } from './driver.ts'
+import { emulator } from './machinery.ts'
 import { microvmNames } from './names.ts'
 
 /** Looks at what microvms need, changing nothing. None of it is required: containers do without. */

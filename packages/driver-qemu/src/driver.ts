@@ -1,5 +1,5 @@
 import { chmod, mkdir, rm, rmdir } from 'node:fs/promises'
-import { GibilError, type Shape } from '@gibil/contract'
+import { GibilError } from '@gibil/contract'
 import type { Driver, OptionalVerb, Silence } from '@gibil/core'
 import {
   assertBoxId,
@@ -9,23 +9,20 @@ import {
   errnoOf,
   type HomeNames,
   type Log,
-  locate,
   openNetwork,
   parseCgroupLayout,
   readIfThere,
   runTool,
 } from '@gibil/host'
 import type { HostKit } from '@gibil/hostkit-client'
-import { chooseAccelerator } from './accelerator.ts'
 import { adapt } from './adapt.ts'
 import { readBoxFile } from './box-file.ts'
 import { createConsoles } from './console.ts'
-import type { Context, Machinery } from './context.ts'
+import type { Context } from './context.ts'
 import { dialBoxd } from './control.ts'
 import { createFrozenStore } from './frozen.ts'
-import { provideKernel } from './guest-kernel.ts'
-import { provideGuest } from './initrd.ts'
 import { createMachineCgroups } from './machine-cgroups.ts'
+import { fitQemu, machineryOnce } from './machinery.ts'
 import { type MachineModel, machineryDir, microvm, namesOf, vm } from './model.ts'
 import * as mounts from './mounts.ts'
 import { boxMachine, boxPaths, freezingDir, isFreezing, runBoxesDir } from './names.ts'
@@ -59,9 +56,6 @@ interface Opened {
   readonly context: Context
   readonly watch: Watch
 }
-
-/** The emulator of Debian's package qemu-system-x86. */
-export const emulator = 'qemu-system-x86_64'
 
 /** Boxes of the shape `microvm` on this machine. */
 export const createMicrovmDriver = (options: MachineDriverOptions): Driver => createMachineDriver(microvm, options)
@@ -195,7 +189,7 @@ async function openContext(model: MachineModel, names: HomeNames, options: Machi
     slots: createSlots(),
     consoles: createConsoles(),
     disks: createRootDisks({ names, hostkit, run: runTool }),
-    machinery: machineryOnce(qemu, options.cacheDir ?? machineryDir(options.home), options),
+    machinery: machineryOnce({ ...options, qemu, cacheDir: options.cacheDir ?? machineryDir(options.home) }),
     run: runTool,
     log,
     step: options.step ?? (() => undefined),
@@ -203,44 +197,6 @@ async function openContext(model: MachineModel, names: HomeNames, options: Machi
     frozen: createFrozenStore(() => context),
   }
   return context
-}
-
-/** Throws `needs_root`, `host_unfit`, `missing_tool`. */
-function fitQemu(shape: Shape): string {
-  if (process.geteuid?.() !== 0) {
-    throw new GibilError('needs_root', `Boxes of the shape ${shape} need a daemon that runs as root.`)
-  }
-  if (process.arch !== 'x64') {
-    throw new GibilError('host_unfit', `Boxes of the shape ${shape} need a host of x86-64, not ${process.arch}.`, {
-      hint: 'Use the shape container on this machine.',
-    })
-  }
-  const missing = [emulator, 'qemu-img', 'mke2fs'].find((program) => locate(program) === undefined)
-  const qemu = locate(emulator)
-  if (qemu === undefined || missing !== undefined) {
-    throw new GibilError('missing_tool', `The shape ${shape} needs ${missing}, which is not installed.`, {
-      hint: 'Run `./gibil up --shape microvm` as root, or: apt-get install qemu-system-x86 qemu-utils e2fsprogs.',
-    })
-  }
-  return qemu
-}
-
-/** Found out at first need, since it may take a download and a boot; what failed is tried again. */
-function machineryOnce(qemu: string, cacheDir: string, options: MachineDriverOptions): () => Promise<Machinery> {
-  let known: Promise<Machinery> | undefined
-  const find = async (): Promise<Machinery> => {
-    const guest = await provideGuest(cacheDir, await provideKernel(cacheDir), options.boxdBinary)
-    const { hostkit, log } = options
-    return { qemu, guest, accelerator: await chooseAccelerator({ qemu, guest, cacheDir, hostkit, log }) }
-  }
-  return () => {
-    const asked = known ?? find()
-    known = asked
-    asked.catch(() => {
-      if (known === asked) known = undefined
-    })
-    return asked
-  }
 }
 
 /** Picks up the boxes of an earlier daemon, their slots and their ends, and removes machines that it was about to freeze. */

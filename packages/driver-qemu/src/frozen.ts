@@ -17,17 +17,17 @@ import { freezingMachine, type Machine } from './names.ts'
 import { cpusOf, qemuArgs } from './qemu-args.ts'
 import type { Backing } from './root-disk.ts'
 import { checkSaved, forgetSaved, isSaved, machineKind, savedIn, saveMachine } from './saved.ts'
-import { awaitStartUp } from './start-up.ts'
+import { awaitStartUp, boxdOf, runIn } from './start-up.ts'
 
 /** Changes when what is frozen is frozen in another way. */
-const formatVersion = 5
+const formatVersion = 6
 /** Files of the guest that are read at the first command are in its memory then, and nothing waits to be written in each box. */
 const warmUp = ['/bin/bash', '-lc', 'sync']
 const warmUpMs = 20_000
 /** Taken before it is frozen, only so that what a box's own identity needs has been read already. It leaves nothing that a box's does not replace. */
 const anyIdentity: Identity = {
   hostname: 'frozen',
-  etc: { hostname: '', hosts: '', 'resolv.conf': '', 'machine-id': '' },
+  etc: { hostname: '', hosts: '', 'resolv.conf': '', 'machine-id': `${'f'.repeat(32)}\n` },
   network: { address: '192.0.2.2', gateway: '192.0.2.1', mac: '02:00:00:00:00:01', mtu: 1500 },
 }
 /** An index beyond those of boxes: user ids that no box has. */
@@ -153,6 +153,7 @@ async function boot(
     await identify(context, machine, pid, anyIdentity, undefined)
     if (context.model.hasInit) await awaitStartUp(context, machine, {})
     await warm(context, machine)
+    if (context.model.hasInit) await forgetBoot(context, machine)
     // Without a network again, as a box may be.
     await identify(context, machine, pid, { ...freshness(), hostname: 'frozen', network: null }, undefined)
     await monitor.run('stop')
@@ -164,6 +165,12 @@ async function boot(
     monitor.close()
   }
   while (await context.cgroups.holds(machine.id, pid)) await sleep(5)
+}
+
+/** What its start-up has left of itself on the disk. The journal goes on in a file without a name until the copy has its own. */
+async function forgetBoot(context: Context, machine: Machine): Promise<void> {
+  const line = 'rm -rf /var/log/journal/* /var/lib/systemd/random-seed /etc/ssh/ssh_host_*; sync'
+  await runIn(boxdOf(context, machine), ['/bin/sh', '-c', line], warmUpMs)
 }
 
 /** Has the guest read what a first command reads. An image without that shell is as good without it. */

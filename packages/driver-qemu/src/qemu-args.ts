@@ -65,7 +65,7 @@ export function machineArgs(model: MachineModel, accelerator: Accelerator, cpus:
  * The kernel's command line. Without KVM nothing in the machine `microvm` tells the kernel how fast its clock is: Debian's kernel has no
  * other way to find its devices than ACPI, and with this machine's ACPI it uses no timer that it could measure by.
  */
-export function kernelCommandLine(model: MachineModel, accelerator: Accelerator): string {
+export function kernelCommandLine(model: Pick<MachineModel, 'commandLine'>, accelerator: Accelerator): string {
   const always = ['console=ttyS0', 'loglevel=3', 'panic=-1', 'edd=off', ...model.commandLine]
   const emulated = accelerator.name === 'tcg' ? [...counterOf(accelerator.tscKhz), ...lessToTranslate] : []
   return [...always, ...emulated].join(' ')

@@ -35,11 +35,11 @@ export async function awaitStartUp(context: Context, machine: Machine, options: 
 }
 
 /** Boxes that run commands of root before they are handed out. */
-const boxdOf = (context: Context, machine: Machine, { signal }: DriverOptions = {}): BoxdClient =>
+export const boxdOf = (context: Context, machine: Machine, { signal }: DriverOptions = {}): BoxdClient =>
   createBoxdClient((ended) => dialBoxd(context, machine, ended), { signal, answerMs: 30_000 })
 
 /** Runs a command as root to its end. Throws `driver_failed` when that does not come in time. */
-async function runIn(
+export async function runIn(
   boxd: BoxdClient,
   argv: readonly string[],
   timeoutMs: number,
