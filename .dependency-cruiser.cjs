@@ -16,7 +16,7 @@ module.exports = {
     only('hostkit-client', 'contract'),
     only('host', 'core', 'contract', 'hostkit-client'),
     only('driver-container', 'core', 'contract', 'hostkit-client', 'host'),
-    only('driver-qemu', 'core', 'contract', 'hostkit-client', 'boxd-client', 'host'),
+    only('driver-qemu', 'core', 'contract', 'cloud-init', 'hostkit-client', 'boxd-client', 'host'),
     only('boxd-ssh', 'core', 'contract'),
     only('cloud-init', 'contract'),
     only('images', 'core', 'contract', 'hostkit-client'),

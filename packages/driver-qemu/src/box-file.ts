@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { checkUserText } from '@gibil/cloud-init'
 import { GibilError, Isolation, NetworkPolicy, Size } from '@gibil/contract'
 import type { DriverSpec } from '@gibil/core'
 import { isBoxId, parseJson, readIfThere, slotCount, writeWhole } from '@gibil/host'
@@ -22,6 +23,7 @@ const spec = z.object({
   isolation: Isolation,
   labels: z.record(z.string(), z.string()),
   from: z.string().refine(isBoxId).optional(),
+  cloudInit: z.string().optional(),
 }) satisfies z.ZodType<DriverSpec>
 
 export const firstDisk = 'root.qcow2'
@@ -51,12 +53,13 @@ const boxFile = z.object({
 /** What the driver remembers of a box: written before anything is made, removed after everything is gone. */
 export type BoxFile = Readonly<Omit<z.infer<typeof boxFile>, 'spec'>> & { readonly spec: DriverSpec }
 
-/** Throws `invalid_request` for what could be written and not be read again, `invalid_size` for what could not boot. */
+/** Throws `invalid_request` for what could be written and not be read again, `invalid_size` for what could not boot, `invalid_user_data`. */
 export function assertSpec({ shape, leastMemoryMib }: MachineModel, given: DriverSpec): void {
   const parsed = spec.safeParse(given)
   if (!parsed.success) {
     throw new GibilError('invalid_request', `The box cannot be made so. ${z.prettifyError(parsed.error)}`)
   }
+  checkUserText(given.cloudInit ?? '')
   if (given.size.memoryMib < leastMemoryMib) {
     throw new GibilError('invalid_size', `A ${shape} needs at least ${leastMemoryMib} MiB of memory for its kernel.`, {
       hint: `Give it more: --memory ${leastMemoryMib}M or more. A container can be smaller.`,

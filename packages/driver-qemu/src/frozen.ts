@@ -20,7 +20,7 @@ import { checkSaved, forgetSaved, isSaved, machineKind, savedIn, saveMachine } f
 import { awaitStartUp, boxdOf, runIn } from './start-up.ts'
 
 /** Changes when what is frozen is frozen in another way. */
-const formatVersion = 6
+const formatVersion = 7
 /** Files of the guest that are read at the first command are in its memory then, and nothing waits to be written in each box. */
 const warmUp = ['/bin/bash', '-lc', 'sync']
 const warmUpMs = 20_000

@@ -47,8 +47,6 @@ export const vm: MachineModel = {
     'gibil.init=/sbin/init',
     // The link is eth0 in every shape.
     'net.ifnames=0',
-    // It is started by boxd when there is something for it: cloud-init.ts.
-    'cloud-init=disabled',
     'systemd.show_status=false',
   ],
   hasInit: true,

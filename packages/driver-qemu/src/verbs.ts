@@ -19,6 +19,7 @@ import {
 import { assertSpec, type BoxFile, diskOf, firstDisk, readBoxFile, writeBoxFile } from './box-file.ts'
 import { bringUp, phase } from './bring-up.ts'
 import { clear } from './clear.ts'
+import { runCloudInit } from './cloud-init.ts'
 import type { Context } from './context.ts'
 import { dialBoxd, identityOf } from './control.ts'
 import { missing } from './errors.ts'
@@ -58,6 +59,12 @@ export async function create(
       spec.from === undefined
         ? await begun(context, spec, slot, options)
         : await made(context, spec, slot, await originOf(context, spec.from, spec.size), options)
+    // A box that goes on from a snapshot has had its first boot.
+    if (spec.from === undefined) {
+      await phase(options, 'cloud-init', 'did what was given to cloud-init', () =>
+        runCloudInit(context, boxMachine(names, spec.id), spec, options),
+      )
+    }
     await context.step('create.made')
     await onHost('noted that the box is made', () => writeBoxFile(paths, { ...box, phase: 'made' }))
     watch.watch(spec.id, pid)
@@ -76,6 +83,7 @@ export async function create(
 
 /** A copy of a frozen machine, or where there is none that goes on, one that boots. */
 async function begun(context: Context, spec: DriverSpec, slot: number, options: DriverOptions): Promise<Made> {
+  await tellOfEmulation(context, options)
   const frozen = await frozenFor(context, spec, options)
   if (frozen === undefined) return made(context, spec, slot, undefined, options)
   try {
@@ -87,6 +95,13 @@ async function begun(context: Context, spec: DriverSpec, slot: number, options: 
     await clear(context, spec.id)
     return made(context, spec, slot, undefined, options)
   }
+}
+
+/** A server that is slow for no reason that can be seen is taken for a broken one. */
+async function tellOfEmulation({ model, machinery }: Context, { onLine }: DriverOptions): Promise<void> {
+  if (!model.hasInit || onLine === undefined || (await machinery()).accelerator.name === 'kvm') return
+  onLine('No KVM that works here, so the processor is emulated: code runs several times slower.')
+  onLine('The first box of an image and size boots, which takes a minute or two; those after it are copies.')
 }
 
 interface Made {
