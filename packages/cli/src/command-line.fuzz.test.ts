@@ -23,8 +23,8 @@ afterAll(async () => {
   await rm(cwd, { recursive: true, force: true })
 })
 
-/** Those that change this machine or end the daemon are tried with what they must refuse. */
-const dangerous = new Set(['up', 'down', 'doctor', 'init'])
+/** Those that change this machine, end the daemon or go on without an end are tried with what they must refuse. */
+const dangerous = new Set(['up', 'down', 'doctor', 'init', 'hetzner-sim'])
 const verb = fc.constantFrom(...verbs.flatMap(({ name, aliases = [] }) => [name, ...aliases]))
 const flags = [
   ...[

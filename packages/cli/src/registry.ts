@@ -212,6 +212,12 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/version.ts'),
   },
   {
+    name: 'hetzner-sim',
+    group: 'Daemon',
+    summary: 'serve a Hetzner Cloud API on this machine, to test clients without an account',
+    load: () => import('./commands/hetzner-sim.ts'),
+  },
+  {
     name: 'init',
     group: 'Set up',
     summary: 'write the config with your defaults',

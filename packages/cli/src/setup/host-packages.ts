@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { access, readFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { GibilError } from '@gibil/sdk'
@@ -7,6 +7,8 @@ import { execa } from 'execa'
 /** A program that the host must have, the distribution package that brings it, and what it is for. */
 export interface HostTool {
   readonly program: string
+  /** The file of a module of it, when the package brings that. */
+  readonly module?: string
   readonly package: string
   readonly purpose: string
 }
@@ -45,6 +47,13 @@ export const testTools: readonly HostTool[] = [
   { program: 'getcap', package: 'libcap2-bin', purpose: 'shows the capabilities of files' },
   { program: 'zsh', package: 'zsh', purpose: 'tries the completion of zsh' },
   { program: 'fish', package: 'fish', purpose: 'tries the completion of fish' },
+  { program: 'hcloud', package: 'hcloud-cli', purpose: 'a client of Hetzner Cloud that is not ours' },
+  {
+    program: 'python3',
+    module: '/usr/lib/python3/dist-packages/hcloud/__init__.py',
+    package: 'python3-hcloud',
+    purpose: 'another one',
+  },
 ]
 
 /** System programs live in sbin, which the PATH of an ordinary user often lacks. */
@@ -69,7 +78,9 @@ export async function isInstalled(program: string): Promise<boolean> {
 }
 
 export async function missingTools(tools: readonly HostTool[]): Promise<HostTool[]> {
-  const present = await Promise.all(tools.map((tool) => isInstalled(tool.program)))
+  const present = await Promise.all(
+    tools.map(async ({ program, module }) => (await isInstalled(program)) && (!module || existsSync(module))),
+  )
   return tools.filter((_, index) => !present[index])
 }
 

@@ -7,3 +7,5 @@ export const sourceRoot = resolve(import.meta.dirname, '../../../..')
 export const binaryDir = join(sourceRoot, 'dist')
 
 export const daemonEntry = join(sourceRoot, 'packages/daemon/src/main.ts')
+
+export const hetznerSimEntry = join(sourceRoot, 'packages/hetzner-sim/src/main.ts')
