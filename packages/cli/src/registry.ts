@@ -107,11 +107,23 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'shell',
-    aliases: ['ssh'],
     group: 'Work in a box',
     summary: 'open a shell in a box',
     passesStatus: true,
     load: () => import('./commands/shell.ts'),
+  },
+  {
+    name: 'ssh',
+    group: 'Work in a box',
+    summary: 'log in by OpenSSH, where a box has an sshd',
+    passesStatus: true,
+    load: () => import('./commands/ssh.ts'),
+  },
+  {
+    name: 'ssh-config',
+    group: 'Work in a box',
+    summary: 'let ssh, scp, sftp and rsync know the boxes',
+    load: () => import('./commands/ssh-config.ts'),
   },
   {
     name: 'jobs',
@@ -234,6 +246,13 @@ export const verbs: readonly Verb[] = [
     group: 'Set up',
     summary: 'print the completion script of a shell',
     load: () => import('./commands/completion.ts'),
+  },
+  {
+    name: '__ssh-proxy',
+    group: 'Set up',
+    summary: 'carry a connection of ssh into a box',
+    hidden: true,
+    load: () => import('./commands/ssh-proxy.ts'),
   },
   {
     name: '__complete',
