@@ -17,6 +17,7 @@ module.exports = {
     only('host', 'core', 'contract', 'hostkit-client'),
     only('driver-container', 'core', 'contract', 'hostkit-client', 'host'),
     only('driver-qemu', 'core', 'contract', 'cloud-init', 'hostkit-client', 'boxd-client', 'host'),
+    only('driver-hetzner', 'core', 'contract', 'host', 'cloud-init'),
     only('boxd-ssh', 'core', 'contract'),
     only('cloud-init', 'contract'),
     only('images', 'core', 'contract', 'hostkit-client'),

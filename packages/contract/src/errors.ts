@@ -274,6 +274,42 @@ export const errorTable = {
     'The host could not make or change the box.',
     'See the cause, `./gibil doctor`, and the daemon log.',
   ),
+  cloud_unauthorized: kind(
+    502,
+    5,
+    'The cloud refused the token of its project: none is there, it is wrong or revoked, or it may only read.',
+    'Make one that may read and write in the console of the project, and start the daemon with HCLOUD_TOKEN.',
+  ),
+  cloud_limit: kind(
+    503,
+    5,
+    'A limit of the project at the cloud is reached: servers, addresses, or requests in an hour.',
+    'Destroy a box that is not needed, or have the limit raised in the console.',
+  ),
+  cloud_sold_out: kind(
+    503,
+    5,
+    'The cloud has no machine left of those that fit, within the price cap.',
+    'Try again later, raise the cap (--max-price), or name another --server-type or --location.',
+  ),
+  over_price_cap: kind(
+    422,
+    5,
+    'Every machine that fits costs more than the price cap.',
+    'Raise the cap, or ask for a smaller size.',
+  ),
+  cloud_unreachable: kind(
+    502,
+    6,
+    'The API of the cloud gave no answer.',
+    'Check the network of the daemon, and the status page of the cloud.',
+  ),
+  cloud_failed: kind(
+    502,
+    1,
+    'The cloud refused a call, or could not finish what it began.',
+    'See the message; the correlation id in the details is what its support asks for.',
+  ),
   daemon_unreachable: kind(503, 6, 'No daemon answers.', 'Start it with `./gibil up`.'),
   internal: kind(
     500,

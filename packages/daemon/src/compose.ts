@@ -8,6 +8,7 @@ import { openImageStore } from '@gibil/images'
 import { openStore } from '@gibil/store'
 import { boxdOf } from './boxd-access.ts'
 import type { Compose } from './engine.ts'
+import { createHetzner } from './hetzner.ts'
 import { withImageEvents } from './image-events.ts'
 import { systemClock } from './process/clock.ts'
 import { createFailpoint } from './process/failpoint.ts'
@@ -55,7 +56,7 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
     })
     const plane = createControlPlane({
       store,
-      drivers: [driver, microvms, vms],
+      drivers: [driver, microvms, vms, createHetzner(place, process.env)],
       images,
       setupLog: createSetupLog(home.boxLogs),
       clock: systemClock,

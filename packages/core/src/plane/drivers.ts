@@ -28,8 +28,12 @@ export function createDrivers(drivers: readonly Driver[], log: Log): Drivers {
           open.add(driver)
           failures.delete(driver)
         } catch (error) {
-          failures.set(driver, GibilError.from(error, 'driver_failed'))
-          log.warn({ shape: driver.shape, provider: driver.provider, err: error }, 'a driver cannot be used')
+          const failure = GibilError.from(error, 'driver_failed')
+          const known = failures.get(driver)?.message === failure.message
+          failures.set(driver, failure)
+          // It is tried again every minute.
+          if (!known)
+            log.warn({ shape: driver.shape, provider: driver.provider, err: error }, 'a driver cannot be used')
         }
       }
     },

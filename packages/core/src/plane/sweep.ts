@@ -8,7 +8,12 @@ import type { Reconciler } from './reconciler.ts'
 export async function sweep(context: Context, reconciler: Reconciler): Promise<string[]> {
   const removed: string[] = []
   for (const driver of context.drivers.opened()) {
-    for (const { id } of await driver.list()) {
+    // What one of them cannot be asked, as a cloud without a network, does not keep the others.
+    const boxes = await driver.list().catch((error: unknown) => {
+      context.deps.log.warn({ provider: driver.provider, shape: driver.shape, err: error }, 'boxes could not be listed')
+      return []
+    })
+    for (const { id } of boxes) {
       try {
         // Asked before the records are: whatever leaves the pool has a record by then.
         if (context.pool.has(id)) continue

@@ -1,0 +1,179 @@
+import type { Duplex } from 'node:stream'
+import { GibilError } from '@gibil/contract'
+import type { Driver, FoundBox } from '@gibil/core'
+import { assertBoxId, createKeyedLock, type Log } from '@gibil/host'
+import { openBoxFiles } from './box-files.ts'
+import { createCatalog } from './catalog.ts'
+import { createClient } from './client/client.ts'
+import { type Pace, realPace } from './client/pace.ts'
+import type { Context, OpenLink } from './context.ts'
+import { create } from './create.ts'
+import { setDeadline } from './deadline.ts'
+import { addressOf, findServer } from './find.ts'
+import { findImages } from './images.ts'
+import { labelNames, ofBox } from './labels.ts'
+import { createLinks } from './links.ts'
+import { plan } from './plan.ts'
+import { start, stop } from './power.ts'
+import { relabel } from './relabel.ts'
+import { removeBox } from './remove.ts'
+import type { Step } from './steps.ts'
+import { byBox, isNothing, look, toDriverBox, toFound } from './survey.ts'
+import { type Swept, sweepExpired } from './sweep.ts'
+import { watchEnds } from './watch.ts'
+
+export interface HetznerDriverOptions {
+  /** The daemon's home. */
+  readonly home: string
+  /** Of the project in Hetzner Cloud, asked for each request. Throws `cloud_unauthorized` when there is none. */
+  readonly token: () => string
+  /** Of the API; Hetzner's own if absent. */
+  readonly endpoint?: string | undefined
+  /** Makes the connection to a box. */
+  readonly openLink: OpenLink
+  /** From where SSH is admitted, as CIDRs; from everywhere if absent, for the key alone. */
+  readonly sshFrom?: readonly string[] | undefined
+  /** How long a machine may take until boxd answers in it, in ms; 10 minutes if absent. */
+  readonly bootMs?: number | undefined
+  /** How long a change may wait for a network that is gone, in ms; 3 minutes if absent. */
+  readonly patienceMs?: number | undefined
+  readonly log: Log
+  readonly pace?: Pace | undefined
+  readonly step?: Step | undefined
+}
+
+/** The driver, and what the cloud has beside the port. */
+export interface HetznerDriver extends Driver {
+  readonly quote: NonNullable<Driver['quote']>
+  readonly found: NonNullable<Driver['found']>
+  readonly setDeadline: NonNullable<Driver['setDeadline']>
+  /** Makes a box that another home made one of this home: from then on this home has it in its list. Throws `box_not_found`. */
+  adopt(id: string): Promise<FoundBox>
+  /** Ends boxes of the project whose lease is over, whoever made them. */
+  sweep(): Promise<readonly Swept[]>
+}
+
+const defaultEndpoint = 'https://api.hetzner.cloud/v1'
+/** Of a look that somebody waits for, or that is repeated anyway: then a network that is gone is to be said soon. */
+const lookPatienceMs = 10_000
+const patience = { patienceMs: lookPatienceMs }
+
+/** Boxes of the shape `vm` on Hetzner Cloud. Nothing is asked of the cloud before a verb needs it. */
+export function createHetznerDriver(options: HetznerDriverOptions): HetznerDriver {
+  const { token, log, endpoint = defaultEndpoint, pace = realPace, patienceMs = 180_000 } = options
+  const { bootMs = 600_000, sshFrom = ['0.0.0.0/0', '::/0'] } = options
+  const client = createClient({ endpoint: endpoint.replace(/\/+$/, ''), token, pace, patienceMs })
+  const catalog = createCatalog(client, pace)
+  const files = openBoxFiles(options.home)
+  const links = createLinks(files, token, options.openLink)
+  const locks = createKeyedLock()
+  const listeners = new Set<(id: string) => void>()
+  let opened: { readonly context: Context; readonly stopWatching: () => void } | undefined
+
+  const tellAll = (id: string): void => {
+    for (const listener of listeners) listener(id)
+  }
+  const use = (): Context => {
+    if (opened === undefined) throw new GibilError('internal', 'The Hetzner driver is not open.')
+    return opened.context
+  }
+  const locked = <T>(id: string, task: (context: Context) => Promise<T>): Promise<T> => {
+    assertBoxId(id)
+    return locks.run(id, () => task(use()))
+  }
+  const hosts = new Map<string, { readonly host: string; readonly mark: string | undefined }>()
+  const findHost = async (id: string): Promise<{ host: string; mark: string | undefined }> => {
+    const known = hosts.get(id)
+    if (known !== undefined) return known
+    const server = await findServer(use(), id, patience)
+    if (server === undefined) throw new GibilError('boxd_unreachable', `Hetzner Cloud has no server of box ${id}.`)
+    const place = { host: addressOf(server), mark: server.labels[labelNames.key] }
+    hosts.set(id, place)
+    return place
+  }
+  const changing = <T>(id: string, task: (context: Context) => Promise<T>): Promise<T> =>
+    locked(id, async (context) => {
+      hosts.delete(id)
+      return task(context)
+    })
+
+  return {
+    provider: 'hetzner',
+    shape: 'vm',
+    capabilities: new Set(),
+    async open() {
+      token()
+      const home = await files.homeId()
+      const step = options.step ?? (() => undefined)
+      const context = { client, catalog, pace, files, links, home, sshFrom, bootMs, log, step }
+      const stopWatching = watchEnds({ client, home, log, ended: tellAll })
+      opened = { context, stopWatching }
+    },
+    async close() {
+      opened?.stopWatching()
+      links.closeAll()
+      opened = undefined
+    },
+    create: (spec, given = {}) => changing(spec.id, (context) => create(context, spec, given)),
+    start: (spec, given = {}) => changing(spec.id, (context) => start(context, spec, given)),
+    stop: (id, graceMs, given = {}) => changing(id, (context) => stop(context, id, graceMs, given)),
+    pause: async (id) => refusePause(id),
+    resume: async (id) => refusePause(id),
+    destroy: (id) =>
+      changing(id, async (context) => {
+        links.drop(id)
+        await context.step('destroy.look')
+        await removeBox(context, id)
+        await files.forget(id)
+        await context.step('destroy.end')
+      }),
+    async inspect(id) {
+      assertBoxId(id)
+      const things = await look(use().client, ofBox(id), patience)
+      return isNothing(things) ? undefined : toDriverBox(id, things, catalog, patience)
+    },
+    async list() {
+      const { home } = use()
+      const boxes = byBox(await look(client, `${labelNames.boxId},${labelNames.home}=${home}`, patience))
+      return Promise.all([...boxes].map(([id, things]) => toDriverBox(id, things, catalog, patience)))
+    },
+    async quote({ size, cloud, image }) {
+      const images = await findImages(client, image.name, patience)
+      return plan({ size, cloud, images }, await catalog.get(patience))
+    },
+    async found() {
+      const boxes = byBox(await look(client, labelNames.boxId, patience))
+      return [...boxes].flatMap(([id, things]) => toFound(id, things) ?? [])
+    },
+    setDeadline: (id, deadline) => locked(id, (context) => setDeadline(context, id, deadline)),
+    adopt: (id) =>
+      changing(id, async ({ home }) => {
+        await relabel(client, id, { [labelNames.home]: home })
+        const found = toFound(id, await look(client, ofBox(id), patience))
+        if (found === undefined) throw new GibilError('box_not_found', `Hetzner Cloud has no box ${id}.`)
+        return found
+      }),
+    sweep: () => sweepExpired(client, pace.now(), pace),
+    async dial(id, signal): Promise<Duplex> {
+      assertBoxId(id)
+      const { host, mark } = await findHost(id)
+      const link = await links.to(id, host, mark)
+      try {
+        return await link.dial(signal)
+      } catch (error) {
+        // Maybe it has another address now.
+        hosts.delete(id)
+        throw error
+      }
+    },
+    onExit(listener) {
+      listeners.add(listener)
+    },
+  }
+}
+
+function refusePause(id: string): never {
+  throw new GibilError('unsupported_by_shape', `Box ${id} is at Hetzner Cloud and cannot be paused.`, {
+    hint: '`gibil stop --snapshot` keeps its disk and gives the machine back.',
+  })
+}
