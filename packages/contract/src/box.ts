@@ -62,6 +62,12 @@ export const Lease = z.object({
   idleSeconds: z.number().positive().nullable().describe('idle after so long without connections, commands or work'),
   onExpire: OnExpire.describe('at the end of the TTL'),
   onIdle: OnExpire.describe('when the idle limit has passed'),
+  deadlineAtProvider: z
+    .enum(['same', 'pending'])
+    .nullable()
+    .describe(
+      'whether its provider knows the end of the lease too; pending: it is told again until it does; null: nobody else ends it',
+    ),
 })
 export type Lease = z.infer<typeof Lease>
 
@@ -240,6 +246,12 @@ export type Fleet = z.infer<typeof Fleet>
 export const ExtendBox = z.strictObject({
   ttl: DurationInput.describe('the new time to live, counted from now; "none" where the shape allows it'),
 })
+
+/** How a box is stopped; in the API a parameter of the query. */
+export interface StopBox {
+  /** Of a cloud: keep it as a snapshot and give its machine back, since one that is off is billed as one that is on. */
+  readonly snapshot?: boolean | undefined
+}
 
 export const RestartBox = z.strictObject({
   force: z.boolean().optional().describe('end it at once, without asking its processes to end'),

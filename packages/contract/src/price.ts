@@ -53,7 +53,8 @@ export const hourlyOf = (price: Price): string => sumOf([price.hourly, price.ipv
 /** When the hours of a charge begin that begin in `[from, to)`: each is billed as a whole, in the month (UTC) in which it begins. */
 function hoursByMonth(charge: Charge, to: number): Map<string, bigint> {
   const months = new Map<string, bigint>()
-  const end = Math.min(to, charge.to ?? Number.POSITIVE_INFINITY)
+  // What existed at all has cost an hour.
+  const end = Math.min(to, charge.to === null ? Number.POSITIVE_INFINITY : Math.max(charge.to, charge.from + 1))
   let at = charge.from
   while (at < end) {
     const date = new Date(at)

@@ -92,6 +92,10 @@ export interface BoxRecord extends Making {
   readonly cloudInit?: string
   /** What it is at its provider, as of the last look. */
   readonly cloud?: DriverCloud
+  /** The end of its lease as its provider knows it, in seconds since the epoch; null: none. */
+  readonly deadlineTold?: number | null
+  /** It was stopped, or is to be, so that it costs no more than a snapshot. */
+  readonly stopAsSnapshot?: boolean
   /** What was billed, oldest first; only the last may go on. */
   readonly charges?: readonly Charge[]
   readonly ports: readonly number[]

@@ -14,6 +14,7 @@ import type {
   Progress,
   RestartBox,
   Snapshot,
+  StopBox,
   Version,
   Wait,
 } from '@gibil/contract'
@@ -56,7 +57,8 @@ export interface BoxPlane extends Publishing {
   extend(ref: string, ttl: string | number): Promise<Box>
   pause(ref: string): Promise<Box>
   resume(ref: string): Promise<Box>
-  stopBox(ref: string): Promise<Box>
+  /** `snapshot`: so that it costs no more than a snapshot. Throws `unsupported_by_shape` for a box of this machine, which costs nothing. */
+  stopBox(ref: string, options?: StopBox): Promise<Box>
   startBox(ref: string): Promise<Box>
   /**
    * Ends what runs in a box, with a grace if it answers, and starts it again on its disk; starts it if it does not run. Throws `wrong_state`.

@@ -18,6 +18,7 @@ import { createEventLog } from './plane/event-log.ts'
 import { createFleet, fleetMembers } from './plane/fleet.ts'
 import { fork } from './plane/fork.ts'
 import { createMounts } from './plane/mounts.ts'
+import { isBehind, tellDeadline } from './plane/outside-deadline.ts'
 import { planeOfOwner } from './plane/ownership.ts'
 import { createProgressHub } from './plane/progress.ts'
 import { createPublishing } from './plane/publishing.ts'
@@ -89,6 +90,15 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const orWarn = (looking: Promise<void>): Promise<void> =>
     looking.catch((error) => log.warn({ err: error }, 'snapshots could not be looked at'))
 
+  /** The end of a lease that moved while its provider could not be told. */
+  const catchUpDeadline = async (id: string): Promise<void> => {
+    const record = await boxes.get(id)
+    if (!record || !isBehind(record)) return
+    await tellDeadline(context, record).catch((error) =>
+      log.warn({ box: id, err: error }, 'the end of a lease could not be told to its provider; it is tried again'),
+    )
+  }
+
   /** Looks at everything: what drivers have, what records want. Also finds what no event told of. */
   const pass = async (): Promise<void> => {
     await drivers.open()
@@ -96,6 +106,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     await snapshots.tend()
     for (const { id } of await boxes.list()) {
       await reconciler.look(id).catch((error) => log.debug({ box: id, err: error }, 'a box could not be looked at'))
+      await catchUpDeadline(id)
       reconciler.poke(id)
     }
   }

@@ -27,4 +27,9 @@ async function extend(
   const left = timeLeft(box, Date.now())
   session.emit(box, `${box.lease.expiresAt ?? 'none'}\n`)
   session.note(`${session.colors.green('✓')} ${clean(box.name)}: time left ${left}, then ${box.lease.onExpire}\n`)
+  if (box.lease.deadlineAtProvider === 'pending') {
+    session.note(
+      `${session.colors.yellow('!')} its provider could not be told; the daemon tries again, and a sweep from elsewhere may end it at the old time\n`,
+    )
+  }
 }

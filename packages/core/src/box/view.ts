@@ -1,6 +1,7 @@
 import type { Box } from '@gibil/contract'
 import type { BoxRecord } from '../box-record.ts'
 import type { Activity } from '../lease/activity.ts'
+import { deadlineOfSpec as deadlineOf } from '../plane/spec.ts'
 import { costOfBox } from './charges.ts'
 
 const iso = (ms: number): string => new Date(ms).toISOString()
@@ -54,6 +55,8 @@ export function toBox(
       idleSeconds: record.idleMs === null ? null : record.idleMs / 1000,
       onExpire: record.onExpire,
       onIdle: record.onIdle ?? record.onExpire,
+      deadlineAtProvider:
+        record.deadlineTold === undefined ? null : record.deadlineTold === deadlineOf(record) ? 'same' : 'pending',
     },
     parent: record.parent,
     createdAt: iso(record.createdAt),

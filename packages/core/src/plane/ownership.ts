@@ -24,7 +24,7 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
     extend: async (ref, ttl) => own(await plane.extend(await idOf(ref), ttl)),
     pause: async (ref) => own(await plane.pause(await idOf(ref))),
     resume: async (ref) => own(await plane.resume(await idOf(ref))),
-    stopBox: async (ref) => own(await plane.stopBox(await idOf(ref))),
+    stopBox: async (ref, options) => own(await plane.stopBox(await idOf(ref), options)),
     startBox: async (ref) => own(await plane.startBox(await idOf(ref))),
     restart: async (ref, options) => own(await plane.restart(await idOf(ref), options)),
     console: async (ref) => plane.console(await idOf(ref)),

@@ -10,7 +10,7 @@ import type { Context } from './context.ts'
 import { resolveImage } from './images.ts'
 import { restoreStep } from './restore-step.ts'
 import { noSuchSnapshot } from './snapshot-records.ts'
-import { toSpec } from './spec.ts'
+import { deadlineOfSpec, toSpec } from './spec.ts'
 
 type Options = DriverOptions & { readonly signal: AbortSignal }
 
@@ -77,6 +77,7 @@ export function createPerform(
     const image = await resolveImage(deps.images, record.provider, record.imageDigest)
     const options = { signal, trace }
     const begun = await stateFrom(record)
+    const told = deadlineOfSpec(record)
     // Waited for also when the signal aborts: it ends early then, and nothing else may be done to the box before it has.
     const { box, isNew } = await timed(record, kind, timings, async () => {
       const spare = kind === 'create' ? await adopt(record, image, options) : undefined
@@ -105,6 +106,8 @@ export function createPerform(
         unresponsiveSince: null,
         ...(begun ?? { readiness, failure }),
         ...withCloud(latest, box.cloud, now),
+        ...(driver.setDeadline ? { deadlineTold: told } : {}),
+        stopAsSnapshot: false,
         from: null,
         ...(kind === 'create' ? { timings: [...latest.timings, ...timings] } : {}),
       }
@@ -147,14 +150,21 @@ export function createPerform(
         })
         return
       }
+      const options = record.stopAsSnapshot ? [{ snapshot: true }] : []
       // A frozen process cannot end itself.
       if (record.status === 'paused') await driver.resume(record.id)
       // Politely first; the driver then waits for the end and enforces it. A boxd that does not answer is ended by the driver.
       const ask = context.boxd.of({ ...record, startedAt: 0 }).shutdown(policy.stopGraceMs)
       await within(clock, 1000, 'Asking boxd to end', ask).catch(() => undefined)
-      await driver.stop(record.id, policy.stopGraceMs)
+      await driver.stop(record.id, policy.stopGraceMs, ...options)
       const note = record.restart ? { reason: 'restart' } : {}
-      await boxes.update(record.id, () => ({ status: 'stopped', address: null, restart: null }), note)
+      // What a stop costs is for its provider to say.
+      const cloud = record.cloud === undefined ? undefined : (await driver.inspect(record.id))?.cloud
+      await boxes.update(
+        record.id,
+        (latest) => ({ status: 'stopped', address: null, restart: null, ...withCloud(latest, cloud, clock.now()) }),
+        note,
+      )
     },
     async pause(record) {
       await drivers.for(record).pause(record.id)

@@ -1,12 +1,13 @@
 import type { Readable } from 'node:stream'
-import { type Box, GibilError, type RestartBox } from '@gibil/contract'
-import { closed } from '../box/charges.ts'
+import { type Box, GibilError, type RestartBox, type StopBox } from '@gibil/contract'
+import { closed, withCloud } from '../box/charges.ts'
 import { allow, type Verb } from '../box/lifecycle.ts'
 import { toBox } from '../box/view.ts'
 import type { BoxRecord, Desired } from '../box-record.ts'
 import { parseTtl, renewedLease } from '../lease/terms.ts'
 import type { Setups } from '../setup/keeper.ts'
 import type { Context } from './context.ts'
+import { tellDeadline } from './outside-deadline.ts'
 import type { Reconciler } from './reconciler.ts'
 import { viewOf } from './view-of.ts'
 import { waitFor } from './waiting.ts'
@@ -14,7 +15,7 @@ import { waitFor } from './waiting.ts'
 export interface Verbs {
   pause(ref: string): Promise<Box>
   resume(ref: string): Promise<Box>
-  stopBox(ref: string): Promise<Box>
+  stopBox(ref: string, options?: StopBox): Promise<Box>
   startBox(ref: string): Promise<Box>
   restart(ref: string, options?: RestartBox): Promise<Box>
   extend(ref: string, ttl: string | number): Promise<Box>
@@ -64,6 +65,19 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
     return view((await boxes.get(record.id)) ?? record)
   }
 
+  /** Of a box that is off already, and billed. */
+  const giveBack = async ({ id, cloud: known }: BoxRecord): Promise<Box> => {
+    await reconciler.alone(id, async () => {
+      const record = await boxes.find(id)
+      if (record.status !== 'stopped' || known?.billedSince === null) return
+      const driver = drivers.for(record)
+      await driver.stop(id, 0, { snapshot: true })
+      const cloud = (await driver.inspect(id))?.cloud
+      await boxes.update(id, (latest) => withCloud(latest, cloud, deps.clock.now()))
+    })
+    return view(await boxes.find(id))
+  }
+
   return {
     pause: (ref) =>
       become(ref, 'pause', 'paused', (record) => {
@@ -84,11 +98,19 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
         }
       }),
     resume: (ref) => become(ref, 'resume', 'running'),
-    stopBox: (ref) =>
-      become(ref, 'stop', 'stopped', async (record) => {
-        await boxes.update(record.id, ({ desired }) => (desired === 'gone' ? undefined : { desired: 'stopped' }))
+    async stopBox(ref, { snapshot = false } = {}) {
+      const before = await boxes.find(ref)
+      if (snapshot) {
+        checkCostsWhenOff(before)
+        if (before.status === 'stopped') return giveBack(before)
+      }
+      return become(ref, 'stop', 'stopped', async (record) => {
+        await boxes.update(record.id, ({ desired }) =>
+          desired === 'gone' ? undefined : { desired: 'stopped', ...(snapshot ? { stopAsSnapshot: true } : {}) },
+        )
         await setups.cancel(record.id, new GibilError('interrupted', 'The box was stopped during its set-up.'))
-      }),
+      })
+    },
     startBox: (ref) => become(ref, 'start', 'running'),
 
     async restart(ref, { force = false, fresh = false } = {}) {
@@ -129,7 +151,12 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
       if (!after) throw new GibilError('box_not_found', `The box "${record.name}" is gone.`)
       const expiresAt = after.expiresAt === null ? null : new Date(after.expiresAt).toISOString()
       await context.events.append('box.extended', after, { expiresAt })
-      return view(after)
+      const told = await tellDeadline(context, after).catch((error) => {
+        const { message } = GibilError.from(error)
+        deps.log.warn({ box: after.id, err: error }, `its provider does not know the new end of the lease: ${message}`)
+        return after
+      })
+      return view(told)
     },
 
     async destroy(ref) {
@@ -167,5 +194,13 @@ function checkCanBeMadeAnew({ name, repo }: BoxRecord): void {
   throw new GibilError('wrong_state', `The box "${name}" cannot be made anew: ${why}.`, {
     hint: `Restart it on its disk: \`gibil restart ${name}\`; or destroy it and create it again.`,
     details: { name },
+  })
+}
+
+function checkCostsWhenOff({ provider, name }: BoxRecord): void {
+  if (provider !== 'local') return
+  const why = `The box "${name}" is on this machine, where a stopped box costs nothing.`
+  throw new GibilError('unsupported_by_shape', why, {
+    hint: `Stop it without --snapshot, or keep a snapshot beside it: \`gibil snapshot ${name}\`.`,
   })
 }

@@ -75,4 +75,46 @@ describe('a box of a cloud', () => {
     expect(box).toMatchObject({ cloud: null, cost: null })
     expect((await world.plane.cost()).currencies).toEqual([])
   })
+
+  test('is ended elsewhere no sooner than its lease: what it is extended by is told, again until it is heard', async () => {
+    const { id } = await create()
+    const first = cloud.deadlines.get(id)
+    const longer = await world.clock.until(world.plane.extend('w', '10h'))
+    expect(longer.lease.deadlineAtProvider).toBe('same')
+    expect(cloud.deadlines.get(id)).toBe((first ?? 0) + 8 * 3600)
+
+    cloud.refusals.push(new Error('429'))
+    const again = await world.clock.until(world.plane.extend('w', '20h'))
+    expect(again.lease.deadlineAtProvider).toBe('pending')
+    expect(cloud.deadlines.get(id)).toBe((first ?? 0) + 8 * 3600)
+    await start({ reconcileEveryMs: 1000 })
+    await world.clock.advance(2000)
+    expect(cloud.deadlines.get(id)).toBe((first ?? 0) + 18 * 3600)
+    expect((await world.plane.get('w')).lease.deadlineAtProvider).toBe('same')
+  })
+
+  test('is billed while it is off, unless it was stopped as a snapshot', async () => {
+    const { id } = await create()
+    const off = await world.clock.until(world.plane.stopBox('w'))
+    expect(off).toMatchObject({ status: 'stopped', cost: { billed: true } })
+    await world.clock.until(world.plane.startBox('w'))
+    const kept = await world.clock.until(world.plane.stopBox('w', { snapshot: true }))
+    expect(kept).toMatchObject({ status: 'stopped', cost: { billed: false, soFar: '0.011' } })
+    expect(cloud.stops).toEqual([
+      { id, snapshot: false },
+      { id, snapshot: true },
+    ])
+    await world.clock.until(world.plane.startBox('w'))
+    await world.clock.until(world.plane.stopBox('w'))
+    // One that is off already is given back too.
+    expect(await world.clock.until(world.plane.stopBox('w', { snapshot: true }))).toMatchObject({
+      cost: { billed: false },
+    })
+    expect((await world.plane.get('w')).cost?.soFar).toBe('0.022')
+  })
+
+  test('can be stopped as a snapshot only there', async () => {
+    await create({ provider: 'local' })
+    await expect(world.plane.stopBox('w', { snapshot: true })).rejects.toMatchObject({ code: 'unsupported_by_shape' })
+  })
 })

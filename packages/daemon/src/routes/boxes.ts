@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { uploadOf } from '../http/body.ts'
 import { streamEvents } from '../http/event-stream.ts'
 import { json, type Route, route, stream, written } from '../http/route.ts'
-import { limit, offset } from './query.ts'
+import { flag, limit, offset } from './query.ts'
 import { followSetupLog } from './setup-log-stream.ts'
 
 const tag = 'boxes'
@@ -117,10 +117,14 @@ export const boxRoutes: readonly Route[] = [
     id: 'stopBox',
     tag,
     summary: 'End all processes and keep the disk',
+    description:
+      'A box of a cloud is billed as long as its machine exists, also when it is off; with `snapshot` the machine goes.',
+    // A body would be one that callers have to send.
+    query: z.strictObject({ snapshot: flag.optional() }),
     progress: true,
     answer: json(Box),
-    errors: ['box_not_found', 'wrong_state'],
-    handle: async ({ param }, { plane }) => plane.stopBox(param('box')),
+    errors: ['box_not_found', 'wrong_state', 'unsupported_by_shape'],
+    handle: async ({ param, query }, { plane }) => plane.stopBox(param('box'), query),
   }),
   route({
     method: 'post',

@@ -9,12 +9,13 @@ import {
   type RestartBox,
   RunResult,
   SetupLogPage,
+  type StopBox,
   type TtySize,
   type Wait,
 } from '@gibil/contract'
 import * as z from 'zod'
 import { callWithProgress, readEvents } from '../connect/sse.ts'
-import { errorOf, parseAnswer, type Transport } from '../connect/transport.ts'
+import { errorOf, parseAnswer, type Query, type Transport } from '../connect/transport.ts'
 import type { LongCallOptions } from '../images.ts'
 import { createPull, type PullApi } from '../repo/pull.ts'
 import { type PushOptions, type PushResult, pushTree } from '../repo/push.ts'
@@ -81,7 +82,8 @@ export interface BoxHandle {
   extend(ttl: string | number, options?: Cancel): Promise<Box>
   pause(options?: Cancel): Promise<Box>
   resume(options?: Cancel): Promise<Box>
-  stop(options?: LongCallOptions): Promise<Box>
+  /** A box of a cloud that is off is billed as one that is on, unless `snapshot`: then it is kept as one, and its machine goes. */
+  stop(options?: StopBox & LongCallOptions): Promise<Box>
   start(options?: LongCallOptions): Promise<Box>
   /**
    * Ends what runs in it and starts it again on its disk; starts it if it does not run. `force`: at once, as for a box that hangs. `fresh`: on a new
@@ -115,8 +117,10 @@ export function createBoxHandle(transport: Transport, ref: string, known?: Box):
     last = info
     return info
   }
-  const change = async (verb: string, options: LongCallOptions & { readonly body?: unknown } = {}): Promise<Box> =>
-    keep(await callWithProgress(transport, Box, 'POST', `${path}/${verb}`, options))
+  const change = async (
+    verb: string,
+    options: LongCallOptions & { readonly body?: unknown; readonly query?: Query } = {},
+  ): Promise<Box> => keep(await callWithProgress(transport, Box, 'POST', `${path}/${verb}`, options))
   const refresh: BoxHandle['refresh'] = async (options = {}) => keep(await transport.call(Box, 'GET', path, options))
 
   const handle: BoxHandle = {
@@ -174,7 +178,8 @@ export function createBoxHandle(transport: Transport, ref: string, known?: Box):
     extend: (ttl, options) => change('extend', { body: { ttl }, ...options }),
     pause: (options) => change('pause', options),
     resume: (options) => change('resume', options),
-    stop: (options) => change('stop', options),
+    stop: ({ snapshot, ...options } = {}) =>
+      change('stop', { query: { snapshot: snapshot ? 1 : undefined }, ...options }),
     start: (options) => change('start', options),
     restart: ({ force, fresh, ...options } = {}) =>
       change('restart', { body: { ...(force ? { force } : {}), ...(fresh ? { fresh } : {}) }, ...options }),
