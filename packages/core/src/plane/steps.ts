@@ -12,6 +12,9 @@ import { restoreStep } from './restore-step.ts'
 import { noSuchSnapshot } from './snapshot-records.ts'
 import { deadlineOfSpec, toSpec } from './spec.ts'
 
+/** What a machine prints while it boots is its own choice. */
+const longestLine = 500
+
 type Options = DriverOptions & { readonly signal: AbortSignal }
 
 /** Does one step outside and writes down what is then. Every step may be repeated after a crash at any point in it. */
@@ -75,7 +78,10 @@ export function createPerform(
       progress.tell(record.id, { phase, ms })
     }
     const image = await resolveImage(deps.images, record.provider, record.imageDigest)
-    const options = { signal, trace }
+    const onLine = (line: string): void => {
+      progress.tell(record.id, { phase: 'boot', message: line.slice(0, longestLine) })
+    }
+    const options = { signal, trace, onLine }
     const begun = await stateFrom(record)
     const told = deadlineOfSpec(record)
     // Waited for also when the signal aborts: it ends early then, and nothing else may be done to the box before it has.

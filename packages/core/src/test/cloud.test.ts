@@ -1,4 +1,4 @@
-import type { CreateBox } from '@gibil/contract'
+import type { CreateBox, Progress } from '@gibil/contract'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createFakeCloud, type FakeCloud } from './fake-cloud.ts'
 import { createWorld, type World } from './world.ts'
@@ -38,6 +38,13 @@ describe('a box of a cloud', () => {
       expect.objectContaining({ name: 'w', owner: null, cloud: wish, cloudInit: '#cloud-config\n' }),
     ])
     expect(cloud.specs[0]?.deadline).toBe(Math.ceil(Date.parse(box.lease.expiresAt ?? '') / 1000))
+  })
+
+  test('is heard while its machine boots', async () => {
+    const heard: string[] = []
+    const onProgress = ({ phase, message }: Progress): void => void heard.push(`${phase}: ${message}`)
+    await world.clock.until(world.plane.create({ provider: 'hetzner', wait: 'running' }, { onProgress }))
+    expect(heard).toContain('boot: Cloud-init v. 22.4.2 running')
   })
 
   test.each([
