@@ -64,7 +64,7 @@ async function forge(context: Context, spec: DriverSpec, options: DriverOptions)
   await step('create.firewall')
   const firewall = await ensureFirewall(context, spec.id, labels)
   const making = performance.now()
-  const wish = { spec, labels, sshKey, firewall, userData: text, offers, imageFor: imageIn(images) }
+  const wish = { id: spec.id, labels, sshKey, firewall, userData: text, offers, imageFor: imageIn(images) }
   const server = await makeServer(context, 'create', wish, options)
   options.trace?.('server', performance.now() - making)
   return server

@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream'
 import { GibilError } from '@gibil/contract'
-import type { Driver, FoundBox } from '@gibil/core'
+import type { Driver, DriverOptions, FoundBox } from '@gibil/core'
 import { assertBoxId, createKeyedLock, type Log } from '@gibil/host'
+import { type Bake, bake } from './bake.ts'
 import { openBoxFiles } from './box-files.ts'
 import { createCatalog } from './catalog.ts'
 import { createClient } from './client/client.ts'
@@ -49,6 +50,8 @@ export interface HetznerDriver extends Driver {
   readonly setDeadline: NonNullable<Driver['setDeadline']>
   /** Makes a box that another home made one of this home: from then on this home has it in its list. Throws `box_not_found`. */
   adopt(id: string): Promise<FoundBox>
+  /** Makes what boxes of an image begin as, so that they install nothing. Returns the id of the snapshot. */
+  bake(wish: Bake, options?: DriverOptions): Promise<number>
   /** Ends boxes of the project whose lease is over, whoever made them. */
   sweep(): Promise<readonly Swept[]>
 }
@@ -153,6 +156,7 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
         if (found === undefined) throw new GibilError('box_not_found', `Hetzner Cloud has no box ${id}.`)
         return found
       }),
+    bake: (wish, given = {}) => locks.run(`bake ${wish.name}`, () => bake(use(), wish, given)),
     sweep: () => sweepExpired(client, pace.now(), pace),
     async dial(id, signal): Promise<Duplex> {
       assertBoxId(id)

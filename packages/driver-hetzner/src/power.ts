@@ -65,7 +65,7 @@ async function revive(
   links.drop(spec.id)
   const text = userDataOf(spec, keys)
   try {
-    const server = { spec, labels, sshKey, firewall, userData: text, offers, imageFor: imageIn(images) }
+    const server = { id: spec.id, labels, sshKey, firewall, userData: text, offers, imageFor: imageIn(images) }
     return await makeServer(context, 'start', server, options)
   } catch (error) {
     await removeBox(context, spec.id, { kinds: ['servers', 'primary_ips'] }).catch((undo) =>
@@ -139,25 +139,27 @@ async function save(context: Context, server: ApiServer): Promise<ApiImage> {
     if (found === undefined) throw error
     made = found
   }
-  return untilWhole(context, id, made.id)
+  return untilWhole(context, `box ${id}`, () => imagesOf(context, id), made.id)
 }
 
 /** A snapshot takes minutes: about one for each 10 GB that are in use (seen by others; there is no promise). */
 const snapshotMs = 30 * 60_000
 
-async function untilWhole(context: Context, id: string, image: number): Promise<ApiImage> {
-  const { pace } = context
+/** Waits until a snapshot can be used, one of those that `list` gives. Throws `cloud_failed`. */
+export async function untilWhole(
+  { pace }: Context,
+  of: string,
+  list: () => Promise<readonly ApiImage[]>,
+  image: number,
+): Promise<ApiImage> {
   const until = pace.now() + snapshotMs
   while (pace.now() < until) {
-    const found = (await imagesOf(context, id)).find((one) => one.id === image)
+    const found = (await list()).find((one) => one.id === image)
     if (found?.status === 'available') return found
     if (found === undefined) break
     await pace.sleep(2000)
   }
-  throw new GibilError(
-    'cloud_failed',
-    `The snapshot of box ${id} did not become whole; its server is kept, switched off.`,
-  )
+  throw new GibilError('cloud_failed', `The snapshot of ${of} did not become whole.`)
 }
 
 const imagesOf = ({ client }: Context, id: string): Promise<readonly ApiImage[]> =>

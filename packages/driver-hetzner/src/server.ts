@@ -1,5 +1,5 @@
 import { GibilError, hourlyOf } from '@gibil/contract'
-import type { DriverOptions, DriverSpec, Offer } from '@gibil/core'
+import type { DriverOptions, Offer } from '@gibil/core'
 import { cloudCodeOf, isUnknown } from './client/failure.ts'
 import type { ApiAction, ApiServer } from './client/schemas.ts'
 import type { Context } from './context.ts'
@@ -9,7 +9,7 @@ import { removeBox } from './remove.ts'
 import type { StepName } from './steps.ts'
 
 export interface ServerWish {
-  readonly spec: DriverSpec
+  readonly id: string
   readonly labels: Labels
   readonly sshKey: number
   readonly firewall: number
@@ -38,7 +38,7 @@ export async function makeServer(
   options: DriverOptions,
 ): Promise<ApiServer> {
   const { client, step, log } = context
-  const { spec, offers } = wish
+  const { id, offers } = wish
   let refused: unknown
   for (const offer of offers) {
     const { serverType, location, price } = offer
@@ -55,9 +55,9 @@ export async function makeServer(
     } catch (error) {
       if (!GibilError.is(error) || error.code !== 'cloud_sold_out') throw error
       refused = error
-      log('info', 'a server type is sold out', { box: spec.id, serverType, location })
+      log('info', 'a server type is sold out', { box: id, serverType, location })
       options.onLine?.(`${serverType} in ${location} is sold out`)
-      await removeBox(context, spec.id, { kinds: ['servers', 'primary_ips'] })
+      await removeBox(context, id, { kinds: ['servers', 'primary_ips'] })
     }
   }
   throw soldOut(offers, refused)
@@ -66,7 +66,7 @@ export async function makeServer(
 /** One attempt. When nobody knows what came of it, the name tells: no two servers of a project have the same, and no other box ever has this one. */
 async function makeOnce(context: Context, wish: ServerWish, offer: Offer): Promise<Made> {
   const { client, log } = context
-  const name = cloudName(wish.spec.id)
+  const name = cloudName(wish.id)
   try {
     return await client.createServer({
       name,
@@ -82,12 +82,12 @@ async function makeOnce(context: Context, wish: ServerWish, offer: Offer): Promi
   } catch (error) {
     if (!isUnknown(error) && cloudCodeOf(error) !== 'uniqueness_error') throw error
     log('warn', 'it is not known whether a server was made: looking for it', {
-      box: wish.spec.id,
+      box: wish.id,
       error: String(error),
     })
     const server = await lookFor(context, name)
     if (server === undefined) throw error
-    if (server.labels[labelNames.boxId] === wish.spec.id) return { server, actions: [] }
+    if (server.labels[labelNames.boxId] === wish.id) return { server, actions: [] }
     throw new GibilError('cloud_failed', `There is a server ${name} in the project that is no box of Gibil any more.`, {
       hint: 'Rename or remove it in the console.',
       cause: error,
