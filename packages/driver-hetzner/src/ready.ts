@@ -3,13 +3,17 @@ import type { DriverOptions, DriverSpec } from '@gibil/core'
 import type { Context, Link } from './context.ts'
 import { tellDeadline } from './deadline.ts'
 
-/** Prints what cloud-init prints until it is done; its exit status is that of `cloud-init status`: 1 failed, 2 done with complaints. */
-const followCloudInit = [
+/**
+ * Prints what cloud-init prints until it is done; its exit status is that of `cloud-init status`: 1 failed, 2 done with complaints. As root: nobody else may read
+ * that. It holds no single quote.
+ */
+const script = [
   'command -v cloud-init >/dev/null || exit 0',
   'tail -n +1 -F /var/log/cloud-init-output.log 2>/dev/null & follower=$!',
   'cloud-init status --wait >/dev/null 2>&1; status=$?',
   'sleep 0.2; kill $follower 2>/dev/null; exit $status',
 ].join('\n')
+const followCloudInit = `sudo -n sh -c '${script}'`
 
 const logLines = 40
 
