@@ -164,12 +164,13 @@ test.skipIf(!readableByOthers)('serves its API without root, and says why it mak
   try {
     await start({}, { uid: 65_534, home: other })
     const version = await call('GET', '/version', undefined, other)
-    const refused = { unavailable: { code: 'needs_root' } }
+    const refused = { provider: 'local', unavailable: expect.objectContaining({ code: 'needs_root' }) }
     expect(version.json).toMatchObject({
-      shapes: [
+      shapes: expect.arrayContaining([
         { shape: 'container', ...refused },
         { shape: 'microvm', ...refused },
-      ],
+        { shape: 'vm', provider: 'hetzner', unavailable: expect.objectContaining({ code: 'cloud_unauthorized' }) },
+      ]),
     })
     expect(await call('GET', '/boxes', undefined, other)).toMatchObject({ status: 200, json: [] })
     const created = await call('POST', '/boxes', { name: 'no', image: 'none' }, other)
