@@ -76,8 +76,7 @@ export interface Client {
   label(kind: Kind, id: number, labels: Labels): Promise<void>
   /** What was begun by it must be waited for. */
   createServer(server: NewServer): Promise<{ readonly server: ApiServer; readonly actions: readonly ApiAction[] }>
-  /** `create_image` is `createImage`. */
-  act(id: number, what: 'poweron' | 'poweroff' | 'shutdown' | 'reboot' | 'reset'): Promise<ApiAction>
+  act(id: number, what: 'poweron' | 'poweroff' | 'shutdown'): Promise<ApiAction>
   createImage(
     server: number,
     image: { readonly description: string; readonly labels: Labels },
@@ -88,8 +87,6 @@ export interface Client {
     readonly rules: readonly Rule[]
     readonly labels: Labels
   }): Promise<ApiFirewall>
-  setRules(firewall: number, rules: readonly Rule[]): Promise<readonly ApiAction[]>
-  detachVolume(id: number): Promise<ApiAction>
   /** Of a server the action is under way when it returns. */
   remove(kind: Kind, id: number): Promise<readonly ApiAction[]>
 }
@@ -132,11 +129,6 @@ export function createClient(options: TransportOptions & { readonly pace: Pace }
     createSshKey: async (key) => (await post('/ssh_keys', z.object({ ssh_key: ApiSshKey }), key)).ssh_key,
     createFirewall: async (firewall) =>
       (await post('/firewalls', z.object({ firewall: ApiFirewall }), firewall)).firewall,
-    setRules: async (firewall, rules) => {
-      const schema = z.object({ actions: z.array(ApiAction) })
-      return (await post(`/firewalls/${firewall}/actions/set_rules`, schema, { rules })).actions
-    },
-    detachVolume: (id) => actionOf(`/volumes/${id}/actions/detach`),
     async remove(kind, id) {
       const schema = z.object({ action: ApiAction.nullish() })
       const { action } = await transport.call('DELETE', `/${kind}/${id}`, { schema })
