@@ -10,7 +10,11 @@ export function nextStep({
   remake,
   restart,
   restoring,
-}: Pick<BoxRecord, 'desired' | 'status' | 'remake' | 'restart' | 'restoring'>): Step | undefined {
+  stopAsSnapshot,
+  cloud,
+}: Pick<BoxRecord, 'desired' | 'status' | 'remake' | 'restart' | 'restoring' | 'stopAsSnapshot' | 'cloud'>):
+  | Step
+  | undefined {
   if (desired === 'gone') return 'destroy'
   if (remake) return 'remake'
   if (restoring !== null) return 'restore'
@@ -24,7 +28,9 @@ export function nextStep({
       return desired === 'running' ? 'resume' : desired === 'stopped' ? 'stop' : undefined
     case 'stopped':
     case 'failed':
-      return desired === 'running' ? 'start' : undefined
+      if (desired === 'running') return 'start'
+      // One that is off is billed until only a snapshot of it is left.
+      return desired === 'stopped' && stopAsSnapshot && cloud?.billedSince ? 'stop' : undefined
     case 'destroying':
     case 'destroyed':
       return 'destroy'

@@ -146,7 +146,10 @@ export function createLeaseKeeper(context: Context, reconciler: Reconciler, setu
       const action = actionAt(latest, deadline)
       if (action === 'destroy') return { desired: 'gone', status: 'destroying' }
       const halted = latest.status === 'stopped' || latest.status === 'failed'
-      if (halted || action === 'stop') return { ...over, desired: 'stopped' }
+      // At a cloud, what is only off would be billed for ever.
+      if (halted || action === 'stop') {
+        return { ...over, desired: 'stopped', ...(latest.cloud ? { stopAsSnapshot: true } : {}) }
+      }
       return { ...over, desired: 'paused' }
     })
     if (!ended || !after) return

@@ -1,9 +1,11 @@
 import type { BoxRecord } from '../box-record.ts'
 import type { DriverSpec, ResolvedImage } from '../ports/driver.ts'
 
-/** When others may end a box, in seconds since the epoch. The daemon ends it at that time, and nobody may do so before. */
-export const deadlineOfSpec = ({ expiresAt }: Pick<BoxRecord, 'expiresAt'>): number | null =>
-  expiresAt === null ? null : Math.ceil(expiresAt / 1000)
+/**
+ * When others may destroy a box, in seconds since the epoch. The daemon does so at that time, and nobody may before; null: its lease is not to destroy it.
+ */
+export const deadlineOfSpec = ({ expiresAt, onExpire }: Pick<BoxRecord, 'expiresAt' | 'onExpire'>): number | null =>
+  expiresAt === null || onExpire !== 'destroy' ? null : Math.ceil(expiresAt / 1000)
 
 /** How a driver is told of a box. What only a cloud asks for is not said here: a box of this machine is made anew when its spec is another. */
 export const toSpec = (record: BoxRecord, image: ResolvedImage): DriverSpec => ({

@@ -160,8 +160,10 @@ export function createPerform(
       // A frozen process cannot end itself.
       if (record.status === 'paused') await driver.resume(record.id)
       // Politely first; the driver then waits for the end and enforces it. A boxd that does not answer is ended by the driver.
-      const ask = context.boxd.of({ ...record, startedAt: 0 }).shutdown(policy.stopGraceMs)
-      await within(clock, 1000, 'Asking boxd to end', ask).catch(() => undefined)
+      if (record.status !== 'stopped' && record.status !== 'failed') {
+        const ask = context.boxd.of({ ...record, startedAt: 0 }).shutdown(policy.stopGraceMs)
+        await within(clock, 1000, 'Asking boxd to end', ask).catch(() => undefined)
+      }
       await driver.stop(record.id, policy.stopGraceMs, ...options)
       const note = record.restart ? { reason: 'restart' } : {}
       // What a stop costs is for its provider to say.

@@ -120,6 +120,19 @@ describe('a box of a cloud', () => {
     expect((await world.plane.get('w')).cost?.soFar).toBe('0.022')
   })
 
+  test('is not billed any more once its lease has stopped it, also when it was off before, and nobody else destroys it', async () => {
+    const { id } = await create({ onExpire: 'stop' })
+    expect(cloud.deadlines.get(id)).toBeNull()
+    await world.clock.advance(2 * hour + 5000)
+    const box = await world.plane.get('w')
+    expect(box).toMatchObject({ status: 'stopped', cost: { billed: false } })
+    await create({ name: 'off', onExpire: 'stop' })
+    await world.clock.until(world.plane.stopBox('off'))
+    expect((await world.plane.get('off')).cost?.billed).toBe(true)
+    await world.clock.advance(2 * hour + 5000)
+    expect(await world.plane.get('off')).toMatchObject({ status: 'stopped', cost: { billed: false } })
+  })
+
   test('can be stopped as a snapshot only there', async () => {
     await create({ provider: 'local' })
     await expect(world.plane.stopBox('w', { snapshot: true })).rejects.toMatchObject({ code: 'unsupported_by_shape' })
