@@ -5,7 +5,7 @@ import { rememberedAccelerator } from './accelerator.ts'
 import { emulator } from './machinery.ts'
 import { microvmNames } from './names.ts'
 
-/** Looks at what microvms need, changing nothing. None of it is required: containers do without. */
+/** Looks at what microvms and full VMs need, which is the same, changing nothing. None of it is required: containers do without. */
 export async function checkMicrovmHost(options: { readonly home: string }): Promise<HostCheck[]> {
   const { cacheDir } = microvmNames(options.home)
   return Promise.all([checkEmulator(), checkKernel(cacheDir), checkAccelerator(cacheDir)])
@@ -37,7 +37,7 @@ async function checkAccelerator(cacheDir: string): Promise<HostCheck> {
   const known = rememberedAccelerator(await readIfThere(join(cacheDir, 'accelerator.json')))
   const details = {
     kvm: 'KVM boots the guest',
-    tcg: 'KVM does not boot the guest here: microvms run on QEMU’s own emulation, several times slower',
+    tcg: 'KVM does not boot the guest here: microvms and full VMs run on QEMU’s own emulation, several times slower',
   }
   return known === undefined
     ? row('acceleration', true, 'tried at the first box', '')
