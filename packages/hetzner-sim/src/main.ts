@@ -1,6 +1,7 @@
 /** The simulator as a process: `gibil hetzner-sim` runs it. */
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { qemuMachines } from './machines/qemu.ts'
 import { type Sim, type SimOptions, startSim } from './start-sim.ts'
 
 const usage = `hetzner-sim: a Hetzner Cloud API on this machine
@@ -8,6 +9,7 @@ const usage = `hetzner-sim: a Hetzner Cloud API on this machine
   --port N          on 127.0.0.1 (default: any that is free)
   --token T         what clients have to give (default: made up, and kept in --state)
   --state DIR       keeps what there is over a restart (default: nothing is kept)
+  --images DIR      boots real machines for servers, of DIR/<image>/disk.qcow2 (default: nothing stands behind servers)
   --action-ms N     how long an action takes at least, in milliseconds (default 500)
   --json            say where it is as JSON
 `
@@ -24,6 +26,7 @@ function readArguments() {
         port: { type: 'string', default: '0' },
         token: { type: 'string' },
         state: { type: 'string' },
+        images: { type: 'string' },
         'action-ms': { type: 'string', default: '500' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -35,7 +38,7 @@ function readArguments() {
 }
 
 async function main(): Promise<void> {
-  const { port, token, state, 'action-ms': actionMs, json, help } = readArguments()
+  const { port, token, state, images, 'action-ms': actionMs, json, help } = readArguments()
   if (help) {
     process.stdout.write(usage)
     return
@@ -43,7 +46,9 @@ async function main(): Promise<void> {
   if (!(/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) fail(`"${port}" is no port`)
   if (!/^\d{1,7}$/.test(actionMs)) fail(`"${actionMs}" is no number of milliseconds`)
   const stateFile = state === undefined ? undefined : join(resolve(state), 'hetzner-sim.json')
-  const sim = await start({ port: Number(port), token, stateFile, actionMs: Number(actionMs) })
+  if (images !== undefined && state === undefined) fail('machines of --images need --state, where their disks are')
+  const machines = images && state ? qemuMachines({ dir: resolve(state), images: resolve(images) }) : undefined
+  const sim = await start({ port: Number(port), token, stateFile, machines, actionMs: Number(actionMs) })
   const { url } = sim
   process.stdout.write(
     json
