@@ -28,10 +28,9 @@ it.runIf(images)('boots a machine that believes to be at Hetzner', { timeout: bo
       (await execa('ssh', [...flags, `root@${server.public_net.ipv4.ip}`, command], { reject: false })).stdout
 
     await expect.poll(() => ssh('hostname'), { timeout: bootMs, interval: 1000 }).toBe('web-1')
-    await ssh('cloud-init status --wait')
-    expect(await ssh('cat /root/proof; cloud-id; cat /sys/class/dmi/id/product_serial')).toBe(
-      `hello\nhetzner\n${server.id}`,
-    )
+    // It does not wait for all of cloud-init when a module fails, as one may in a disk of one's own making.
+    await expect.poll(() => ssh('cat /root/proof'), { timeout: bootMs, interval: 1000 }).toBe('hello')
+    expect(await ssh('cloud-id; cat /sys/class/dmi/id/product_serial')).toBe(`hetzner\n${server.id}`)
     const path = `/servers/${server.id}`
     await ask(sim, 'POST', `${path}/actions/shutdown`)
     const status = async (): Promise<string> => (await ask(sim, 'GET', path)).body.server.status
