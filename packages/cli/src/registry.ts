@@ -208,7 +208,7 @@ export const verbs: readonly Verb[] = [
   {
     name: 'sweep',
     group: 'Daemon',
-    summary: 'remove remains that belong to no box',
+    summary: 'remove remains that belong to no box, or boxes of a cloud whose lease is over',
     load: () => import('./commands/sweep.ts'),
   },
   {

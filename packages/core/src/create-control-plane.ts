@@ -27,6 +27,7 @@ import { restore } from './plane/restore.ts'
 import { createSnapshotRecords } from './plane/snapshot-records.ts'
 import { createSnapshots } from './plane/snapshots.ts'
 import { sweep } from './plane/sweep.ts'
+import { createLeaseSweep } from './plane/sweep-leases.ts'
 import { createTakeover } from './plane/takeover.ts'
 import { createTokens } from './plane/tokens.ts'
 import { createVerbs } from './plane/verbs.ts'
@@ -75,6 +76,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const verbs = createVerbs(context, reconciler, setups)
   const records = createSnapshotRecords(context)
   const mounts = createMounts(context, records, reconciler)
+  const sweepLeases = createLeaseSweep(context)
   const snapshots = createSnapshots(context, records, reconciler, setups.isActive)
   let cancelPass: (() => void) | undefined
   let catchingUp: Promise<unknown> = Promise.resolve()
@@ -103,6 +105,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const pass = async (): Promise<void> => {
     await drivers.open()
     await sweep(context, reconciler)
+    await sweepLeases()
     await snapshots.tend()
     for (const { id } of await boxes.list()) {
       await reconciler.look(id).catch((error) => log.debug({ box: id, err: error }, 'a box could not be looked at'))

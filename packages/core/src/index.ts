@@ -25,6 +25,7 @@ export type {
   Silence,
   SnapshotKind,
   StopOptions,
+  SweptBox,
   Trace,
 } from './ports/driver.ts'
 export type { ImageSource } from './ports/images.ts'

@@ -20,7 +20,7 @@ import { relabel } from './relabel.ts'
 import { removeBox } from './remove.ts'
 import type { Step } from './steps.ts'
 import { byBox, isNothing, look, toDriverBox, toFound } from './survey.ts'
-import { type Swept, sweepExpired } from './sweep.ts'
+import { sweepExpired } from './sweep.ts'
 import { watchEnds } from './watch.ts'
 
 export interface HetznerDriverOptions {
@@ -52,8 +52,8 @@ export interface HetznerDriver extends Driver {
   adopt(id: string): Promise<FoundBox>
   /** Makes what boxes of an image begin as, so that they install nothing. Returns the id of the snapshot. */
   bake(wish: Bake, options?: DriverOptions): Promise<number>
-  /** Ends boxes of the project whose lease is over, whoever made them. */
-  sweep(): Promise<readonly Swept[]>
+  /** Needs no `open` and nothing of a home. */
+  readonly sweep: NonNullable<Driver['sweep']>
 }
 
 const defaultEndpoint = 'https://api.hetzner.cloud/v1'
@@ -157,7 +157,7 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
         return found
       }),
     bake: (wish, given = {}) => locks.run(`bake ${wish.name}`, () => bake(use(), wish, given)),
-    sweep: () => sweepExpired(client, pace.now(), pace),
+    sweep: (keep) => sweepExpired(client, pace.now(), pace, keep),
     async dial(id, signal): Promise<Duplex> {
       assertBoxId(id)
       const { host, mark } = await findHost(id)

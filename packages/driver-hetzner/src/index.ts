@@ -2,5 +2,4 @@
 export type { Link, LinkTarget, OpenLink } from './context.ts'
 export { createHetznerDriver, type HetznerDriver, type HetznerDriverOptions } from './driver.ts'
 export { type Step, type StepName, steps } from './steps.ts'
-export type { Swept } from './sweep.ts'
 export { findToken, requireToken } from './token.ts'

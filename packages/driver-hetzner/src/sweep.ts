@@ -1,29 +1,25 @@
 import { GibilError } from '@gibil/contract'
+import type { SweptBox } from '@gibil/core'
 import type { Client } from './client/client.ts'
 import type { Pace } from './client/pace.ts'
 import { labelNames, ofBox } from './labels.ts'
 import { removeBox } from './remove.ts'
 import { byBox, deadlineOfBox, look, toFound } from './survey.ts'
 
-/** What became of a box whose lease is over. */
-export interface Swept {
-  readonly id: string
-  readonly name: string
-  /** Seconds since 1970. */
-  readonly deadline: number
-  /** Why something of it is still there; undefined: it is gone. */
-  readonly failure?: GibilError
-}
-
 /**
  * Ends every box of the cloud project whose deadline label has passed, whoever made it: nothing is needed for it but the token. One that cannot be removed does not keep
- * the others. `now` is in ms since 1970. Throws `cloud_unauthorized`, `cloud_unreachable` when the cloud cannot be asked.
+ * the others. `now` is in ms since 1970; boxes of `keep` are passed over. Throws `cloud_unauthorized`, `cloud_unreachable` when the cloud cannot be asked.
  */
-export async function sweepExpired(client: Client, now: number, pace: Pace): Promise<readonly Swept[]> {
-  const swept: Swept[] = []
+export async function sweepExpired(
+  client: Client,
+  now: number,
+  pace: Pace,
+  keep: ReadonlySet<string> = new Set(),
+): Promise<readonly SweptBox[]> {
+  const swept: SweptBox[] = []
   for (const [id, things] of byBox(await look(client, labelNames.boxId))) {
     const deadline = deadlineOfBox(things)
-    if (!isOver(deadline, now)) continue
+    if (keep.has(id) || !isOver(deadline, now)) continue
     const known = { id, name: toFound(id, things)?.name ?? id, deadline }
     try {
       // It may have been extended since.

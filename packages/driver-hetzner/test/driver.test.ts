@@ -152,6 +152,7 @@ describe('the sweep', () => {
     for (const spec of [over, extended, open]) await driver.create(spec)
     await driver.setDeadline(extended.id, now + 3600)
     const sweeper = await cloud.openDriver()
+    expect(await sweeper.sweep(new Set([over.id]))).toEqual([])
     expect(await sweeper.sweep()).toEqual([{ id: over.id, name: 'work', deadline: over.deadline }])
     expect((await driver.list()).map(({ id }) => id).sort()).toEqual([extended.id, open.id].sort())
     expect(cloud.left().some((name) => name.includes(over.id))).toBe(false)

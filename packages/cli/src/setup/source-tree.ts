@@ -8,6 +8,9 @@ export const binaryDir = join(sourceRoot, 'dist')
 
 export const daemonEntry = join(sourceRoot, 'packages/daemon/src/main.ts')
 
+/** Ends boxes of a cloud whose lease is over, without a daemon. */
+export const cloudSweepEntry = join(sourceRoot, 'packages/daemon/src/sweep-main.ts')
+
 export const hetznerSimEntry = join(sourceRoot, 'packages/hetzner-sim/src/main.ts')
 /** What a program that starts the CLI runs with Node. */
 export const cliEntry = join(sourceRoot, 'packages/cli/src/main.ts')

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type {
   Arch,
   CloudWish,
+  GibilError,
   Isolation,
   NetworkPolicy,
   Price,
@@ -76,6 +77,16 @@ export interface FoundBox {
   readonly createdAt: string
   /** Tells homes apart; what it is made of is the driver's. */
   readonly home: string
+}
+
+/** What became of a box whose lease was over. */
+export interface SweptBox {
+  readonly id: string
+  readonly name: string
+  /** Seconds since the epoch. */
+  readonly deadline: number
+  /** Why something of it is still there; absent: it is gone. */
+  readonly failure?: GibilError
 }
 
 export type { SnapshotKind }
@@ -210,6 +221,8 @@ export interface Driver {
   quote?(spec: DriverSpec): Promise<readonly Offer[]>
   /** Every box that carries our labels, whichever home made it. Absent: a box of this driver is known to its own home alone. */
   found?(): Promise<readonly FoundBox[]>
+  /** Ends every box whose deadline has passed, whichever home made it, but those of `keep`. One that cannot be removed does not keep the others. */
+  sweep?(keep?: ReadonlySet<string>): Promise<readonly SweptBox[]>
   /** A byte stream to boxd in the box. Throws `boxd_unreachable`. */
   dial(id: string, signal?: AbortSignal): Promise<Duplex>
   /**
