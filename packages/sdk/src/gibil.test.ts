@@ -249,6 +249,23 @@ test('a port of the box is a stream both ways, with half-close', async () => {
   await expect(gibil.box('w').dial(1)).rejects.toMatchObject({ code: 'port_closed' })
 })
 
+test('what a port says at once is not lost', async () => {
+  const server = createServer((socket) => socket.end('SSH-2.0-first\r\n')).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  const greet = async (): Promise<string> => {
+    let text = ''
+    for await (const chunk of await gibil.box('w').dial(port)) text += String(chunk)
+    return text
+  }
+  try {
+    for (let round = 0; round < 20; round += 1) expect(await greet()).toBe('SSH-2.0-first\r\n')
+  } finally {
+    server.close()
+  }
+})
+
 test('a box that is not there', async () => {
   await expect(gibil.get('nobody')).rejects.toMatchObject({ code: 'box_not_found' })
   await expect(gibil.box('nobody').extend('2h')).rejects.toMatchObject({ code: 'box_not_found' })

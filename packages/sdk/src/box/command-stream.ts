@@ -249,7 +249,7 @@ export async function openCommandStream(
         fail(GibilError.from(error, 'boxd_protocol'))
       }
     })
-    if (held) opened.pause()
+    if (!held) opened.resume()
     opened.send(JSON.stringify(message))
     // A connection that ends before it began to work must not hang whoever waits for it.
     void closed.then(() => {

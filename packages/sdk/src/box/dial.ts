@@ -21,6 +21,8 @@ export async function dialPort(transport: Transport, box: string, port: number, 
       }
     },
     final(callback) {
+      // Where both sides are done there is nobody to tell.
+      if (socket.readyState !== socket.OPEN) return callback()
       socket.send(new Uint8Array(), (error) => callback(error ?? null))
     },
     destroy(error, callback) {
@@ -40,5 +42,6 @@ export async function dialPort(transport: Transport, box: string, port: number, 
       stream.end()
     } else stream.destroy(new GibilError('interrupted', `The connection to port ${port} of the box was lost.`))
   })
+  socket.resume()
   return stream
 }

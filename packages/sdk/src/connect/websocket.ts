@@ -9,7 +9,10 @@ import { apiPath, authorization, errorOf, type Query, type Transport } from './t
 const pingEveryMs = 20_000
 const maxErrorBytes = 64 * 1024
 
-/** Opens a WebSocket of the API. A refusal before the upgrade is thrown as its GibilError. */
+/**
+ * Opens a WebSocket of the API. It is paused, so that nothing is lost which the other side says at once: listen, then resume it. A refusal before the upgrade is
+ * thrown as its GibilError.
+ */
 export async function openWebSocket(
   transport: Transport,
   path: string,
@@ -33,7 +36,10 @@ export async function openWebSocket(
   signal?.addEventListener('abort', abort, { once: true })
   try {
     await new Promise<void>((resolve, reject) => {
-      socket.once('open', resolve)
+      socket.once('open', () => {
+        socket.pause()
+        resolve()
+      })
       socket.once('error', reject)
       socket.once('unexpected-response', (_request: unknown, response: IncomingMessage) => {
         refusal(response).then(reject, reject)
