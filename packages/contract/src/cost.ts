@@ -10,15 +10,7 @@ export const BoxCost = z.object({
 })
 export type BoxCost = z.infer<typeof BoxCost>
 
-/** Decimal amounts in the currency of the cloud; null: no limit. */
-export const Budget = z.object({
-  perDay: Amount.nullable().describe('all boxes together, in one day (UTC)'),
-  perBox: Amount.nullable().describe('one box, in all its life'),
-})
-export type Budget = z.infer<typeof Budget>
-
 export const CostReport = z.object({
-  budget: Budget,
   currencies: z.array(
     z.object({
       currency: z.string(),

@@ -246,7 +246,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       await events.append(type, null, data)
       pool.imagesChanged()
     },
-    cost: async ({ owner } = {}) => costReport(await readBills(store, owner), policy.budget, clock.now()),
+    cost: async ({ owner } = {}) => costReport(await readBills(store, owner), clock.now()),
     pool: () => pool.state(),
     shapes: () => drivers.state(),
   })

@@ -14,11 +14,6 @@ async function cost(session: Session): Promise<void> {
   const report = await session.gibil.cost({ signal: session.signal })
   if (report.currencies.length === 0) session.note('No box has cost anything. Boxes of this machine do not.\n')
   session.emit(report, () => report.currencies.map((sheet) => sheetOf(sheet, session)).join('\n'))
-  for (const { currency, today } of report.currencies) {
-    const { perDay, perBox } = report.budget
-    if (perDay !== null) session.note(`budget of a day: ${money(today, currency)} of ${money(perDay, currency)}\n`)
-    if (perBox !== null) session.note(`budget of a box: ${money(perBox, currency)}\n`)
-  }
 }
 
 function sheetOf(sheet: CostReport['currencies'][number], { colors }: Session): string {

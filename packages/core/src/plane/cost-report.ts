@@ -1,4 +1,4 @@
-import { type Budget, type Charge, type CostReport, costBetween, costOf, hourlyOf, sumOf } from '@gibil/contract'
+import { type Charge, type CostReport, costBetween, costOf, hourlyOf, sumOf } from '@gibil/contract'
 import type { BoxRecord, Owner } from '../box-record.ts'
 import type { BilledBox, Store } from '../ports/store.ts'
 
@@ -38,13 +38,13 @@ const costIn = (bills: readonly Bill[], from: number, to: number): string =>
   sumOf(bills.flatMap(({ charges }) => charges.map((charge) => costBetween(charge, from, to))))
 
 /** Sums by box and by day, for each currency. */
-export function costReport(all: readonly Bill[], budget: Budget, now: number): CostReport {
+export function costReport(all: readonly Bill[], now: number): CostReport {
   const of = new Map<string, Bill[]>()
   for (const bill of all) {
     const currency = bill.charges[0]?.price.currency ?? ''
     of.set(currency, [...(of.get(currency) ?? []), bill])
   }
-  return { budget, currencies: [...of].map(([currency, bills]) => sheet(currency, bills, now)) }
+  return { currencies: [...of].map(([currency, bills]) => sheet(currency, bills, now)) }
 }
 
 function sheet(currency: string, bills: readonly Bill[], now: number): CostReport['currencies'][number] {

@@ -1,4 +1,3 @@
-import type { Budget } from '@gibil/contract'
 import type { HostSize } from '../box/sizes.ts'
 import type { DemandPolicy } from '../pool/demand.ts'
 import type { ConnectBoxd } from '../ports/boxd.ts'
@@ -41,8 +40,6 @@ export interface Policy {
   readonly cloneTimeoutMs: number
   readonly beforeExpireMs: number
   readonly pool: PoolPolicy
-  /** What boxes of clouds may cost. */
-  readonly budget: Budget
 }
 
 /** Boxes made ahead. Times in milliseconds. */
@@ -80,7 +77,6 @@ export const defaultPolicy: Policy = {
   taskTimeoutMs: 3_600_000,
   cloneTimeoutMs: 1_800_000,
   beforeExpireMs: 30_000,
-  budget: { perDay: null, perBox: null },
   pool: {
     most: 16,
     mostMachines: 4,

@@ -58,9 +58,9 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
       for await (const event of plane.events({ ...options, owner })) yield ownEvent(event)
     },
     async cost() {
-      const { currencies, budget } = await plane.cost({ owner })
+      const { currencies } = await plane.cost({ owner })
       const ours = currencies.map((sheet) => ({ ...sheet, boxes: sheet.boxes.map((box) => ({ ...box, owner: null })) }))
-      return { budget, currencies: ours }
+      return { currencies: ours }
     },
     shapes: () => plane.shapes(),
   })
