@@ -25,7 +25,7 @@ const spec = z.object({
 
 const boxFile = z.object({
   version: z.literal(1),
-  /** `creating` until create has come to its end: a dead box that says so is the remainder of a create. */
+  /** `creating` until create has come to its end: a box that says so is the remainder of a create, also when it runs. */
   phase: z.enum(['creating', 'made']),
   slot: z
     .int()

@@ -29,10 +29,11 @@ export async function inspectBox(context: Context, id: string): Promise<DriverBo
   const [read, pid] = await Promise.all([readBoxFile(paths), readPid(paths.pidFile)])
   if (read.kind !== 'box' || read.box.spec.id !== id) return { id, status: 'partial', address: null }
   const address = addressOfBox(context, read.box)
+  // Whatever of it runs already: its create did not come to its end, so nobody has been given it.
+  if (read.box.phase === 'creating') return { id, status: 'partial', address }
   if (pid !== undefined && (await cgroups.holds(id, pid)) && (await isUp(pid))) {
     return { id, status: (await cgroups.isFrozen(id)) ? 'paused' : 'running', address }
   }
-  if (read.box.phase === 'creating') return { id, status: 'partial', address }
   // A clean stop takes the pid file away, so one that is left tells that the box ended without being asked to.
   if (pid === undefined) return { id, status: 'stopped', address }
   return { id, status: 'stopped', address, reason: (await cgroups.oomKills(id)) > 0 ? 'out of memory' : 'killed' }

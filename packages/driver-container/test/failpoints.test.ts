@@ -168,7 +168,11 @@ describe('a daemon that is killed', () => {
       await killedAt(world.home, 'create', name)
       world = await world.reopen()
       await world.driver.create(world.spec('box'))
-      expect((await run(world.driver, 'box', 'echo ok')).output).toBe('ok\n')
+      expect((await run(world.driver, 'box', 'echo kept > /file; echo ok')).output).toBe('ok\n')
+      // It is a whole one, which can be stopped and started.
+      await world.driver.stop('box', 200)
+      await world.driver.start(world.spec('box'))
+      expect((await run(world.driver, 'box', 'cat /file')).output).toBe('kept\n')
       await world.driver.destroy('box')
       expect(await leftovers(world.home)).toEqual([])
     },

@@ -32,7 +32,7 @@ const fileName = z.string().regex(/^[a-z0-9][a-z0-9.-]*$/)
 
 const boxFile = z.object({
   version: z.literal(1),
-  /** `creating` until create has come to its end: a dead box that says so is the remainder of a create. */
+  /** `creating` until create has come to its end: a box that says so is the remainder of a create, also when it runs. */
   phase: z.enum(['creating', 'made']),
   slot: z
     .int()

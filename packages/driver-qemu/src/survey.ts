@@ -17,10 +17,11 @@ export async function inspectBox(context: Context, id: string): Promise<DriverBo
   const read = await readBoxFile(boxPaths(context.names, id))
   if (read.kind !== 'box' || read.box.spec.id !== id) return { id, status: 'partial', address: null }
   const address = addressOfBox(context, read.box)
+  // Whatever of it runs already: its create did not come to its end, so nobody has been given it.
+  if (read.box.phase === 'creating') return { id, status: 'partial', address }
   // Whatever still runs is about to be ended.
   if (read.box.paused !== undefined) return { id, status: 'paused', address }
   if ((await runningPid(context, id)) !== undefined) return { id, status: 'running', address }
-  if (read.box.phase === 'creating') return { id, status: 'partial', address }
   // A clean stop takes the pid file away, so one that is left tells that the box ended without being asked to.
   if ((await readPid(boxPaths(context.names, id).pidFile)) === undefined) return { id, status: 'stopped', address }
   const console = context.consoles.text(id)
