@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { leftovers } from '../../../packages/driver-container/test/rig.ts'
 import { full } from '../../../test/support/full-form.ts'
 import { makeHome, type TestHome } from '../../../test/support/home.ts'
+import { makeProject } from '../../../test/support/project.ts'
 import { namesOf, vm } from '../src/model.ts'
 
 /** A boot takes a minute where the processor is emulated, and several on a busy host. */
@@ -26,7 +27,7 @@ const must = async (...args: string[]): Promise<string> => {
   return result.stdout
 }
 const run = (box: string, line: string, user = 'root'): Promise<string> =>
-  must('run', box, '--user', user, '--', 'sh', '-ec', line)
+  must('run', box, '--user', user, '--cwd', '/', '--', 'sh', '-ec', line)
 
 /** One line each: what tells a machine from every other. */
 const identity = [
@@ -42,7 +43,8 @@ const identity = [
 
 describe('a full vm', { timeout: slow }, () => {
   it('is a copy of a machine whose systemd has started all, and a box as any other', async () => {
-    await must('create', ...size, '--name', 'one')
+    await using project = await makeProject('services: [postgres, redis]\ntasks: [psql -c "create table t(a text)"]')
+    await must('create', ...size, '--name', 'one', '--repo', project.path)
     await must('create', ...size, '--name', 'two')
     expect(await run('one', 'cat /proc/1/comm; systemctl is-system-running; systemctl --failed --no-legend')).toBe(
       'systemd\nrunning\n',
@@ -52,6 +54,14 @@ describe('a full vm', { timeout: slow }, () => {
     )
     expect(await run('one', 'uname -r')).toMatch(/-cloud-amd64\n$/)
     expect(await run('one', 'id -un; sudo -n id -un', 'agent')).toBe('agent\nroot\n')
+  })
+
+  it('has the databases that its project asked for, for its user and as they are found in tests of projects', async () => {
+    expect(await run('one', 'psql -h localhost -U postgres -Atc "show server_encoding" agent', 'agent')).toBe('UTF8\n')
+    expect(await run('one', 'psql -Atc "select count(*) from t"; redis-cli set a b', 'agent')).toBe('0\nOK\n')
+    const services = 'systemctl show --property ActiveState --value postgresql redis-server'
+    expect((await run('one', services)).split(/\s+/).slice(0, 2)).toEqual(['active', 'active'])
+    expect((await run('two', services)).split(/\s+/).slice(0, 2)).toEqual(['inactive', 'inactive'])
   })
 
   it('shares no value with another copy that tells a machine, and its SSH server shows its own key', async () => {

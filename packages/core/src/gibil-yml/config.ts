@@ -1,5 +1,6 @@
 import { type OnExpire, type OnFailure, parseDuration, parseMib, type Shape, type SizePreset } from '@gibil/contract'
 import type * as z from 'zod'
+import { databases } from './databases.ts'
 import type { GibilYml, ReadyEntry, ServiceEntry, TaskEntry } from './schema.ts'
 
 export interface Task {
@@ -19,9 +20,11 @@ export type ReadyCheck = (
 
 export interface Service {
   readonly name: string
-  /** Null when the service is a container image. */
+  /** Null when the service is a container image, or a unit. */
   readonly command: string | null
   readonly image: string | null
+  /** Absent in what an older version kept. */
+  readonly unit?: string | null
   readonly cwd: string | null
   readonly env: Readonly<Record<string, string>>
   readonly ready: ReadyCheck | null
@@ -52,7 +55,8 @@ export interface GibilConfig {
   readonly beforeExpire: Task | null
 }
 
-const defaultReadyMs = 60_000
+/** For what names no timeout of its own, in milliseconds. */
+export const defaultReadyMs = 60_000
 
 const texts = (record: Readonly<Record<string, unknown>> | undefined): Record<string, string> =>
   Object.fromEntries(Object.entries(record ?? {}).map(([name, value]) => [name, String(value)]))
@@ -90,16 +94,22 @@ function toReady(entry: z.infer<typeof ReadyEntry>): ReadyCheck | null {
 }
 
 function toService([name, entry]: [string, z.infer<typeof ServiceEntry>]): Service {
-  if (typeof entry === 'string') return { name, command: entry, image: null, cwd: null, env: {}, ready: null }
+  if (typeof entry === 'string') return toService([name, { command: entry }])
   return {
     name,
     command: entry.command ?? null,
     image: entry.image ?? null,
+    unit: entry.unit ?? null,
     cwd: entry.cwd ?? null,
     env: texts(entry.env),
     ready: entry.ready === undefined ? null : toReady(entry.ready),
   }
 }
+
+const toServices = (services: NonNullable<GibilYml['services']>): Service[] =>
+  Array.isArray(services)
+    ? [...new Set(services)].map((name) => toService([name, databases[name]]))
+    : Object.entries(services).map(toService)
 
 /** Writes out the short forms of a file that fits the schema. */
 export function toConfig(file: GibilYml): GibilConfig {
@@ -117,7 +127,7 @@ export function toConfig(file: GibilYml): GibilConfig {
     onFailure: file.onFailure ?? null,
     env: texts(file.env),
     runtime: texts(file.runtime),
-    services: Object.entries(file.services ?? {}).map(toService),
+    services: toServices(file.services ?? {}),
     tasks: toTasks(file.tasks),
     ports: file.ports ?? [],
     onCreate: toTasks(file.hooks?.onCreate),

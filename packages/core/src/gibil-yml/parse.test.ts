@@ -69,6 +69,16 @@ hooks:
     })
   })
 
+  test('a list of services names databases of the image vm, in its order and each once', () => {
+    expect(parseGibilYml('services: [redis, postgres, redis]').services).toMatchObject([
+      { name: 'redis', command: null, image: null, unit: 'redis-server', ready: { kind: 'command' } },
+      { name: 'postgres', unit: 'postgresql', ready: { command: 'pg_isready --quiet', timeoutMs: 60_000 } },
+    ])
+    expect(parseGibilYml('services: { cache: { unit: memcached } }').services).toMatchObject([
+      { name: 'cache', unit: 'memcached', ready: null },
+    ])
+  })
+
   test.each([
     ['taks: [a]', '.gibil.yml:1:1: taks: is not a known field'],
     ['image: base\nttl: 13x', '.gibil.yml:2:6: ttl: is not a duration'],
@@ -82,8 +92,10 @@ hooks:
     ],
     [
       'services:\n  db: { image: x, command: y }',
-      '.gibil.yml:2:7: services.db: needs exactly one of command and image',
+      '.gibil.yml:2:7: services.db: needs exactly one of command, image and unit',
     ],
+    ['services: [postgres, oracle]', '.gibil.yml:1:22: services.1: '],
+    ['services: { db: { unit: a b } }', '.gibil.yml:1:25: services.db.unit: is not the name of a unit'],
     ['services:\n  DB: x', '.gibil.yml:2:3: services.DB: is not a name'],
     ['env:\n  1A: x', '.gibil.yml:2:3: env.1A: is not the name of a variable'],
     ['runtime:\n  cobol: 1', '.gibil.yml:2:3: runtime.cobol: '],

@@ -1,6 +1,7 @@
 /** What may stand in a `.gibil.yml`. The docs table and its JSON schema come from here. */
 import { OnExpire, OnFailure, parseDuration, parseMib, Shape, SizePreset } from '@gibil/contract'
 import * as z from 'zod'
+import { databaseNames } from './databases.ts'
 
 const readBy =
   <T>(read: (value: T) => unknown) =>
@@ -26,6 +27,7 @@ const Text = z.string().trim().min(1, 'is empty')
 const Port = z.int().min(1).max(65_535)
 const EnvName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not the name of a variable')
 const Env = z.record(EnvName, z.union([z.string(), z.number(), z.boolean()]))
+const UnitName = z.string().regex(/^[A-Za-z0-9][\w.:@-]{0,62}$/, 'is not the name of a unit')
 const StepName = z
   .string()
   .regex(/^[A-Za-z0-9][\w .:/-]{0,62}$/, 'is not a name: use letters, digits, space and . _ : / -')
@@ -66,13 +68,18 @@ const Service = z
   .strictObject({
     command: Text.optional().describe('a line for bash that goes on running'),
     image: Text.optional().describe('a container image, in a box whose shape has Docker'),
+    unit: UnitName.optional().describe('a unit of systemd that the image has, in a box of the shape vm'),
     cwd: Text.optional(),
     env: Env.optional(),
     ports: z.array(Port).optional(),
     ready: ReadyEntry.optional(),
   })
-  .refine(exactlyOne('command', 'image'), 'needs exactly one of command and image')
+  .refine(exactlyOne('command', 'image', 'unit'), 'needs exactly one of command, image and unit')
 export const ServiceEntry = z.union([Text, Service])
+const ServiceMap = z.record(
+  z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'is not a name: use a-z, 0-9, _ and -'),
+  ServiceEntry,
+)
 
 export const GibilYml = z.strictObject({
   image: Text.optional(),
@@ -94,8 +101,9 @@ export const GibilYml = z.strictObject({
     )
     .optional(),
   services: z
-    .record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'is not a name: use a-z, 0-9, _ and -'), ServiceEntry)
-    .optional(),
+    .union([ServiceMap, z.array(z.enum(databaseNames))])
+    .optional()
+    .describe('started in this order; the image vm has those of a list'),
   tasks: z.array(TaskEntry).optional().describe('run in order, once'),
   ports: z.array(Port).optional().describe('where the project listens'),
   hooks: z

@@ -203,6 +203,7 @@ hooks: { onCreate: first, onStart: [last] }
     ['ttl: 999d', 'lease_out_of_range'],
     ['shape: vm', 'unsupported_by_shape'],
     ['services: { db: { image: postgres } }', 'unsupported_by_shape'],
+    ['services: [postgres]', 'unsupported_by_shape'],
     ['runtime: { node: 24 }', 'invalid_config'],
     ['runtime: { go: "1.22" }', 'invalid_config'],
   ])('%s is refused before anything runs, and nothing is left', async (yml, expected) => {
