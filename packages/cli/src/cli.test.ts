@@ -86,6 +86,8 @@ describe('without a daemon', () => {
     [['destroy'], 'invalid_request'],
     [['kill', 'w', 'j', '-s', 'LOUD'], 'invalid_request'],
     [['completion', 'tcsh'], 'invalid_request'],
+    [['adopt', 'a', 'b', '--name', 'c'], 'invalid_request'],
+    [['adopt', 'a', '--ttl', 'soon'], 'invalid_duration'],
     [['cp', 'a', 'b'], 'invalid_request'],
     [['cp', 'w:a', 'x:b'], 'invalid_request'],
   ])('%j is refused as %s before anything is asked', async (argv, code) => {
@@ -413,6 +415,17 @@ test('text of a box cannot move the cursor of the terminal', async () => {
   expect(stdout).not.toContain('\u0007')
   expect(stdout).not.toContain('\u001b')
   expect(stdout.trimEnd().split('\n')).toHaveLength(2)
+})
+
+test('boxes of other homes: listed, adopted one by one or all, and nothing said when there are none', async () => {
+  const listed = await gibil(['adopt'])
+  expect(listed.stdout).toMatch(/^NAME .*\nfar .*laptop \(0123456789abcdef\)\n/)
+  expect(JSON.parse((await gibil(['adopt', '--json'])).stdout)).toHaveLength(2)
+  expect(await gibil(['adopt', 'far', '--name', 'near'])).toMatchObject({ status: 0, stdout: 'near\n' })
+  expect(codeOf(await gibil(['adopt', '--all', '--json']))).toBe('invalid_request')
+  expect(await gibil(['adopt', '--all', '--yes'])).toMatchObject({ status: 0, stdout: 'away\n' })
+  expect((await gibil(['adopt'])).stderr).toContain('Nothing to adopt')
+  expect(codeOf(await gibil(['adopt', 'nothing', '--json']))).toBe('box_not_found')
 })
 
 test('down without a daemon is no failure', async () => {

@@ -55,6 +55,12 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/restart.ts'),
   },
   {
+    name: 'adopt',
+    group: 'Boxes',
+    summary: 'take boxes over that another home made at a cloud, or list them',
+    load: () => import('./commands/adopt.ts'),
+  },
+  {
     name: 'destroy',
     aliases: ['rm'],
     group: 'Boxes',

@@ -244,6 +244,12 @@ export const errorTable = {
     'The machine at the address of a box has another SSH host key than the box: it may be another machine.',
     'Look at the box in the console of its provider; destroy it if its machine is gone or was installed anew.',
   ),
+  box_elsewhere: kind(
+    409,
+    4,
+    'Another home has adopted the box, and keeps its lease now.',
+    'Use it from there, or adopt it again; `gibil destroy <box>` forgets it here and leaves it alone.',
+  ),
   box_ended: kind(
     409,
     1,

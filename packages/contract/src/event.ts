@@ -3,6 +3,7 @@ import * as z from 'zod'
 
 export const EventType = z.enum([
   'box.created',
+  'box.adopted',
   'box.phase',
   'box.readiness',
   'box.running',

@@ -1,4 +1,5 @@
 /** @module The contract: words, schemas and errors that both sides of the wire share. Pure: no I/O, no clock. */
+export * from './adopt.ts'
 export * from './box.ts'
 export * from './bytes.ts'
 export * from './cloud.ts'

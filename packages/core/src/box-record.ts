@@ -94,6 +94,8 @@ export interface BoxRecord extends Making {
   readonly cloud?: DriverCloud
   /** The end of its lease as its provider knows it, in seconds since the epoch; null: none. */
   readonly deadlineTold?: number | null
+  /** It has yet to be taken over from another home. */
+  readonly adopting?: boolean
   /** It was stopped, or is to be, so that it costs no more than a snapshot. */
   readonly stopAsSnapshot?: boolean
   /** What was billed, oldest first; only the last may go on. */

@@ -1,5 +1,7 @@
 import type { Duplex, Readable } from 'node:stream'
 import type {
+  AdoptableBox,
+  AdoptBox,
   Box,
   CostReport,
   CreateBox,
@@ -12,6 +14,7 @@ import type {
   Mount,
   MountSnapshot,
   Progress,
+  Provider,
   RestartBox,
   Snapshot,
   StopBox,
@@ -125,6 +128,13 @@ export interface ControlPlane extends BoxPlane {
   readonly tokens: Tokens
   /** What a token sees and reaches: its own boxes, which look to it as those of the administrator look to him. */
   as(owner: string): BoxPlane
+  /** Boxes at a provider that other homes made. Throws `unsupported_by_shape` for this machine, `cloud_unauthorized`, `cloud_unreachable`. */
+  adoptable(provider?: Provider): Promise<AdoptableBox[]>
+  /**
+   * Takes a box over that another home made, by its name there or its id: it keeps its lease unless it gets a new one, and is the administrator's. Throws
+   * `box_not_found`, `name_in_use`, `invalid_name`, `lease_out_of_range` when its lease is over and no new one is given.
+   */
+  adopt(ref: string, input: AdoptBox): Promise<Box>
   /** Looks for remains of boxes that nobody knows, and removes them. Returns their ids. */
   sweep(): Promise<string[]>
   /** Keeps and tells an event of an image, for whoever changes images. */

@@ -5,6 +5,7 @@ import { createActivity } from './lease/activity.ts'
 import { createAwake } from './lease/awake.ts'
 import { createLeaseKeeper } from './lease/keeper.ts'
 import { createAdmission } from './plane/admission.ts'
+import { createAdoption } from './plane/adopt.ts'
 import { createBackoff } from './plane/backoff.ts'
 import { createBoxdAccess } from './plane/boxd-access.ts'
 import { createBoxes } from './plane/boxes.ts'
@@ -222,6 +223,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       await context.takeover.one(id)
       return toSnapshot(await snapshots.take(await boxes.find(id), input, false))
     },
+    ...createAdoption(context, reconciler),
     snapshots: (filter = {}) => snapshots.list(filter),
     getSnapshot: async (ref, { owner = null } = {}) => toSnapshot(await records.find(ref, owner)),
     async removeSnapshot(ref, { owner = null } = {}) {

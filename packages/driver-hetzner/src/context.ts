@@ -39,6 +39,8 @@ export interface Context {
   readonly links: Links
   /** Which of all homes that have the token this is. */
   readonly home: string
+  /** How people call this machine. */
+  readonly host: string
   /** From where SSH is admitted, as CIDRs. */
   readonly sshFrom: readonly string[]
   /** How long a machine may take until boxd answers in it, in ms. */

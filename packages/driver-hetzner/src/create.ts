@@ -46,7 +46,7 @@ export async function create(context: Context, spec: DriverSpec, options: Driver
 }
 
 async function forge(context: Context, spec: DriverSpec, options: DriverOptions): Promise<ApiServer> {
-  const { client, links, pace, step, home } = context
+  const { client, links, pace, step, home, host: machine } = context
   const { signal } = options
   const begun = performance.now()
   const images = await findImages(client, spec.image.name, { signal })
@@ -57,7 +57,7 @@ async function forge(context: Context, spec: DriverSpec, options: DriverOptions)
   const text = userDataOf(spec, keys)
   await step('create.keys')
   await context.files.keep(spec.id, { privateKey: key.privateKey, hostKey: host.publicKey })
-  const marks = { home, key: keyMark(key.publicKey), createdAt: pace.now() }
+  const marks = { home, host: machine, key: keyMark(key.publicKey), createdAt: pace.now() }
   const labels = { ...labelsOf(spec, marks), ...specLabel(spec) }
   await step('create.ssh-key')
   const sshKey = await ensureSshKey(context, spec.id, key.publicKey, labels)

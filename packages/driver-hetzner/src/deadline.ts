@@ -12,8 +12,8 @@ import { statusOf } from './survey.ts'
  */
 export async function setDeadline(context: Context, id: string, deadline: number | null): Promise<void> {
   const { client, links } = context
-  await relabel(client, id, { [labelNames.deadline]: undefined, ...deadlineLabel(deadline) })
   const server = await findServer(context, id)
+  await relabel(client, id, { [labelNames.deadline]: undefined, ...deadlineLabel(deadline) })
   if (server === undefined || statusOf(server) !== 'running') return
   const link = await links.to(id, addressOf(server), server.labels[labelNames.key])
   await tellDeadline(link, deadline, AbortSignal.timeout(tellMs))

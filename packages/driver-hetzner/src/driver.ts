@@ -1,6 +1,7 @@
+import { hostname } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { GibilError } from '@gibil/contract'
-import type { Driver, DriverOptions, FoundBox } from '@gibil/core'
+import type { Driver, DriverOptions } from '@gibil/core'
 import { assertBoxId, createKeyedLock, type Log } from '@gibil/host'
 import { type Bake, bake } from './bake.ts'
 import { openBoxFiles } from './box-files.ts'
@@ -11,15 +12,16 @@ import type { Context, OpenLink } from './context.ts'
 import { create } from './create.ts'
 import { setDeadline } from './deadline.ts'
 import { addressOf, findServer } from './find.ts'
+import { toFound } from './found.ts'
 import { findImages } from './images.ts'
-import { labelNames, ofBox } from './labels.ts'
+import { labelNames, labelValue, ofBox } from './labels.ts'
 import { createLinks } from './links.ts'
 import { plan } from './plan.ts'
 import { start, stop } from './power.ts'
 import { relabel } from './relabel.ts'
 import { removeBox } from './remove.ts'
 import type { Step } from './steps.ts'
-import { byBox, isNothing, look, toDriverBox, toFound } from './survey.ts'
+import { byBox, homeOf, isNothing, isOf, look, toDriverBox } from './survey.ts'
 import { sweepExpired } from './sweep.ts'
 import { watchEnds } from './watch.ts'
 
@@ -48,8 +50,7 @@ export interface HetznerDriver extends Driver {
   readonly quote: NonNullable<Driver['quote']>
   readonly found: NonNullable<Driver['found']>
   readonly setDeadline: NonNullable<Driver['setDeadline']>
-  /** Makes a box that another home made one of this home: from then on this home has it in its list. Throws `box_not_found`. */
-  adopt(id: string): Promise<FoundBox>
+  readonly adopt: NonNullable<Driver['adopt']>
   /** Makes what boxes of an image begin as, so that they install nothing. Returns the id of the snapshot. */
   bake(wish: Bake, options?: DriverOptions): Promise<number>
   /** Needs no `open` and nothing of a home. */
@@ -108,7 +109,8 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
       token()
       const home = await files.homeId()
       const step = options.step ?? (() => undefined)
-      const context = { client, catalog, pace, files, links, home, sshFrom, bootMs, log, step }
+      const host = hostname()
+      const context = { client, catalog, pace, files, links, home, host, sshFrom, bootMs, log, step }
       const stopWatching = watchEnds({ client, home, log, ended: tellAll })
       opened = { context, stopWatching }
     },
@@ -126,19 +128,28 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
       changing(id, async (context) => {
         links.drop(id)
         await context.step('destroy.look')
-        await removeBox(context, id)
+        await removeBox(context, id, { onlyOf: context.home })
         await files.forget(id)
         await context.step('destroy.end')
       }),
     async inspect(id) {
       assertBoxId(id)
-      const things = await look(use().client, ofBox(id), patience)
-      return isNothing(things) ? undefined : toDriverBox(id, things, catalog, patience)
+      const { home } = use()
+      const things = await look(client, ofBox(id), patience)
+      if (isNothing(things)) return undefined
+      const box = await toDriverBox(id, things, catalog, patience)
+      const elsewhere = homeOf(things) ?? home
+      if (elsewhere === home) return box
+      links.drop(id)
+      hosts.delete(id)
+      return { id, status: 'partial', address: null, elsewhere }
     },
     async list() {
       const { home } = use()
-      const boxes = byBox(await look(client, `${labelNames.boxId},${labelNames.home}=${home}`, patience))
-      return Promise.all([...boxes].map(([id, things]) => toDriverBox(id, things, catalog, patience)))
+      const boxes = [...byBox(await look(client, labelNames.boxId, patience))].filter(([, things]) =>
+        isOf(things, home),
+      )
+      return Promise.all(boxes.map(([id, things]) => toDriverBox(id, things, catalog, patience)))
     },
     async quote({ size, cloud, image }) {
       const images = await findImages(client, image.name, patience)
@@ -146,15 +157,16 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
     },
     async found() {
       const boxes = byBox(await look(client, labelNames.boxId, patience))
-      return [...boxes].flatMap(([id, things]) => toFound(id, things) ?? [])
+      const found = await Promise.all(
+        [...boxes].map(([id, things]) => toFound(id, things, { catalog, links }, patience)),
+      )
+      return found.flatMap((box) => box ?? [])
     },
     setDeadline: (id, deadline) => locked(id, (context) => setDeadline(context, id, deadline)),
     adopt: (id) =>
-      changing(id, async ({ home }) => {
-        await relabel(client, id, { [labelNames.home]: home })
-        const found = toFound(id, await look(client, ofBox(id), patience))
-        if (found === undefined) throw new GibilError('box_not_found', `Hetzner Cloud has no box ${id}.`)
-        return found
+      changing(id, async ({ home, host }) => {
+        await relabel(client, id, { [labelNames.home]: home, [labelNames.host]: labelValue(host) })
+        return toDriverBox(id, await look(client, ofBox(id), patience), catalog, patience)
       }),
     bake: (wish, given = {}) => locks.run(`bake ${wish.name}`, () => bake(use(), wish, given)),
     sweep: (keep) => sweepExpired(client, pace.now(), pace, keep),

@@ -1,15 +1,19 @@
 import { GibilError } from '@gibil/contract'
-import type { CallOptions, Client } from './client/client.ts'
+import type { CallOptions } from './client/client.ts'
 import type { ApiServer } from './client/schemas.ts'
-import { ofBox } from './labels.ts'
+import type { Context } from './context.ts'
+import { labelNames, ofBox } from './labels.ts'
 
+/** The server of a box of this home, if it has one. Throws `box_elsewhere` when another home has adopted it. */
 export async function findServer(
-  { client }: { readonly client: Client },
+  { client, home }: Pick<Context, 'client' | 'home'>,
   id: string,
   { signal, patienceMs }: CallOptions = {},
 ): Promise<ApiServer | undefined> {
-  const servers = await client.list('servers', { label_selector: ofBox(id) }, { signal, patienceMs })
-  return servers[0]
+  const [server] = await client.list('servers', { label_selector: ofBox(id) }, { signal, patienceMs })
+  const other = server?.labels[labelNames.home] ?? home
+  if (other === home) return server
+  throw new GibilError('box_elsewhere', `Box ${id} was adopted by another home (${other}).`)
 }
 
 export function addressOf({ public_net, name }: ApiServer): string {

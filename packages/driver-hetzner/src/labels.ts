@@ -9,6 +9,8 @@ export const labelNames = {
   name: 'gibil/name',
   owner: 'gibil/owner',
   home: 'gibil/home',
+  /** The machine of that home, for people. */
+  host: 'gibil/host',
   image: 'gibil/image',
   deadline: 'gibil/deadline',
   created: 'gibil/created',
@@ -23,18 +25,20 @@ export type Labels = Readonly<Record<string, string>>
 
 export interface BoxMarks {
   readonly home: string
+  readonly host: string
   readonly key: string
   /** Milliseconds since 1970. */
   readonly createdAt: number
 }
 
-export function labelsOf(spec: DriverSpec, { home, key, createdAt }: BoxMarks): Labels {
+export function labelsOf(spec: DriverSpec, { home, host, key, createdAt }: BoxMarks): Labels {
   const { name, owner, deadline } = spec
   return {
     [labelNames.boxId]: spec.id,
     [labelNames.name]: labelValue(name ?? spec.hostname),
     ...(owner === undefined || owner === null ? {} : { [labelNames.owner]: labelValue(owner) }),
     [labelNames.home]: home,
+    [labelNames.host]: labelValue(host),
     [labelNames.image]: labelValue(spec.image.name),
     ...deadlineLabel(deadline ?? null),
     [labelNames.created]: String(Math.floor(createdAt / 1000)),

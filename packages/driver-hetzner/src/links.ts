@@ -9,6 +9,8 @@ export interface Links {
   keysOf(id: string): Promise<BoxKeys>
   /** What a machine is made with: the key that it shows, and the one that it admits. */
   forNew(id: string): { readonly host: SshKey; readonly client: SshKey }
+  /** Whether this home has the keys of a box with this mark, or can make them. */
+  reaches(id: string, mark: string | undefined): Promise<boolean>
   /** `mark`: what the box says of the key that it admits. Throws `cloud_unauthorized` when that is another. */
   to(id: string, host: string, mark: string | undefined): Promise<Link>
   /** Ends the connection; the next one reads the keys anew. */
@@ -37,15 +39,17 @@ export function createLinks(files: BoxFiles, token: () => string, openLink: Open
     await files.keep(id, keys)
     return keys
   }
+  const reaches: Links['reaches'] = async (id, mark) =>
+    mark === undefined || mark === keyMark(forNew(id).client.publicKey) || (await files.read(id)) !== undefined
   return {
     keysOf,
     forNew,
+    reaches,
     async to(id, host, mark) {
       const known = open.get(id)
       if (known?.host === host) return known.link
       drop(id)
-      const here = (await files.read(id)) !== undefined
-      if (!here && mark !== undefined && mark !== keyMark(forNew(id).client.publicKey)) throw otherToken(id)
+      if (!(await reaches(id, mark))) throw otherToken(id)
       const { privateKey, hostKey } = await keysOf(id)
       // Somebody else was faster while the files were read.
       const meanwhile = open.get(id)

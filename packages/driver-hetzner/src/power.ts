@@ -15,7 +15,7 @@ import { statusOf, toDriverBox } from './survey.ts'
 import { userDataOf } from './user-data.ts'
 
 /** Of a snapshot that a box was stopped to: the server type that it had. */
-const savedOnName = 'gibil/saved-on'
+export const savedOnName = 'gibil/saved-on'
 
 /**
  * Switches a stopped box on; one whose server was given back gets another, made of its snapshot. The snapshot goes once the box answers, and not before: until then it may

@@ -3,13 +3,15 @@ import type { Client, Kind } from './client/client.ts'
 import { cloudCodeOf, isNotFound } from './client/failure.ts'
 import type { Pace } from './client/pace.ts'
 import { ofBox } from './labels.ts'
-import { describeThings, isNothing, kindsOfThings, look, type Things } from './survey.ts'
+import { describeThings, homeOf, isNothing, kindsOfThings, look, type Things } from './survey.ts'
 
 export interface RemoveOptions {
   /** How long things may take to go, in ms; 4 minutes if absent. */
   readonly patienceMs?: number
   /** What goes; a box with all that it has if absent. */
   readonly kinds?: readonly Kind[]
+  /** Leaves a box alone that another home than this has adopted. */
+  readonly onlyOf?: string
 }
 
 /** What only a person can change. */
@@ -23,13 +25,14 @@ const hopeless = ['cloud_unauthorized']
 export async function removeBox(
   { client, pace }: { readonly client: Client; readonly pace: Pace },
   id: string,
-  { patienceMs = 240_000, kinds = kindsOfThings }: RemoveOptions = {},
+  { patienceMs = 240_000, kinds = kindsOfThings, onlyOf }: RemoveOptions = {},
 ): Promise<void> {
   const until = pace.now() + patienceMs
   const addresses = new Map<number, string>()
   for (let waitMs = 500; ; waitMs = Math.min(waitMs * 2, 8000)) {
-    const things = pick(await lookWithAddresses(client, id, addresses, kinds), kinds)
-    if (isNothing(things)) return
+    const all = await lookWithAddresses(client, id, addresses, kinds)
+    const things = pick(all, kinds)
+    if (isNothing(things) || (onlyOf !== undefined && (homeOf(all) ?? onlyOf) !== onlyOf)) return
     const failure = await removeThings(client, things)
     if (failure !== undefined && (hopeless.includes(failure.code) || cloudCodeOf(failure) === 'protected'))
       throw failure

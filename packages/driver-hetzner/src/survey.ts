@@ -1,7 +1,7 @@
-import type { DriverBox, FoundBox } from '@gibil/core'
+import type { DriverBox } from '@gibil/core'
 import type { CatalogSource } from './catalog.ts'
 import type { CallOptions, Client, Kind, Thing } from './client/client.ts'
-import type { ApiImage, ApiServer } from './client/schemas.ts'
+import type { ApiServer } from './client/schemas.ts'
 import { deadlineOf, type Labels, labelNames } from './labels.ts'
 import { archOf, priceOf } from './plan.ts'
 
@@ -95,22 +95,15 @@ export function statusOf({ status }: ApiServer): DriverBox['status'] {
   return status === 'off' || status === 'stopping' ? 'stopped' : 'partial'
 }
 
-/** What a box says of itself, for whoever has nothing but the token. Undefined when there is neither server nor snapshot of it. */
-export function toFound(id: string, things: Things): FoundBox | undefined {
-  const told: ApiServer | ApiImage | undefined = things.servers[0] ?? things.images[0]
-  if (told === undefined) return undefined
-  const { labels } = told
-  const created = Number(labels[labelNames.created])
-  return {
-    id,
-    name: labels[labelNames.name] ?? id,
-    owner: labels[labelNames.owner] ?? null,
-    deadline: deadlineOf(labels),
-    image: labels[labelNames.image] ?? '',
-    createdAt: new Date(created > 0 ? created * 1000 : told.created).toISOString(),
-    home: labels[labelNames.home] ?? '',
-  }
-}
+/** The home that has a box, by what decides over it: its server or snapshot. Undefined when it has neither, or they do not say. */
+export const homeOf = ({ servers, images }: Things): string | undefined =>
+  (servers[0] ?? images[0])?.labels[labelNames.home]
+
+/** Whether a box, or what remains of one, is a home's. */
+export const isOf = (things: Things, home: string): boolean =>
+  things.servers.length > 0 || things.images.length > 0
+    ? homeOf(things) === home
+    : kindsOfThings.some((kind) => things[kind].some(({ labels }) => labels?.[labelNames.home] === home))
 
 /**
  * When a box ends by what its labels say, in seconds since 1970; null: never. That of its server or snapshot counts, which an extension

@@ -2,9 +2,10 @@ import { GibilError } from '@gibil/contract'
 import type { SweptBox } from '@gibil/core'
 import type { Client } from './client/client.ts'
 import type { Pace } from './client/pace.ts'
+import { nameOf } from './found.ts'
 import { labelNames, ofBox } from './labels.ts'
 import { removeBox } from './remove.ts'
-import { byBox, deadlineOfBox, look, toFound } from './survey.ts'
+import { byBox, deadlineOfBox, look } from './survey.ts'
 
 /**
  * Ends every box of the cloud project whose deadline label has passed, whoever made it: nothing is needed for it but the token. One that cannot be removed does not keep
@@ -20,7 +21,7 @@ export async function sweepExpired(
   for (const [id, things] of byBox(await look(client, labelNames.boxId))) {
     const deadline = deadlineOfBox(things)
     if (keep.has(id) || !isOver(deadline, now)) continue
-    const known = { id, name: toFound(id, things)?.name ?? id, deadline }
+    const known = { id, name: nameOf(id, things), deadline }
     try {
       // It may have been extended since.
       const latest = deadlineOfBox(await look(client, ofBox(id)))

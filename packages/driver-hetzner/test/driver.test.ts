@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openCloud, specOf, type TestCloud } from './support/cloud.ts'
 
@@ -102,21 +103,74 @@ describe('a box', () => {
     expect(cloud.left()).toEqual([])
   })
 
-  test('is known to a machine that has nothing but the token', async () => {
+  test('is known to a machine that has nothing but the token, which takes it over', async () => {
     const spec = specOf()
     const first = await cloud.openDriver()
     await first.create(spec)
     const other = await cloud.openDriver()
     expect(await other.list()).toEqual([])
     const [found] = await other.found()
-    expect(found).toMatchObject({ id: spec.id, name: 'work', owner: 'ada', deadline: spec.deadline, image: 'vm' })
+    expect(found).toMatchObject({
+      ...{ id: spec.id, name: 'work', owner: 'ada', deadline: spec.deadline, image: 'vm', status: 'running' },
+      ...{ size: { cpu: 2, memoryMib: 4096 }, host: hostname(), reachable: true, cloud: { serverType: 'cx23' } },
+    })
+    await expect(other.dial(spec.id)).rejects.toMatchObject({ code: 'box_elsewhere' })
 
     const [, keysOfFirst] = [await first.dial(spec.id), cloud.dialled.at(-1)]
+    expect(await other.adopt(spec.id)).toMatchObject({ id: spec.id, status: 'running', cloud: found?.cloud })
     ;(await other.dial(spec.id)).destroy()
     expect(cloud.dialled.at(-1)).toEqual(keysOfFirst)
-    expect(await other.adopt(spec.id)).toMatchObject({ id: spec.id })
     expect((await other.list()).map(({ id }) => id)).toEqual([spec.id])
+    expect((await other.found())[0]?.home).not.toBe(found?.home)
+  })
+
+  test('that another home has adopted is left alone, also by a destroy', async () => {
+    const spec = specOf()
+    const first = await cloud.openDriver()
+    await first.create(spec)
+    const other = await cloud.openDriver()
+    await other.adopt(spec.id)
     expect(await first.list()).toEqual([])
+    expect(await first.inspect(spec.id)).toMatchObject({ status: 'partial', elsewhere: expect.any(String) })
+    for (const verb of [
+      () => first.start(spec),
+      () => first.stop(spec.id, 0, { snapshot: true }),
+      () => first.setDeadline(spec.id, null),
+      () => first.dial(spec.id),
+    ]) {
+      await expect(verb()).rejects.toMatchObject({ code: 'box_elsewhere' })
+    }
+    await first.destroy(spec.id)
+    expect(await other.inspect(spec.id)).toMatchObject({ status: 'running' })
+    // Whoever has it keeps it as a snapshot, which is his too.
+    await other.stop(spec.id, 0, { snapshot: true })
+    await first.destroy(spec.id)
+    expect(await first.found()).toMatchObject([{ id: spec.id, status: 'stopped', size: { cpu: 2, memoryMib: 4096 } }])
+    expect(await first.adopt(spec.id)).toMatchObject({ status: 'stopped' })
+    await first.start(spec)
+    await first.destroy(spec.id)
+    expect(cloud.left()).toEqual([])
+  })
+
+  test('is taken over in any order of its labels: one that was cut off is still the other home’s', async () => {
+    const spec = specOf()
+    const first = await cloud.openDriver()
+    await first.create(spec)
+    const other = await cloud.openDriver({ patienceMs: 0 })
+    cloud.sim.faults.add({
+      kind: 'answer',
+      method: 'PUT',
+      path: '/servers/*',
+      status: 503,
+      code: 'unavailable',
+      times: 1,
+    })
+    await expect(other.adopt(spec.id)).rejects.toMatchObject({ code: 'cloud_unreachable' })
+    expect(await other.list()).toEqual([])
+    await other.destroy(spec.id)
+    expect((await first.list()).map(({ id, status }) => [id, status])).toEqual([[spec.id, 'running']])
+    await other.adopt(spec.id)
+    expect((await other.list()).map(({ id }) => id)).toEqual([spec.id])
   })
 
   test('is extended in its labels and within', async () => {

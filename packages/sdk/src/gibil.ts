@@ -12,6 +12,7 @@ import {
   Version,
 } from '@gibil/contract'
 import * as z from 'zod'
+import { type Adoption, createAdoption } from './adopt.ts'
 import { type BoxHandle, createBoxHandle } from './box/box.ts'
 import type { ConnectOptions, Endpoint } from './connect/locate.ts'
 import { createTransport } from './connect/transport.ts'
@@ -47,6 +48,7 @@ export interface Gibil extends AsyncDisposable {
   readonly snapshots: Snapshots
   readonly images: Images
   readonly tokens: Tokens
+  readonly adoption: Adoption
   events(options?: EventsOptions): AsyncIterable<Event>
   /** What running boxes use now. */
   top(options?: Cancel): Promise<TopEntry[]>
@@ -94,6 +96,7 @@ function connect(options: ConnectOptions = {}): Gibil {
     snapshots: createSnapshots(transport),
     images: createImages(transport),
     tokens: createTokens(transport),
+    adoption: createAdoption(transport),
     events: (eventOptions) => watchEvents(transport, eventOptions),
     top: (callOptions = {}) => transport.call(z.array(TopEntry), 'GET', '/top', callOptions),
     cost: (callOptions = {}) => transport.call(CostReport, 'GET', '/cost', callOptions),

@@ -1,5 +1,7 @@
 /** @module The TypeScript client of a Gibil daemon: make boxes, run commands in them, move files and work in and out. */
 export type {
+  AdoptableBox,
+  AdoptBox,
   AwakeReason,
   Box,
   CostReport,
@@ -42,7 +44,8 @@ export type {
   Version,
   Wait,
 } from '@gibil/contract'
-export { errorTable, formatBytes, formatDuration, GibilError, parseDuration, parseMib } from '@gibil/contract'
+export { errorTable, formatBytes, formatDuration, GibilError, hourlyOf, parseDuration, parseMib } from '@gibil/contract'
+export type { Adoption } from './adopt.ts'
 export type { BoxHandle, ShellOptions } from './box/box.ts'
 export type { Command, CommandOptions, RunOptions } from './box/command.ts'
 export type { CommandOutput, CommandStream, SignalName, StreamOptions, StreamSettings } from './box/command-stream.ts'

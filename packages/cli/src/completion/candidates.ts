@@ -157,5 +157,10 @@ const asks: Readonly<Record<string, (gibil: Gibil, signal: AbortSignal) => Promi
   place: async (gibil, signal) => (await boxes(gibil, signal)).map(({ value }) => ({ value: `${value}:` })),
   image: async (gibil, signal) =>
     (await gibil.images.list({ signal })).map((image) => ({ value: clean(image.name), summary: clean(image.source) })),
+  adoptable: async (gibil, signal) =>
+    (await gibil.adoption.list({ signal })).map(({ id, name, host, home }) => ({
+      value: id,
+      summary: `${clean(name)} of ${clean(host ?? home)}`,
+    })),
   token: async (gibil, signal) => (await gibil.tokens.list({ signal })).map(({ name }) => ({ value: clean(name) })),
 }

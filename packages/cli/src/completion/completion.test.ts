@@ -63,6 +63,10 @@ describe('candidates', () => {
       ['fork', ''],
       ['web', 'worker', 'db', 'tidy'],
     ],
+    [
+      ['adopt', ''],
+      ['bxaaaaaaaaaaaa', 'bxbbbbbbbbbbbb'],
+    ],
     [['completion', 'f'], ['fish']],
     [['run', 'web', '--', 'l'], []],
     [['nonsense', ''], []],

@@ -1,4 +1,4 @@
-import type { Box } from '@gibil/sdk'
+import { type Box, hourlyOf } from '@gibil/sdk'
 
 /** An amount as people write it: to a hundredth of a cent, and no sum looks less than it is. */
 export function money(amount: string, currency: string): string {
@@ -9,6 +9,9 @@ export function money(amount: string, currency: string): string {
   const digits = units.toString().padStart(5, '0')
   return `${digits.slice(0, -4)}.${digits.slice(-4).replace(/0{1,2}$/, '')} ${currency}`
 }
+
+/** What an hour of a machine with its address costs. */
+export const hourly = (price: Parameters<typeof hourlyOf>[0]): string => money(hourlyOf(price), price.currency)
 
 /** What a box costs; undefined when it costs nothing. */
 export function costOf({ cost, status }: Box): string | undefined {

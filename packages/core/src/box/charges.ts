@@ -1,11 +1,15 @@
 import { type BoxCost, type Charge, costOf, hourlyOf, sumOf } from '@gibil/contract'
 import type { BoxRecord } from '../box-record.ts'
-import type { DriverCloud } from '../ports/driver.ts'
+import type { DriverBox, DriverCloud } from '../ports/driver.ts'
 import type { EndedCharge } from '../ports/store.ts'
 
 /** Ends what goes on. */
 export const closed = (charges: readonly Charge[], now: number): EndedCharge[] =>
   charges.map((charge) => ({ ...charge, to: charge.to ?? Math.max(charge.from, now) }))
+
+/** What a look says of the cloud of a box: a machine that is not there any more, or is another home's, is not billed here. */
+export const cloudSeen = (before: DriverCloud | undefined, actual: DriverBox | undefined): DriverCloud | undefined =>
+  actual?.cloud ?? (before && { ...before, billedSince: null })
 
 /** What the record of a box must say of its cloud once the driver was asked; undefined when it says so already. */
 export function withCloud(

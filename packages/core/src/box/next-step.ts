@@ -1,21 +1,24 @@
 import type { BoxRecord } from '../box-record.ts'
 
 /** One change outside the process; each may be repeated. */
-export type Step = 'create' | 'remake' | 'start' | 'stop' | 'pause' | 'resume' | 'restore' | 'destroy'
+export type Step = 'create' | 'adopt' | 'remake' | 'start' | 'stop' | 'pause' | 'resume' | 'restore' | 'destroy'
 
 /** The next step from what a box is to what it should be; undefined when they are the same. */
 export function nextStep({
   desired,
   status,
+  adopting,
   remake,
   restart,
   restoring,
   stopAsSnapshot,
   cloud,
-}: Pick<BoxRecord, 'desired' | 'status' | 'remake' | 'restart' | 'restoring' | 'stopAsSnapshot' | 'cloud'>):
-  | Step
-  | undefined {
+}: Pick<
+  BoxRecord,
+  'desired' | 'status' | 'adopting' | 'remake' | 'restart' | 'restoring' | 'stopAsSnapshot' | 'cloud'
+>): Step | undefined {
   if (desired === 'gone') return 'destroy'
+  if (adopting) return 'adopt'
   if (remake) return 'remake'
   if (restoring !== null) return 'restore'
   if (restart && desired === 'running' && (status === 'running' || status === 'paused')) return 'stop'

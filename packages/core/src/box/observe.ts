@@ -1,5 +1,7 @@
+import { GibilError } from '@gibil/contract'
 import type { BoxRecord } from '../box-record.ts'
 import type { DriverBox } from '../ports/driver.ts'
+import { toFailure } from './failure.ts'
 
 export interface Observation {
   readonly patch: Partial<BoxRecord>
@@ -23,6 +25,16 @@ export function observe(record: BoxRecord, actual: DriverBox | undefined): Obser
       hint: `Destroy it: \`gibil destroy ${record.name}\`.`,
     }
     return { patch: { status: 'failed', desired: 'stopped', address: null, failure }, note: { reason: 'vanished' } }
+  }
+  if (actual.elsewhere !== undefined) {
+    if (record.status === 'failed') return undefined
+    const failure = toFailure(
+      new GibilError('box_elsewhere', `The box "${record.name}" was adopted by another home (${actual.elsewhere}).`),
+    )
+    return {
+      patch: { status: 'failed', desired: 'stopped', address: null, failure },
+      note: { reason: 'adopted elsewhere' },
+    }
   }
   const now = actual.status === 'partial' ? 'stopped' : actual.status
   if (now === record.status) return undefined

@@ -1,5 +1,5 @@
-import { GibilError } from '@gibil/contract'
-import { withCloud } from '../box/charges.ts'
+import { type ErrorCode, GibilError } from '@gibil/contract'
+import { cloudSeen, withCloud } from '../box/charges.ts'
 import { toFailure } from '../box/failure.ts'
 import { nextStep, type Step } from '../box/next-step.ts'
 import { observe } from '../box/observe.ts'
@@ -36,6 +36,9 @@ export interface SetupKeeper {
   cancel(id: string, reason: GibilError): Promise<void>
 }
 
+/** Before anything of a box was changed. */
+const cannotBeAdopted: ReadonlySet<ErrorCode> = new Set(['box_not_found', 'cloud_unauthorized'])
+
 /** More steps in a row than any box needs. */
 const maxSteps = 20
 
@@ -67,6 +70,12 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
     if (latest.desired === 'gone' && step !== 'destroy') return true
     if (step === 'create' || step === 'remake') {
       await boxes.update(record.id, () => ({ desired: 'gone', status: 'destroying', failure: toFailure(error) }))
+      return true
+    }
+    // Nothing came of it, so it stays with whoever has it. Else it may be ours already, and nobody would know of it without its record.
+    if (step === 'adopt' && cannotBeAdopted.has(error.code)) {
+      if (record.status === 'creating') await boxes.remove(record)
+      else await boxes.update(record.id, () => ({ adopting: false, desired: 'stopped' }))
       return true
     }
     // The box stays what it was, which is written down already.
@@ -121,7 +130,7 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
       const before = await boxes.get(id)
       if (!before || before.desired === 'gone') return
       const actual = await drivers.for(before).inspect(id)
-      await boxes.update(id, (latest) => withCloud(latest, actual?.cloud, deps.clock.now()))
+      await boxes.update(id, (latest) => withCloud(latest, cloudSeen(latest.cloud, actual), deps.clock.now()))
       const found = observe(before, actual)
       if (!found) return
       await boxes.update(id, (latest) => observe(latest, actual)?.patch, found.note)

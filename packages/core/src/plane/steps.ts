@@ -1,11 +1,12 @@
 import { GibilError, type PhaseTime } from '@gibil/contract'
-import { closed, withCloud } from '../box/charges.ts'
+import { closed, cloudSeen, withCloud } from '../box/charges.ts'
 import type { Step } from '../box/next-step.ts'
 import { readinessAfterStart, readinessFrom } from '../box/readiness.ts'
 import type { BoxRecord } from '../box-record.ts'
 import type { BoxdPort } from '../ports/boxd.ts'
 import type { DriverBox, DriverOptions, ResolvedImage } from '../ports/driver.ts'
 import { abortable, within } from '../util/timing.ts'
+import { adoptStep } from './adopt-step.ts'
 import type { Context } from './context.ts'
 import { resolveImage } from './images.ts'
 import { restoreStep } from './restore-step.ts'
@@ -131,6 +132,7 @@ export function createPerform(
   const steps: Readonly<Record<Step, (record: BoxRecord, signal: AbortSignal) => Promise<void>>> = {
     create: (record, signal) => bringUp(record, 'create', signal),
     start: (record, signal) => bringUp(record, 'start', signal),
+    adopt: (record) => adoptStep(context, record),
     async remake(record) {
       await drivers.for(record).destroy(record.id)
       await boxes.update(record.id, (latest) =>
@@ -167,7 +169,7 @@ export function createPerform(
       await driver.stop(record.id, policy.stopGraceMs, ...options)
       const note = record.restart ? { reason: 'restart' } : {}
       // What a stop costs is for its provider to say.
-      const cloud = record.cloud === undefined ? undefined : (await driver.inspect(record.id))?.cloud
+      const cloud = record.cloud === undefined ? undefined : cloudSeen(record.cloud, await driver.inspect(record.id))
       await boxes.update(
         record.id,
         (latest) => ({ status: 'stopped', address: null, restart: null, ...withCloud(latest, cloud, clock.now()) }),

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { type Box, GibilError, type RestartBox, type StopBox } from '@gibil/contract'
-import { closed, withCloud } from '../box/charges.ts'
+import { closed, cloudSeen, withCloud } from '../box/charges.ts'
 import { allow, type Verb } from '../box/lifecycle.ts'
 import { toBox } from '../box/view.ts'
 import type { BoxRecord, Desired } from '../box-record.ts'
@@ -72,7 +72,7 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
       if (record.status !== 'stopped' || known?.billedSince === null) return
       const driver = drivers.for(record)
       await driver.stop(id, 0, { snapshot: true })
-      const cloud = (await driver.inspect(id))?.cloud
+      const cloud = cloudSeen(known, await driver.inspect(id))
       await boxes.update(id, (latest) => withCloud(latest, cloud, deps.clock.now()))
     })
     return view(await boxes.find(id))

@@ -73,10 +73,19 @@ export interface FoundBox {
   /** Seconds since the epoch; null: its lease has no end. */
   readonly deadline: number | null
   readonly image: string
+  readonly status: 'running' | 'stopped'
+  readonly size: Size
+  /** As of a DriverBox. */
+  readonly address: string | null
+  readonly cloud?: DriverCloud | undefined
   /** ISO 8601. */
   readonly createdAt: string
   /** Tells homes apart; what it is made of is the driver's. */
   readonly home: string
+  /** The machine of that home, where the box says so. */
+  readonly host: string | null
+  /** False: this home cannot have the key to it. */
+  readonly reachable: boolean
 }
 
 /** What became of a box whose lease was over. */
@@ -117,6 +126,8 @@ export interface DriverBox {
   readonly console?: string
   /** Of a box that is not on this machine. */
   readonly cloud?: DriverCloud | undefined
+  /** Another home has adopted it, and this one is to leave it alone: how that home is told from others. */
+  readonly elsewhere?: string | undefined
 }
 
 /** A box that runs and does not answer, although the host let it. */
@@ -206,7 +217,7 @@ export interface Driver {
   unmountSnapshot?(id: string, path: string): Promise<void>
   /** What a box has mounted; nothing when it does not run. */
   listMounts?(id: string): Promise<readonly DriverMount[]>
-  /** Removes the box and all that it has on the host, whatever its state; fine when there is nothing. */
+  /** Removes the box and all that it has on the host, whatever its state; fine when there is nothing, or it is another home's by now. */
   destroy(id: string): Promise<void>
 
   inspect(id: string): Promise<DriverBox | undefined>
@@ -221,6 +232,11 @@ export interface Driver {
   quote?(spec: DriverSpec): Promise<readonly Offer[]>
   /** Every box that carries our labels, whichever home made it. Absent: a box of this driver is known to its own home alone. */
   found?(): Promise<readonly FoundBox[]>
+  /**
+   * Makes a box that another home made one of this home. From then on `list` has it, and in the other home `inspect` says where it is; each of its verbs but
+   * `destroy`, which leaves it alone, throws `box_elsewhere` there. Throws `box_not_found`.
+   */
+  adopt?(id: string): Promise<DriverBox>
   /** Ends every box whose deadline has passed, whichever home made it, but those of `keep`. One that cannot be removed does not keep the others. */
   sweep?(keep?: ReadonlySet<string>): Promise<readonly SweptBox[]>
   /** A byte stream to boxd in the box. Throws `boxd_unreachable`. */

@@ -49,11 +49,12 @@ const image = (name: string, digest: string): ResolvedImage => ({
 })
 
 /** The real domain on the real store, with a strict driver and a clock moved by hand. */
-export function createWorld(policy: Partial<Policy> = {}): World {
+export function createWorld(
+  policy: Partial<Policy> = {},
+  { clock = createManualClock(), host = createHost() }: Partial<Pick<World, 'clock' | 'host'>> = {},
+): World {
   const dir = mkdtempSync(join(tmpdir(), 'gibil-core-'))
   const store = openStore(join(dir, 'gibil.db'))
-  const clock = createManualClock()
-  const host = createHost()
   const images = new Map([image('base', 'sha256:base'), image('other', 'sha256:other')].map((one) => [one.name, one]))
   const logs = new Map<string, string>()
   const setupLog: SetupLog = {

@@ -1,4 +1,5 @@
 import type { Route } from '../http/route.ts'
+import { adoptRoutes } from './adopt.ts'
 import { boxRoutes } from './boxes.ts'
 import { commandRoutes } from './commands.ts'
 import { eventRoutes } from './events.ts'
@@ -30,6 +31,7 @@ const routesOfBoxes: readonly Route[] = [
 /** Every route below /v1, in the order of the documents. */
 export const routes: readonly Route[] = [
   ...forTokensToo(routesOfBoxes),
+  ...adoptRoutes,
   ...imageRoutes,
   ...tokenRoutes,
   ...systemRoutes,

@@ -2,6 +2,7 @@ import { EventEmitter, on } from 'node:events'
 import type { Duplex, Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import {
+  type AdoptableBox,
   type Box,
   type CreateBox,
   type Event,
@@ -68,6 +69,21 @@ const base = {
   awake: null,
   timings: [{ phase: 'start', ms: 21 }],
 } as const satisfies Omit<Box, 'id' | 'name'>
+
+const adoptable: readonly AdoptableBox[] = ['far', 'away'].map((name, index) => ({
+  id: `bx${'abc'[index]?.repeat(12)}`,
+  name,
+  provider: 'hetzner',
+  owner: null,
+  image: 'vm',
+  status: 'running',
+  cloud: null,
+  createdAt: '2026-01-01T00:00:00.000Z',
+  expiresAt: null,
+  home: '0123456789abcdef',
+  host: 'laptop',
+  reachable: true,
+}))
 
 export function createFakePlane(options: {
   readonly dial?: (box: Box, signal?: AbortSignal) => Promise<Duplex>
@@ -261,6 +277,12 @@ export function createFakePlane(options: {
     },
     as: unknownHere,
     sweep: async () => ['b9'],
+    adoptable: async () => adoptable.filter(({ id }) => !boxes.has(id)),
+    adopt: async (ref, { name }) => {
+      const found = adoptable.find((box) => box.id === ref || box.name === ref)
+      if (!found) throw new GibilError('box_not_found', `There is no box "${ref}" that could be adopted.`)
+      return put({ ...base, id: found.id, name: name ?? found.name })
+    },
     imageEvent: async () => undefined,
     cost: async () => ({ budget: { perDay: null, perBox: null }, currencies: [] }),
     shapes: () => [{ shape: 'container', provider: 'local', unavailable: null }],

@@ -13,6 +13,8 @@ export interface TestCloud extends AsyncDisposable {
   readonly sim: Sim
   /** A driver with a home that is empty, as on another machine. */
   openDriver(options?: Partial<HetznerDriverOptions>): Promise<HetznerDriver>
+  /** That of the driver before, for one that comes after it on the same machine. */
+  lastHome(): string
   /** What was dialled, and with which keys. */
   readonly dialled: readonly LinkTarget[]
   /** Commands that were run in boxes. */
@@ -54,6 +56,7 @@ export async function openCloud(options: SimOptions = {}): Promise<TestCloud> {
       drivers.push(driver)
       return driver
     },
+    lastHome: () => homes.at(-1) ?? '',
     left() {
       const { servers, ssh_keys, firewalls, primary_ips, volumes, images } = sim.state.project()
       return Object.entries({ servers, ssh_keys, firewalls, primary_ips, volumes, images }).flatMap(([kind, things]) =>
