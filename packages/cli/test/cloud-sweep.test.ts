@@ -1,3 +1,5 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { expect, it } from 'vitest'
@@ -30,4 +32,44 @@ it('a sweep of a cloud needs the token alone: no daemon and no home', async () =
   expect(await sweep(cloud.sim.token)).toEqual({ exitCode: 0, result: { swept: [] } })
   await driver.destroy(open.id)
   expect(cloud.left()).toEqual([])
+})
+
+it('a token is checked, kept where only its home can read it, and used by a sweep; nothing shows it', async () => {
+  await using cloud = await openCloud()
+  const driver = await cloud.openDriver()
+  await driver.create(specOf({ deadline: 1000 }))
+  const home = await mkdtemp(join(tmpdir(), 'gibil-init-'))
+  const gibil = async (args: readonly string[], input = '') => {
+    const env = { GIBIL_HOME: home, HCLOUD_CONFIG: '/nonexistent/cli.toml', HCLOUD_ENDPOINT: cloud.sim.url }
+    const { exitCode, stdout, stderr } = await execa(join(root, 'gibil'), args, {
+      env: { ...env, HCLOUD_TOKEN: '' },
+      reject: false,
+      input,
+    })
+    expect(stdout + stderr).not.toContain(cloud.sim.token)
+    return { exitCode, stdout, stderr }
+  }
+  const init = ['init', '--hcloud-token', '-']
+  const path = join(home, 'hetzner', 'token')
+  try {
+    expect((await gibil(init, 'x'.repeat(64))).stderr).toContain('refused')
+    expect((await gibil(init, 'two words')).exitCode).toBe(2)
+    expect((await gibil(['init', '--hcloud-token', 'argument'])).stderr).toContain('can be read by others')
+    const fault = cloud.sim.faults.add({ kind: 'token', access: 'read' })
+    expect((await gibil(init, cloud.sim.token)).stderr).toMatch(/Read & Write/)
+    cloud.sim.faults.remove(fault)
+    await expect(stat(path)).rejects.toThrow('ENOENT')
+
+    const kept = await gibil(init, `${cloud.sim.token}\n`)
+    expect(kept).toMatchObject({ exitCode: 0, stdout: '', stderr: expect.stringContaining('1 of them boxes of Gibil') })
+    expect((await stat(path)).mode & 0o777).toBe(0o600)
+    expect(cloud.sim.state.project().ssh_keys.size).toBe(1)
+    expect((await gibil(['sweep', '--provider', 'hetzner'])).exitCode).toBe(0)
+    expect(cloud.left()).toEqual([])
+
+    expect((await gibil(['init', '--hcloud-token', 'none'])).exitCode).toBe(0)
+    await expect(stat(path)).rejects.toThrow('ENOENT')
+  } finally {
+    await rm(home, { recursive: true })
+  }
 })

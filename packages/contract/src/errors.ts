@@ -284,7 +284,7 @@ export const errorTable = {
     502,
     5,
     'The cloud refused the token of its project: none is there, it is wrong or revoked, or it may only read.',
-    'Make one that may read and write in the console of the project, and start the daemon with HCLOUD_TOKEN.',
+    'Make one that may read and write in the console of the project, and give it by `gibil init --hcloud-token -`.',
   ),
   cloud_limit: kind(
     503,

@@ -3,22 +3,28 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Machine, openBoxdSsh } from '@gibil/boxd-ssh'
 import { GibilError } from '@gibil/contract'
-import { createHetznerDriver, type HetznerDriver, type HetznerDriverOptions, requireToken } from '@gibil/driver-hetzner'
+import {
+  createHetznerDriver,
+  type HetznerDriver,
+  type HetznerDriverOptions,
+  hetznerEndpoint,
+  requireToken,
+} from '@gibil/driver-hetzner'
 import { systemClock } from './process/clock.ts'
 import { sourceTree } from './process/source-tree.ts'
 
 type Place = Pick<HetznerDriverOptions, 'home' | 'log' | 'step'>
 
 /**
- * Boxes on Hetzner Cloud, reached by SSH. The token and all else come from the environment of the daemon: `HCLOUD_TOKEN` (or the configuration of the CLI
- * hcloud), `HCLOUD_ENDPOINT`, and `GIBIL_SSH_FROM`, from where SSH is admitted. Without a token the driver says so when it is opened.
+ * Boxes on Hetzner Cloud, reached by SSH. The token comes from the environment of the daemon (`HCLOUD_TOKEN`), its home, or the configuration of the CLI
+ * hcloud, and all else from the environment: `HCLOUD_ENDPOINT`, and `GIBIL_SSH_FROM`, from where SSH is admitted. Without a token the driver says so when it is opened.
  */
 export function createHetzner(place: Place, env: Readonly<Record<string, string | undefined>>): HetznerDriver {
   const { log } = place
   return createHetznerDriver({
     ...place,
-    token: () => requireToken(env),
-    endpoint: env['HCLOUD_ENDPOINT'] || undefined,
+    token: () => requireToken(env, place.home),
+    endpoint: hetznerEndpoint(env),
     sshFrom: env['GIBIL_SSH_FROM'] ? env['GIBIL_SSH_FROM'].split(/[\s,]+/).filter(Boolean) : undefined,
     openLink: (target) => openBoxdSsh({ ...target, boxdBinary, clock: systemClock, log }),
   })

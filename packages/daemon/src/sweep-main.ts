@@ -1,14 +1,16 @@
 /**
  * Ends boxes at Hetzner Cloud whose lease is over, whichever home made them, and prints what became of them as JSON. It needs the token of the project
- * and nothing else: no daemon, no home, no root. For `gibil sweep --provider hetzner`, as from cron.
+ * and nothing else: no daemon, no root, and a home (`--home`) where the token is in it alone. For `gibil sweep --provider hetzner`, as from cron.
  */
-import { tmpdir } from 'node:os'
+import { parseArgs } from 'node:util'
 import { errorTable, GibilError } from '@gibil/contract'
 import { createHetzner } from './hetzner.ts'
 
 try {
   const log = () => undefined
-  const driver = createHetzner({ home: tmpdir(), log, step: undefined }, process.env)
+  const { home } = parseArgs({ options: { home: { type: 'string' } } }).values
+  if (home === undefined) throw new GibilError('invalid_request', '--home is needed, though it need not be there.')
+  const driver = createHetzner({ home, log, step: undefined }, process.env)
   const swept = (await driver.sweep()).map(({ failure, ...box }) => ({
     ...box,
     failure: failure?.toBody().error ?? null,

@@ -30,8 +30,8 @@ export interface HetznerDriverOptions {
   readonly home: string
   /** Of the project in Hetzner Cloud, asked for each request. Throws `cloud_unauthorized` when there is none. */
   readonly token: () => string
-  /** Of the API; Hetzner's own if absent. */
-  readonly endpoint?: string | undefined
+  /** Of the API. */
+  readonly endpoint: string
   /** Makes the connection to a box. */
   readonly openLink: OpenLink
   /** From where SSH is admitted, as CIDRs; from everywhere if absent, for the key alone. */
@@ -57,14 +57,13 @@ export interface HetznerDriver extends Driver {
   readonly sweep: NonNullable<Driver['sweep']>
 }
 
-const defaultEndpoint = 'https://api.hetzner.cloud/v1'
 /** Of a look that somebody waits for, or that is repeated anyway: then a network that is gone is to be said soon. */
 const lookPatienceMs = 10_000
 const patience = { patienceMs: lookPatienceMs }
 
 /** Boxes of the shape `vm` on Hetzner Cloud. Nothing is asked of the cloud before a verb needs it. */
 export function createHetznerDriver(options: HetznerDriverOptions): HetznerDriver {
-  const { token, log, endpoint = defaultEndpoint, pace = realPace, patienceMs = 180_000 } = options
+  const { token, log, endpoint, pace = realPace, patienceMs = 180_000 } = options
   const { bootMs = 600_000, sshFrom = ['0.0.0.0/0', '::/0'] } = options
   const client = createClient({ endpoint: endpoint.replace(/\/+$/, ''), token, pace, patienceMs })
   const catalog = createCatalog(client, pace)

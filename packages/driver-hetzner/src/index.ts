@@ -1,5 +1,7 @@
 /** @module The driver of the shape `vm` on Hetzner Cloud. */
+export { checkToken } from './check-token.ts'
 export type { Link, LinkTarget, OpenLink } from './context.ts'
 export { createHetznerDriver, type HetznerDriver, type HetznerDriverOptions } from './driver.ts'
 export { type Step, type StepName, steps } from './steps.ts'
-export { findToken, requireToken } from './token.ts'
+export { hetznerEndpoint, requireToken } from './token.ts'
+export { forgetToken, keepToken } from './token-file.ts'

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
 import { parse } from 'smol-toml'
 import * as z from 'zod'
+import { readToken } from './token-file.ts'
 
 /** As the CLI `hcloud` writes it: tokens by the name of a context, one of which is the active one. */
 const HcloudConfig = z.object({
@@ -13,13 +14,16 @@ const HcloudConfig = z.object({
 
 type Env = Readonly<Record<string, string | undefined>>
 
+/** Where the API is: `HCLOUD_ENDPOINT`, or Hetzner's own. */
+export const hetznerEndpoint = (env: Env): string => env['HCLOUD_ENDPOINT'] || 'https://api.hetzner.cloud/v1'
+
 /**
- * The token of the project in Hetzner Cloud: `HCLOUD_TOKEN`, or that of the active context of the CLI `hcloud` (`HCLOUD_CONTEXT`, `HCLOUD_CONFIG`,
- * else `~/.config/hcloud/cli.toml`). Undefined when there is none.
+ * The token of the project in Hetzner Cloud: `HCLOUD_TOKEN`, or that which `gibil init` left in the home, or that of the active context of the CLI `hcloud`
+ * (`HCLOUD_CONTEXT`, `HCLOUD_CONFIG`, else `~/.config/hcloud/cli.toml`). Undefined when there is none.
  * Throws `invalid_config` for a file that cannot be understood.
  */
-export function findToken(env: Env): string | undefined {
-  const given = env['HCLOUD_TOKEN']?.trim()
+export function findToken(env: Env, home: string): string | undefined {
+  const given = env['HCLOUD_TOKEN']?.trim() || readToken(home)
   if (given) return given
   const path =
     env['HCLOUD_CONFIG'] ??
@@ -32,11 +36,11 @@ export function findToken(env: Env): string | undefined {
 }
 
 /** Throws `cloud_unauthorized` where there is no token. */
-export function requireToken(env: Env): string {
-  const token = findToken(env)
+export function requireToken(env: Env, home: string): string {
+  const token = findToken(env, home)
   if (token !== undefined) return token
   throw new GibilError('cloud_unauthorized', 'There is no token for Hetzner Cloud.', {
-    hint: 'Make one (Read & Write) in the console of the project, and start the daemon with HCLOUD_TOKEN, or run `hcloud context create`.',
+    hint: 'Make one (Read & Write) in the console of the project, and give it by `gibil init --hcloud-token -`, or start the daemon with HCLOUD_TOKEN.',
   })
 }
 

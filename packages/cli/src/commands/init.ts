@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { configPaths, readConfig, writeConfig } from '../config/config.ts'
 import { Config, type Defaults } from '../config/schema.ts'
 import type { Cli } from '../context.ts'
+import { keepToken, noteToken, tokenOf } from '../hcloud-token.ts'
 import { cpus, duration, mebibytes } from '../options/parse.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 
@@ -28,6 +29,7 @@ interface Flags
   > {
   readonly global?: boolean
   readonly yes?: boolean
+  readonly hcloudToken?: string
 }
 
 export function define(command: Command, cli: Cli): void {
@@ -49,6 +51,10 @@ export function define(command: Command, cli: Cli): void {
     .option('--user <user>', 'user of commands')
     .option('--network <policy>', 'internet, lan or none')
     .option('--isolation <kind>', 'namespaces or gvisor')
+    .option(
+      '--hcloud-token <source>',
+      '-: read a token of a project in Hetzner Cloud from stdin, check it, and keep it in the home; none: forget it',
+    )
     .option('-y, --yes', 'ask nothing')
     .action(action(cli, init))
 }
@@ -61,21 +67,36 @@ async function init(session: Session, flags: Flags): Promise<void> {
   const {
     global: _global,
     yes,
+    hcloudToken,
     home: _home,
     json: _json,
-    ...given
+    ...flagged
   } = flags as Flags & { home?: string; json?: boolean }
+  const given = flagged
+  const quiet = Object.keys(given).length === 0
   const interactive =
     !yes &&
     !session.json &&
-    Object.keys(given).length === 0 &&
+    quiet &&
+    hcloudToken === undefined &&
     session.stdin.isTTY === true &&
     session.stderr.isTTY === true
-  const answers = interactive ? await ask(session, before) : given
-  const config = { ...file, ...check({ ...before, ...answers }) }
+  const asked = interactive ? await ask(session, before) : undefined
+  // First, so that nothing is written when it is refused.
+  const token = hcloudToken === undefined ? asked?.token : await tokenOf(hcloudToken, session)
+  const kept = token === undefined ? undefined : await keepToken(session, token)
+  // Whoever gives a token alone keeps his defaults.
+  if (quiet && kept && !asked) {
+    session.emit({ hcloudToken: kept }, '')
+    noteToken(session, kept)
+    return
+  }
+  const config = { ...file, ...check({ ...before, ...(asked?.defaults ?? given) }) }
   await writeConfig(path, config)
-  session.emit({ path, ...config }, `${path}\n`)
-  session.note(`${session.colors.green('✓')} written\n  next: gibil create --name w\n`)
+  session.emit({ path, ...config, ...(kept ? { hcloudToken: kept } : {}) }, `${path}\n`)
+  session.note(`${session.colors.green('✓')} written\n`)
+  if (kept) noteToken(session, kept)
+  else session.note('  next: gibil create --name w\n')
   if (!flags.global && (await exists(paths.user)))
     session.note(`  ${paths.user} holds too, where this one says nothing.\n`)
 }
@@ -96,8 +117,14 @@ function check(defaults: unknown): Config {
   return parsed.data
 }
 
-async function ask(session: Session, before: Defaults): Promise<Defaults> {
-  const { group, intro, outro, select, text } = await import('@clack/prompts')
+interface Answers {
+  readonly defaults: Defaults
+  /** Undefined: none was given, and what the home has stays. */
+  readonly token: string | undefined
+}
+
+async function ask(session: Session, before: Defaults): Promise<Answers> {
+  const { group, intro, outro, password, select, text } = await import('@clack/prompts')
   const output = session.stderr
   intro('Defaults for new boxes', { output })
   const answers = await group(
@@ -121,6 +148,7 @@ async function ask(session: Session, before: Defaults): Promise<Defaults> {
           output,
           validate: (value) => complaint(() => duration(value ?? '', { none: true })),
         }),
+      token: () => password({ message: 'Token of a project in Hetzner Cloud, for boxes there (or nothing)', output }),
     },
     {
       onCancel: () => {
@@ -129,7 +157,8 @@ async function ask(session: Session, before: Defaults): Promise<Defaults> {
     },
   )
   outro('Flags of `gibil create` override these.', { output })
-  return answers
+  const { token, ...defaults } = answers
+  return { defaults, token: token?.trim() || undefined }
 }
 
 function complaint(parse: () => unknown): string | undefined {

@@ -1,16 +1,15 @@
-import { GibilError } from '@gibil/sdk'
 import { type Command, Option } from 'commander'
-import { execa } from 'execa'
 import * as z from 'zod'
 import type { Cli } from '../context.ts'
 import { clean } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
+import { runEntry } from '../setup/entry.ts'
 import { cloudSweepEntry } from '../setup/source-tree.ts'
 
 export function define(command: Command, cli: Cli): void {
   const provider = new Option(
     '--provider <provider>',
-    'hetzner: end the boxes there whose lease is over, whichever machine made them; needs HCLOUD_TOKEN alone, no daemon',
+    'hetzner: end the boxes there whose lease is over, whichever machine made them; needs the token alone, no daemon',
   )
   withCommonOptions(command)
     .addOption(provider.choices(['local', 'hetzner']).default('local'))
@@ -42,20 +41,10 @@ const CloudSweep = z.object({
 
 /** Ends with 1 when something is still there, so that cron says so. */
 async function sweepCloud(session: Session): Promise<number> {
-  const { signal, colors } = session
-  const child = await execa(process.execPath, [cloudSweepEntry], {
-    reject: false,
-    cancelSignal: signal,
-    stderr: 'inherit',
-  })
-  signal.throwIfAborted()
-  const printed = parse(child.stdout)
-  const result = CloudSweep.safeParse(printed)
-  if (!result.success) throw GibilError.fromBody(printed, 'The sweep ended without a result.')
-  const { swept } = result.data
-  session.emit(result.data, () =>
-    swept.map(({ id, name, failure }) => (failure ? '' : `${id}  ${clean(name)}\n`)).join(''),
-  )
+  const { home, signal, colors } = session
+  const result = await runEntry(cloudSweepEntry, { args: ['--home', home], schema: CloudSweep, signal })
+  const { swept } = result
+  session.emit(result, () => swept.map(({ id, name, failure }) => (failure ? '' : `${id}  ${clean(name)}\n`)).join(''))
   const left = swept.filter(({ failure }) => failure !== null)
   for (const { id, failure } of left) session.note(`${colors.red('✗')} ${id}: ${clean(failure?.message ?? '')}\n`)
   const ended = swept.length - left.length
@@ -67,12 +56,4 @@ async function sweepCloud(session: Session): Promise<number> {
         : '',
   )
   return left.length === 0 ? 0 : 1
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -20,7 +20,7 @@ export function createAdoption(context: Context, reconciler: Reconciler): Adopti
   const { admission, boxes, deps, drivers } = context
 
   const look = async (provider: Provider): Promise<{ driver: Driver; found: readonly FoundBox[] }> => {
-    const driver = drivers.for({ provider, shape })
+    const driver = await drivers.reach({ provider, shape })
     if (!driver.found || !driver.adopt) {
       throw new GibilError('unsupported_by_shape', `A box of ${provider} is known to the home that made it alone.`, {
         hint: 'Boxes of a cloud can be adopted: --provider hetzner.',

@@ -83,7 +83,7 @@ export async function settle(
       },
     )
   }
-  const driver = drivers.for({ shape, provider })
+  const driver = await drivers.reach({ shape, provider })
   checkCanPause(driver, onExpire)
   if (input.onIdle !== undefined) checkCanPause(driver, input.onIdle)
   await checkFits(size, { shape, provider }, deps.host)

@@ -1,4 +1,4 @@
-import type { CreateBox, Progress } from '@gibil/contract'
+import { type CreateBox, GibilError, type Progress } from '@gibil/contract'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createFakeCloud, type FakeCloud } from './fake-cloud.ts'
 import { createWorld, type World } from './world.ts'
@@ -38,6 +38,20 @@ describe('a box of a cloud', () => {
       expect.objectContaining({ name: 'w', owner: null, cloud: wish, cloudInit: '#cloud-config\n' }),
     ])
     expect(cloud.specs[0]?.deadline).toBe(Math.ceil(Date.parse(box.lease.expiresAt ?? '') / 1000))
+  })
+
+  test('can be made as soon as its driver has what it lacked', async () => {
+    const driver = cloud.driver()
+    const lacks = [1, 2].map(() => new GibilError('cloud_unauthorized', 'no token'))
+    const open = async () => {
+      const lack = lacks.shift()
+      if (lack) throw lack
+      await driver.open()
+    }
+    const deps = world.deps()
+    await world.restart({ drivers: [...deps.drivers, { ...driver, open }], policy: deps.policy ?? {} })
+    await expect(create()).rejects.toMatchObject({ code: 'cloud_unauthorized' })
+    expect(await create()).toMatchObject({ status: 'running' })
   })
 
   test('is heard while its machine boots', async () => {
