@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -21,6 +22,7 @@ import (
 	"gibil.dev/boxd/internal/httpapi"
 	"gibil.dev/boxd/internal/jobs"
 	"gibil.dev/boxd/internal/metrics"
+	"gibil.dev/boxd/internal/sftp"
 	"gibil.dev/boxd/internal/users"
 )
 
@@ -42,6 +44,10 @@ const (
 func main() {
 	if guest.Starting() {
 		bootMachine()
+		return
+	}
+	if filepath.Base(os.Args[0]) == jobs.BuiltinPrefix+"sftp" {
+		sftp.Serve(os.Stdin, os.Stdout)
 		return
 	}
 	if err := run(); err != nil {

@@ -36,6 +36,7 @@ type API struct {
 	// Disks are those that the host serves to a virtual machine; nil as Identify.
 	Disks *guest.Disks
 
+	visitors visitors
 	started  time.Time
 	bootOnce sync.Once
 	bootJob  string
@@ -101,6 +102,8 @@ func (a *API) table() map[string]handler {
 		"GET metrics":    a.metrics,
 		"GET ports":      a.ports,
 		"GET dial":       a.dial,
+		"GET listen":     a.listen,
+		"GET accept":     a.accept,
 		"GET disks":      a.machineOnly(a.listDisks),
 		"POST disks":     a.machineOnly(a.mountDisk),
 		"DELETE disks":   a.machineOnly(a.unmountDisk),

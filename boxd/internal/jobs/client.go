@@ -53,10 +53,15 @@ func (j *Job) join(offset int64) *Client {
 
 // Leave forgets the client.
 func (c *Client) Leave() {
-	c.job.mu.Lock()
-	defer c.job.mu.Unlock()
-	delete(c.job.clients, c)
-	c.job.notify()
+	job := c.job
+	job.mu.Lock()
+	delete(job.clients, c)
+	job.notify()
+	alone := job.hangsUp && !job.ended && len(job.clients) == 0
+	job.mu.Unlock()
+	if alone {
+		job.hangUp()
+	}
 }
 
 type startedFrame struct {

@@ -52,6 +52,7 @@ type Job struct {
 	started time.Time
 	tty     *os.File
 	timer   *time.Timer
+	hangsUp bool
 
 	stdinMu   sync.Mutex
 	input     atomic.Int64
@@ -302,6 +303,14 @@ func (j *Job) keepWithin(allowed int) int {
 func (j *Job) closeStdin() {
 	if j.stdin != nil && j.tty == nil {
 		j.stdin.Close()
+	}
+}
+
+// hangUp closes what is boxd's of a command that runs: who has the terminal gets SIGHUP from the kernel, who writes to a pipe SIGPIPE.
+func (j *Job) hangUp() {
+	j.closeStdin()
+	for _, s := range j.sources {
+		s.file.Close()
 	}
 }
 

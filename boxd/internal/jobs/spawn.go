@@ -120,9 +120,11 @@ func (t *Table) Start(spec Spec, attach bool) (*Job, *Client, error) {
 		return nil, nil, err
 	}
 	env, searchPath := environment(user, spec.Tty != nil, defaults.Env, spec.Env)
-	file, err := program(spec.Argv[0], searchPath, dir)
-	if err != nil {
-		return nil, nil, err
+	file := self
+	if spec.Builtin == "" {
+		if file, err = program(spec.Argv[0], searchPath, dir); err != nil {
+			return nil, nil, err
+		}
 	}
 	sys := &syscall.SysProcAttr{Setsid: true, Setctty: spec.Tty != nil}
 	if os.Geteuid() == 0 {
@@ -158,7 +160,7 @@ func (t *Table) Start(spec Spec, attach bool) (*Job, *Client, error) {
 
 func newJob(t *Table, spec *Spec, user users.User, dir string, d *descriptors) *Job {
 	job := &Job{
-		table: t, tty: d.tty, ring: newRing(spec.RingBytes), clients: map[*Client]struct{}{}, sources: d.sources, pumps: len(d.sources),
+		table: t, tty: d.tty, ring: newRing(spec.RingBytes), clients: map[*Client]struct{}{}, sources: d.sources, pumps: len(d.sources), hangsUp: spec.HangUp,
 		info: Info{ID: newID(), Argv: shorten(spec.Argv), Cwd: dir, User: user.Name, Tty: spec.Tty != nil, Label: spec.Label},
 	}
 	if d.tty != nil {

@@ -23,7 +23,20 @@ type Spec struct {
 	Label     string            `json:"label"`
 	RingBytes int               `json:"ringBytes"`
 	Attach    bool              `json:"attach"`
+	// Builtin names a program that boxd itself has, which runs as the user; argv is then absent.
+	Builtin string `json:"builtin"`
+	// HangUp ends input and output when the last client leaves, as a terminal or a pipe does whose other side is gone.
+	HangUp bool `json:"hangUp"`
 }
+
+// BuiltinPrefix is before the name of a program of boxd's own, as what it is started as.
+const BuiltinPrefix = "gibil-"
+
+// builtins are programs that boxd is when it is started by their names: see main.
+var builtins = map[string]bool{"sftp": true}
+
+// self is the file of boxd, wherever the box has it: the child of a fork has it too.
+const self = "/proc/self/exe"
 
 const (
 	defaultRingBytes = 1 << 20
@@ -35,6 +48,12 @@ const (
 )
 
 func (s *Spec) check() error {
+	if s.Builtin != "" {
+		if !builtins[s.Builtin] || len(s.Argv) > 0 {
+			return fault.New(fault.InvalidRequest, "boxd has no program %q of its own, or argv was given too.", s.Builtin)
+		}
+		s.Argv = []string{BuiltinPrefix + s.Builtin}
+	}
 	switch {
 	case len(s.Argv) == 0 || s.Argv[0] == "":
 		return fault.New(fault.InvalidRequest, "argv is empty.")

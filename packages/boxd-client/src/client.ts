@@ -4,6 +4,7 @@ import { callEmpty, callJson } from './call.ts'
 import { type Context, exchange } from './exchange.ts'
 import { fileCalls } from './file-calls.ts'
 import { jobCalls } from './job-calls.ts'
+import { listenCalls } from './listen-calls.ts'
 import type { BoxdClient, BoxdClientOptions, Dial } from './types.ts'
 
 const defaultAnswerMs = 30_000
@@ -38,6 +39,7 @@ export function createBoxdClient(dial: Dial, options: BoxdClientOptions = {}): B
     shutdown: (graceMs) => callEmpty(context, { method: 'POST', path: 'shutdown', json: { graceMs } }),
     ...jobCalls(context),
     ...fileCalls(context),
+    ...listenCalls(context),
     async dial(port, host) {
       const request = { method: 'GET', path: 'dial', query: { port, host }, upgrade: 'gibil-tcp/1' } as const
       const { connection } = await exchange(context, request)

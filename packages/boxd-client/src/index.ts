@@ -2,8 +2,10 @@
 export { createBoxdClient } from './client.ts'
 export { type ConnectedBoxd, connectBoxd } from './connect-boxd.ts'
 export type {
+  Arrival,
   BoxdClient,
   BoxdClientOptions,
+  BoxListener,
   CommandChannel,
   Defaults,
   Dial,

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { callEmpty, callJson } from './call.ts'
 import { commandChannel } from './channel.ts'
 import { type Context, exchange } from './exchange.ts'
-import type { BoxdClient, OutputQuery } from './types.ts'
+import type { BoxdClient, BuiltinRequest, CommandChannel, OutputQuery, StartRequest } from './types.ts'
 import { completeLength } from './utf8.ts'
 
 /** More than 1000 jobs may be listed, each with up to 8 KiB of arguments. */
@@ -20,6 +20,7 @@ type Output = z.infer<typeof Output>
 type JobCalls = Pick<
   BoxdClient,
   | 'openCommand'
+  | 'openBuiltin'
   | 'attach'
   | 'startJob'
   | 'listJobs'
@@ -34,12 +35,14 @@ type JobCalls = Pick<
 export function jobCalls(context: Context): JobCalls {
   const of = (id: string, verb?: string): string =>
     verb === undefined ? `jobs/${encodeURIComponent(id)}` : `jobs/${encodeURIComponent(id)}/${verb}`
+  const open = async (request: StartRequest | BuiltinRequest): Promise<CommandChannel> => {
+    const json = { ...request, attach: true }
+    const { connection } = await exchange(context, { method: 'POST', path: 'jobs', json, upgrade: 'gibil-frames/1' })
+    return commandChannel(connection, context.answerMs)
+  }
   return {
-    async openCommand(request) {
-      const json = { ...request, attach: true }
-      const { connection } = await exchange(context, { method: 'POST', path: 'jobs', json, upgrade: 'gibil-frames/1' })
-      return commandChannel(connection, context.answerMs)
-    },
+    openCommand: open,
+    openBuiltin: open,
     async attach(job, offset) {
       const request = { method: 'GET', path: of(job, 'attach'), query: { offset }, upgrade: 'gibil-frames/1' } as const
       const { connection } = await exchange(context, request)

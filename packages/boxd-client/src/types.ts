@@ -37,6 +37,29 @@ export interface StartRequest {
   readonly stdin?: boolean | undefined
   /** How much of its output boxd keeps; default 1 MiB, at most 16 MiB. */
   readonly ringBytes?: number | undefined
+  /** Ends its input and output when the last client leaves, as a terminal or a pipe does whose other side is gone. */
+  readonly hangUp?: boolean | undefined
+}
+
+/** A program that boxd itself is, run as the user. */
+export interface BuiltinRequest extends Omit<StartRequest, 'argv'> {
+  readonly builtin: 'sftp'
+}
+
+/** Where to listen in a box: a TCP port (0: any that is free), or a socket of its own that one user alone can connect to. */
+type ListenPlace = { readonly port: number; readonly host?: string | undefined } | { readonly socketOf: string }
+
+/** A place in a box that is listened at; connections that are not taken within 30 s are closed by boxd. Ends when it is closed, or the box is lost. */
+export interface BoxListener extends AsyncIterable<Arrival> {
+  readonly place: { readonly port?: number | undefined; readonly path?: string | undefined }
+  close(): void
+}
+
+export interface Arrival {
+  readonly id: string
+  /** Whence it came, where that has an address. */
+  readonly host?: string | undefined
+  readonly port?: number | undefined
 }
 
 /** What makes a virtual machine one certain box. What is absent stays as it is; `network` counts only with `hostname`. */
@@ -129,6 +152,8 @@ export interface BoxdClient {
 
   /** Starts a command and listens to it from its first byte. */
   openCommand(request: StartRequest): Promise<CommandChannel>
+  /** The same for a program of boxd itself. Throws `invalid_request` where boxd is older than it. */
+  openBuiltin(request: BuiltinRequest): Promise<CommandChannel>
   /** Listens to a job from a byte offset on, or from the oldest byte that is kept. */
   attach(job: string, offset?: number): Promise<CommandChannel>
   /** Starts a command that goes on by itself. */
@@ -164,4 +189,8 @@ export interface BoxdClient {
 
   /** A TCP connection to a port of the box; half-closes like one. Throws `port_closed` when nothing listens there. */
   dial(port: number, host?: string): Promise<Duplex>
+  /** Throws `file_conflict` when the port is in use. */
+  listen(place: ListenPlace): Promise<BoxListener>
+  /** Takes a connection that came to a listener; half-closes like one. Throws `port_closed` when it waits no more. */
+  accept(id: string): Promise<Duplex>
 }

@@ -114,6 +114,9 @@ export function createFakeBoxd(): FakeBoxd {
         const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () => resolve(socket))
         socket.once('error', (cause) => reject(new GibilError('port_closed', `Port ${port} is closed.`, { cause })))
       }),
+    openBuiltin: missing,
+    listen: missing,
+    accept: missing,
     health: missing,
     configure: missing,
     sync: missing,
