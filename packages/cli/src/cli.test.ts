@@ -407,6 +407,18 @@ test('images: a recipe, a Dockerfile, a tarball', async () => {
   expect((await gibil(['image', 'list', '-q'])).stdout).toBe('base\n')
 })
 
+test('images of a cloud: baked with what it says, listed with what they cost, and removed', async () => {
+  const baked = await gibil(['image', 'bake', 'vm'])
+  expect(baked).toMatchObject({ status: 0, stdout: 'vm\n' })
+  expect(baked.stderr).toContain('bake: #!/bin/sh')
+  expect(baked.stderr).toContain('0.0286 EUR per month')
+  expect((await gibil(['image', 'list'])).stdout).toMatch(/^base .*[\s\S]*^vm .*0\.0286 EUR per month {2}hetzner 77$/m)
+  expect(JSON.parse((await gibil(['image', 'list', '--provider', 'hetzner', '--json'])).stdout)).toHaveLength(1)
+  expect((await gibil(['image', 'rm', 'vm', '--provider', 'hetzner'])).status).toBe(0)
+  expect((await gibil(['image', 'list', '--provider', 'hetzner'])).stderr).toContain('No images at hetzner')
+  expect(codeOf(await gibil(['image', 'bake', 'Bad Name', '--json']))).toBe('invalid_request')
+})
+
 test('text of a box cannot move the cursor of the terminal', async () => {
   const fake = await plane.create({ name: 'w' })
   const evil: FakePlane = { ...plane, list: async () => [{ ...fake, image: 'x\u001b[2J\u0007', fleet: 'a\nb' }] }

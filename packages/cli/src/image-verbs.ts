@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { errorTable, formatBytes, formatDuration, GibilError, type Image, type LongCallOptions } from '@gibil/sdk'
+import { bakedIfAny, bakedTable, bakeImage, listBaked } from './bake-verb.ts'
 import { environment } from './options/parse.ts'
 import { createProgress } from './output/progress.ts'
 import { describeError } from './output/report-error.ts'
@@ -24,14 +25,25 @@ interface PullFlags {
 }
 
 /** The verbs below `gibil image`. */
-export const imageVerbs = { list, build, pull, import: importTar, remove, prune }
+export const imageVerbs = { list, bake: bakeImage, build, pull, import: importTar, remove, prune }
 
-async function list(session: Session, { quiet }: { quiet?: boolean }): Promise<void> {
+interface ListFlags {
+  readonly quiet?: boolean
+  readonly provider?: string
+}
+
+/** Of this machine and of a cloud where there is a token for one; with `--json` of one of them. */
+async function list(session: Session, { quiet, provider = 'both' }: ListFlags): Promise<void> {
+  if (provider === 'hetzner') return listBaked(session, quiet === true)
   const images = await session.gibil.images.list({ signal: session.signal })
-  if (images.length === 0) session.note('No images. Build one: gibil image build base\n')
+  const both = provider === 'both' && !session.json && !quiet
+  const baked = both ? await bakedIfAny(session) : []
+  if (images.length === 0 && baked.length === 0) session.note('No images. Build one: gibil image build base\n')
   session.emit(images, () => {
     if (quiet) return images.map((image) => `${image.name}\n`).join('')
-    return images.length === 0 ? '' : imageTable(images, session)
+    const here = images.length === 0 ? '' : imageTable(images, session)
+    const there = baked.length === 0 ? '' : bakedTable(baked, session)
+    return here && there ? `${here}\n${there}` : `${here}${there}`
   })
 }
 
@@ -123,13 +135,16 @@ async function made(session: Session, name: string, work: (options: LongCallOpti
   }
 }
 
-async function remove(session: Session, names: string[]): Promise<number> {
+async function remove(session: Session, names: string[], { provider }: { provider?: string }): Promise<number> {
+  const { images } = session.gibil
+  const { signal } = session
   const failures: GibilError[] = []
   const removed: string[] = []
   await Promise.all(
     names.map(async (name) => {
       try {
-        await session.gibil.images.remove(name, { signal: session.signal })
+        if (provider === 'hetzner') await images.removeBaked(name, { provider, signal })
+        else await images.remove(name, { signal })
         removed.push(name)
         session.note(`${session.colors.green('✓')} ${clean(name)} removed\n`)
       } catch (thrown) {

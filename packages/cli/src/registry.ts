@@ -195,7 +195,7 @@ export const verbs: readonly Verb[] = [
   {
     name: 'image',
     group: 'Images',
-    summary: 'build, pull, import, list and remove images',
+    summary: 'build, bake, pull, import, list and remove images',
     load: () => import('./commands/image.ts'),
   },
   {

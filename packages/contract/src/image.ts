@@ -1,5 +1,8 @@
 /** Images: a root filesystem plus defaults, usable by every shape. */
 import * as z from 'zod'
+import { Provider, SizePreset } from './box.ts'
+import { Arch, CloudWish, maxCloudInitBytes } from './cloud.ts'
+import { Amount } from './price.ts'
 
 export const Image = z.object({
   name: z.string(),
@@ -37,3 +40,35 @@ export const PruneResult = z.object({
   freedBytes: z.int(),
 })
 export type PruneResult = z.infer<typeof PruneResult>
+
+/** A snapshot at a cloud of which boxes begin, so that they install nothing. */
+export const BakedImage = z.object({
+  name: z.string().describe('by which boxes ask for it'),
+  provider: Provider,
+  id: z.string().describe('of the snapshot, at its provider'),
+  arch: Arch,
+  sizeBytes: z.int().nullable().describe('what is billed'),
+  leastDiskBytes: z.int().describe('the disk of a machine that it fits'),
+  createdAt: z.iso.datetime(),
+  currency: z.string(),
+  monthly: Amount.nullable().describe('what it costs as long as it is there, net'),
+})
+export type BakedImage = z.infer<typeof BakedImage>
+
+export const BakeImage = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
+    .describe('by which boxes ask for it; a recipe of ours, unless cloudInit says what is in it'),
+  provider: Provider.optional().describe('default hetzner'),
+  cloudInit: z
+    .string()
+    .max(maxCloudInitBytes)
+    .optional()
+    .describe('what sets the machine up: a #cloud-config or a script'),
+  cloud: CloudWish.optional(),
+  size: SizePreset.optional().describe(
+    'of the machine that it is made on; default small. It fits no machine with a smaller disk',
+  ),
+})
+export type BakeImage = z.infer<typeof BakeImage>

@@ -41,6 +41,10 @@ function write(units: bigint): string {
 export const sumOf = (amounts: readonly string[]): string =>
   write(amounts.reduce((total, amount) => total + parse(amount), 0n))
 
+/** An amount by a whole number, divided by another; what is beyond 16 digits is dropped. */
+export const amountTimes = (amount: string, count: number, by = 1): string =>
+  write((parse(amount) * BigInt(count)) / BigInt(by))
+
 /** Below 0, 0 or above 0, as `a` is less than, equal to or more than `b`. */
 export function compareAmounts(a: string, b: string): number {
   const difference = parse(a) - parse(b)

@@ -2,6 +2,8 @@ import type { Duplex, Readable } from 'node:stream'
 import type {
   AdoptableBox,
   AdoptBox,
+  BakedImage,
+  BakeImage,
   Box,
   CostReport,
   CreateBox,
@@ -135,6 +137,12 @@ export interface ControlPlane extends BoxPlane {
    * `box_not_found`, `name_in_use`, `invalid_name`, `lease_out_of_range` when its lease is over and no new one is given.
    */
   adopt(ref: string, input: AdoptBox): Promise<Box>
+  /** What boxes of a provider begin as. Throws `unsupported_by_shape` for this machine, here and below. */
+  bakedImages(provider?: Provider): Promise<BakedImage[]>
+  /** Makes one, or keeps that of the same text; `cloudInit` is what sets it up. Throws as `Driver.bake`. */
+  bakeImage(input: BakeImage & { readonly cloudInit: string }, options?: CreateOptions): Promise<BakedImage>
+  /** Throws `image_not_found`. */
+  removeBakedImage(name: string, provider?: Provider): Promise<void>
   /** Looks for remains of boxes that nobody knows, and removes them. Returns their ids. */
   sweep(): Promise<string[]>
   /** Keeps and tells an event of an image, for whoever changes images. */

@@ -7,6 +7,7 @@ import { createLeaseKeeper } from './lease/keeper.ts'
 import { createAdmission } from './plane/admission.ts'
 import { createAdoption } from './plane/adopt.ts'
 import { createBackoff } from './plane/backoff.ts'
+import { createBaking } from './plane/bake.ts'
 import { createBoxdAccess } from './plane/boxd-access.ts'
 import { createBoxes } from './plane/boxes.ts'
 import { connect } from './plane/connect.ts'
@@ -224,6 +225,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       return toSnapshot(await snapshots.take(await boxes.find(id), input, false))
     },
     ...createAdoption(context, reconciler),
+    ...createBaking(context),
     snapshots: (filter = {}) => snapshots.list(filter),
     getSnapshot: async (ref, { owner = null } = {}) => toSnapshot(await records.find(ref, owner)),
     async removeSnapshot(ref, { owner = null } = {}) {

@@ -11,6 +11,8 @@ export type { PoolState } from './pool/warm-pool.ts'
 export type { BoxdPort, ConnectBoxd, ExecRequest } from './ports/boxd.ts'
 export type { Clock } from './ports/clock.ts'
 export type {
+  BakedImage,
+  BakeWish,
   Driver,
   DriverBox,
   DriverCloud,

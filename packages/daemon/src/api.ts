@@ -10,7 +10,10 @@ import type { OpenVisits } from './proxy/open-visits.ts'
 import type { OutputBudget } from './routes/output-budget.ts'
 
 /** What the routes need of the images of this machine. */
-export type ImageService = Pick<ImageStore, 'list' | 'build' | 'pull' | 'importTar' | 'remove' | 'prune'>
+export type ImageService = Pick<
+  ImageStore,
+  'list' | 'build' | 'cloudScript' | 'pull' | 'importTar' | 'remove' | 'prune'
+>
 
 /** All that the routes work with: the administrator's, or what a token has of it (see `apiOf`). */
 export interface Api {

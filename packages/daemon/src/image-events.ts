@@ -15,6 +15,7 @@ export function withImageEvents(images: ImageService, { imageEvent }: Pick<Contr
   }
   return {
     list: () => images.list(),
+    cloudScript: (recipe) => images.cloudScript(recipe),
     pull: (input, options) => telling(() => images.pull(input, options)),
     build: (input, context, options) => telling(() => images.build(input, context, options)),
     importTar: (name, tar, options) => telling(() => images.importTar(name, tar, options)),

@@ -1,65 +1,68 @@
 import { createHash } from 'node:crypto'
-import { type CloudWish, GibilError, type Size } from '@gibil/contract'
-import type { DriverOptions } from '@gibil/core'
-import type { ApiImage } from './client/schemas.ts'
+import { usualPackages } from '@gibil/cloud-init'
+import { GibilError } from '@gibil/contract'
+import type { BakedImage, BakeWish, DriverOptions } from '@gibil/core'
+import { bakedImages } from './baked.ts'
+import type { ApiImage, ApiServer } from './client/schemas.ts'
 import type { Context } from './context.ts'
 import { imageIn } from './create.ts'
 import { ensureFirewall, ensureSshKey } from './ensure.ts'
-import { findImages } from './images.ts'
+import { addressOf } from './find.ts'
+import { systemImages } from './images.ts'
 import { deadlineLabel, labelNames, labelValue } from './labels.ts'
 import { archOf, available, plan } from './plan.ts'
-import { untilWhole } from './power.ts'
+import { powerOff, untilWhole } from './power.ts'
+import { untilSetUp } from './ready.ts'
 import { removeBox } from './remove.ts'
 import { makeServer } from './server.ts'
+import { userDataOf } from './user-data.ts'
 
-export interface Bake {
-  /** The name by which boxes ask for it. */
-  readonly name: string
-  /** A script for sh, run as root on the cloud's own system, that installs what is in the image. */
-  readonly script: string
-  /** What it is installed on. The image fits machines with a disk as large, and larger ones: so a small one is best. */
-  readonly size: Size
-  readonly cloud?: CloudWish | undefined
-}
-
-/** So long may an installation take. Nobody ends the machine sooner; the sweep does after twice the time, if this process is gone. */
-const bakeMs = 30 * 60_000
+/** So long may an installation take, and what comes after it. Whoever sweeps ends the machine then, if this process is gone. */
+const bakeMs = 60 * 60_000
+const setUpMs = 30 * 60_000
 
 /**
- * Makes a snapshot of which boxes begin, so that they install nothing: a machine of its own installs, switches itself off, is saved and goes. One that was baked of the same
- * script is kept, and those of other scripts are removed once the new one is whole. A failure leaves nothing. Returns the id of the snapshot.
- * Throws `image_build_failed` when the script fails, which shows in the machine staying on.
+ * Makes a snapshot of which boxes begin, so that they install nothing: a machine of its own is set up as a box would be, switched off, saved and removed. One that was baked of the same
+ * text is kept, and those of other texts are removed once the new one is whole. A failure leaves nothing but what was there before.
+ * Throws `driver_failed` with the log when its set-up fails, `timeout`, `invalid_user_data`, and as a create.
  */
-export async function bake(context: Context, wish: Bake, options: DriverOptions): Promise<number> {
-  const { client, links, pace } = context
-  const { name, script, size, cloud } = wish
-  const recipe = createHash('sha256').update(script).digest('hex').slice(0, 32)
-  const images = await findImages(client, 'vm', { signal: options.signal })
-  const offers = available(plan({ size, cloud, images }, await context.catalog.get({ signal: options.signal })))
+export async function bake(context: Context, wish: BakeWish, options: DriverOptions): Promise<BakedImage> {
+  const { client, catalog, links, pace } = context
+  const { name, cloudInit, size, cloud } = wish
+  const recipe = createHash('sha256')
+    .update(JSON.stringify([cloudInit, usualPackages]))
+    .digest('hex')
+    .slice(0, 32)
+  const images = await systemImages(client, 'vm', { signal: options.signal })
+  const offers = available(plan({ size, cloud, images }, await catalog.get({ signal: options.signal })))
   const arch = offers[0]?.arch
-  const before = (await client.list('images', { label_selector: `${labelNames.golden}=${labelValue(name)}` })).filter(
+  const selector = `${labelNames.golden}=${labelValue(name)}`
+  const before = (await client.list('images', { label_selector: selector })).filter(
     (image) => archOf(image.architecture) === arch,
   )
   const same = before.find(({ status, labels }) => status === 'available' && labels[labelNames.recipe] === recipe)
-  if (same !== undefined) return same.id
+  if (same !== undefined) return bakedOf(context, same.id, options)
   // As a box of no home, so that whoever sweeps ends it, and no daemon takes it for remains of its own.
   const id = `bake-${recipe.slice(0, 16)}-${arch}`
-  const deadline = Math.floor((pace.now() + 2 * bakeMs) / 1000)
+  const deadline = Math.floor((pace.now() + bakeMs) / 1000)
   const labels = { [labelNames.boxId]: id, [labelNames.name]: labelValue(`bake-${name}`), ...deadlineLabel(deadline) }
+  const keys = links.forNew(id)
   try {
-    const sshKey = await ensureSshKey(context, id, links.forNew(id).client.publicKey, labels)
+    const userData = userDataOf({ hostname: 'bake', deadline, cloudInit }, keys)
+    const sshKey = await ensureSshKey(context, id, keys.client.publicKey, labels)
     const firewall = await ensureFirewall(context, id, labels)
     const server = await makeServer(
       context,
       'create',
-      { id, labels, sshKey, firewall, userData: userDataOf(script), offers, imageFor: imageIn(images) },
+      { id, labels, sshKey, firewall, userData, offers, imageFor: imageIn(images) },
       options,
     )
-    await untilOff(context, server.id, name, options)
+    await setUp(context, id, server, deadline, options)
+    await powerOff(context, server, 20_000)
+    options.onLine?.('saving it as a snapshot, which takes about a minute for each 10 GB')
     const marks = { [labelNames.golden]: labelValue(name), [labelNames.recipe]: recipe }
     const made = await client.createImage(server.id, { description: `gibil ${name}`, labels: marks })
     await client.actions.wait([made.action], options.signal)
-    const selector = `${labelNames.golden}=${labelValue(name)}`
     const image = await untilWhole(
       context,
       name,
@@ -67,45 +70,40 @@ export async function bake(context: Context, wish: Bake, options: DriverOptions)
       made.image.id,
     )
     await removeImages(context, before)
-    return image.id
+    return await bakedOf(context, image.id, options)
   } catch (error) {
-    const selector = `${labelNames.golden}=${labelValue(name)},${labelNames.recipe}=${recipe}`
-    await removeImages(context, await client.list('images', { label_selector: selector }).catch(() => []))
+    const unfinished = await client
+      .list('images', { label_selector: `${selector},${labelNames.recipe}=${recipe}` })
+      .catch(() => [])
+    await removeImages(context, unfinished)
     throw GibilError.from(error, options.signal?.aborted ? 'cancelled' : 'driver_failed')
   } finally {
+    links.drop(id)
     await removeBox(context, id)
+    await context.files.forget(id)
   }
 }
 
-/** The machine switches itself off when all has succeeded; the identity that it had goes before. */
-const userDataOf = (script: string): string => `#!/bin/sh
-set -eu
-(
-${script}
-)
-cloud-init clean --logs
-truncate -s 0 /etc/machine-id
-poweroff
-`
+/** What makes the machine itself is taken out of it at the end: who it is, who may log in, and the memory of cloud-init. */
+const farewell = `sudo -n sh -c 'cloud-init clean --logs; truncate -s 0 /etc/machine-id; rm -rf /etc/ssh/ssh_host_* /etc/gibil /home/agent/.ssh /root/.ssh; sync'`
 
-async function untilOff(
-  { client, pace }: Context,
-  server: number,
-  name: string,
-  { signal }: DriverOptions,
+async function setUp(
+  context: Context,
+  id: string,
+  server: ApiServer,
+  deadline: number,
+  options: DriverOptions,
 ): Promise<void> {
-  const until = pace.now() + bakeMs
-  while (pace.now() < until) {
-    if ((await client.server(server, { signal })).status === 'off') return
-    await pace.sleep(5000, signal)
-  }
-  throw new GibilError(
-    'image_build_failed',
-    `The image "${name}" was not installed within ${bakeMs / 60_000} minutes.`,
-    {
-      hint: 'Try its script on a box: the machine switches itself off when all of it has succeeded.',
-    },
-  )
+  const link = await context.links.to(id, addressOf(server), undefined)
+  await untilSetUp(context, { id, deadline, limitMs: setUpMs }, link, options)
+  const status = await link.execLines(farewell, () => undefined, options.signal)
+  if (status !== 0) throw new GibilError('driver_failed', `The machine could not be cleaned (status ${status}).`)
+}
+
+async function bakedOf(context: Context, id: number, { signal }: DriverOptions): Promise<BakedImage> {
+  const image = (await bakedImages(context, { signal })).find((one) => one.id === String(id))
+  if (image !== undefined) return image
+  throw new GibilError('cloud_failed', `The snapshot ${id} is gone again.`)
 }
 
 async function removeImages({ client }: Context, images: readonly ApiImage[]): Promise<void> {

@@ -1,9 +1,10 @@
 import { hostname } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { GibilError } from '@gibil/contract'
-import type { Driver, DriverOptions } from '@gibil/core'
+import type { Driver } from '@gibil/core'
 import { assertBoxId, createKeyedLock, type Log } from '@gibil/host'
-import { type Bake, bake } from './bake.ts'
+import { bake } from './bake.ts'
+import { bakedImages, removeBaked } from './baked.ts'
 import { openBoxFiles } from './box-files.ts'
 import { createCatalog } from './catalog.ts'
 import { createClient } from './client/client.ts'
@@ -51,8 +52,9 @@ export interface HetznerDriver extends Driver {
   readonly found: NonNullable<Driver['found']>
   readonly setDeadline: NonNullable<Driver['setDeadline']>
   readonly adopt: NonNullable<Driver['adopt']>
-  /** Makes what boxes of an image begin as, so that they install nothing. Returns the id of the snapshot. */
-  bake(wish: Bake, options?: DriverOptions): Promise<number>
+  readonly bake: NonNullable<Driver['bake']>
+  readonly baked: NonNullable<Driver['baked']>
+  readonly removeBaked: NonNullable<Driver['removeBaked']>
   /** Needs no `open` and nothing of a home. */
   readonly sweep: NonNullable<Driver['sweep']>
 }
@@ -168,6 +170,8 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
         return toDriverBox(id, await look(client, ofBox(id), patience), catalog, patience)
       }),
     bake: (wish, given = {}) => locks.run(`bake ${wish.name}`, () => bake(use(), wish, given)),
+    baked: () => bakedImages({ client, catalog }, patience),
+    removeBaked: (name) => locks.run(`bake ${name}`, () => removeBaked(use(), name)),
     sweep: (keep) => sweepExpired(client, pace.now(), pace, keep),
     async dial(id, signal): Promise<Duplex> {
       assertBoxId(id)

@@ -16,7 +16,8 @@ export async function toFound(
   options: CallOptions,
 ): Promise<FoundBox | undefined> {
   const told = toldBy(things)
-  if (told === undefined) return undefined
+  // A machine that is only there to bake an image is no home's.
+  if (told?.labels[labelNames.home] === undefined) return undefined
   const [server] = things.servers
   const { labels } = told
   const created = Number(labels[labelNames.created])

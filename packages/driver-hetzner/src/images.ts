@@ -24,6 +24,11 @@ export async function findImages(client: Client, name: string, options: CallOpti
   const baked = await client.list('images', { type: 'snapshot', label_selector: goldenOf(name) }, options)
   const golden = newestOfEach(baked.filter(({ status }) => status === 'available'))
   if (golden.length > 0) return golden.map((image) => toImage(image, true))
+  return systemImages(client, name, options)
+}
+
+/** The cloud's own system that an image is made of. Throws `image_not_found`. */
+export async function systemImages(client: Client, name: string, options: CallOptions): Promise<readonly CloudImage[]> {
   const systems = await client.list('images', { type: 'system', name: stock[name] ?? name }, options)
   const usable = newestOfEach(systems.filter(({ status }) => status === 'available'))
   if (usable.length > 0) return usable.map((image) => toImage(image, false))

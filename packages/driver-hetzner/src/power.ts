@@ -108,7 +108,7 @@ export async function stop(
 }
 
 /** A signal for its processes first; `shutdown` has ended when that is sent, and not when the machine is off. */
-async function powerOff({ client, pace }: Context, { id, status }: ApiServer, graceMs: number): Promise<void> {
+export async function powerOff({ client, pace }: Context, { id, status }: ApiServer, graceMs: number): Promise<void> {
   if (status === 'off') return
   if (graceMs > 0) {
     await client.actions.wait([await client.act(id, 'shutdown')])

@@ -17,25 +17,52 @@ const followCloudInit = `sudo -n sh -c '${script}'`
 
 const logLines = 40
 
+interface SetUp {
+  readonly id: string
+  /** Seconds since 1970; null: none. */
+  readonly deadline: number | null
+  /** How long all of it may take. */
+  readonly limitMs: number
+}
+
 /**
  * Waits until the machine is what it is to be: its own key shown, cloud-init done (its lines are told as they come), boxd answering.
- * Throws `host_key_mismatch`, `timeout`, `driver_failed` when cloud-init failed, `boxd_unreachable`, `cancelled`.
+ * Throws as `untilSetUp`, and `boxd_unreachable`.
  */
-export async function untilReady(
+export function untilReady(
   context: Context,
   { id, deadline = null }: DriverSpec,
   link: Link,
   options: DriverOptions,
 ): Promise<void> {
-  const { bootMs, log } = context
-  const limit = AbortSignal.timeout(bootMs)
+  return untilSetUp(context, { id, deadline, limitMs: context.bootMs }, link, options, async (signal) => {
+    const begun = performance.now()
+    const stream = await link.dial(signal)
+    stream.destroy()
+    options.trace?.('boxd', performance.now() - begun)
+  })
+}
+
+/**
+ * Waits until cloud-init is done in a machine that shows its own key, and then for what else is asked.
+ * Throws `host_key_mismatch`, `timeout`, `driver_failed` when cloud-init failed, `cancelled`.
+ */
+export async function untilSetUp(
+  { log }: Pick<Context, 'log'>,
+  { id, deadline, limitMs }: SetUp,
+  link: Link,
+  options: DriverOptions,
+  last: (signal: AbortSignal) => Promise<void> = async () => undefined,
+): Promise<void> {
+  const limit = AbortSignal.timeout(limitMs)
   const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit
-  const last: string[] = []
+  const lines: string[] = []
   const tell = (line: string): void => {
-    last.push(line)
-    if (last.length > logLines) last.shift()
+    lines.push(line)
+    if (lines.length > logLines) lines.shift()
     options.onLine?.(line)
   }
+  const endOfLog = (): string => lines.join('\n').slice(-4096)
   const phase = async <T>(name: string, task: () => Promise<T>): Promise<T> => {
     const begun = performance.now()
     const result = await task()
@@ -50,17 +77,16 @@ export async function untilReady(
     if (status === 1) {
       throw new GibilError('driver_failed', `cloud-init failed in box ${id}.`, {
         hint: 'See the end of what it printed.',
-        details: { log: last.join('\n').slice(-4096) },
+        details: { log: endOfLog() },
       })
     }
     if (status !== 0) log('warn', 'cloud-init has complaints', { box: id, status })
-    const stream = await phase('boxd', () => link.dial(signal))
-    stream.destroy()
+    await last(signal)
   } catch (error) {
     if (!limit.aborted || options.signal?.aborted) throw error
-    throw new GibilError('timeout', `Box ${id} was not ready within ${Math.round(bootMs / 1000)} s.`, {
+    throw new GibilError('timeout', `Box ${id} was not ready within ${Math.round(limitMs / 1000)} s.`, {
       cause: error,
-      details: { log: last.join('\n').slice(-4096) },
+      details: { log: endOfLog() },
     })
   }
 }

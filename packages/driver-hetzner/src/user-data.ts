@@ -9,7 +9,10 @@ const graceSeconds = 900
  * What the machine of a box is told at its first boot. Whoever is in the box can read it: the host key in it shows that the box is itself, and nothing else.
  * Throws `invalid_user_data`.
  */
-export const userDataOf = (spec: DriverSpec, keys: { readonly host: SshKey; readonly client: SshKey }): string =>
+export const userDataOf = (
+  spec: Pick<DriverSpec, 'hostname' | 'deadline' | 'cloudInit'>,
+  keys: { readonly host: SshKey; readonly client: SshKey },
+): string =>
   renderUserData({
     hostname: spec.hostname,
     authorizedKeys: [keys.client.publicKey],

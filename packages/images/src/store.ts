@@ -6,6 +6,7 @@ import type * as z from 'zod'
 import { openBuildCache } from './build-cache.ts'
 import { buildRecipe } from './build-recipe.ts'
 import type { BuildNetworks, BuildRunner } from './build-runner.ts'
+import { cloudScript } from './cloud-script.ts'
 import { buildDockerfile } from './dockerfile/build.ts'
 import { openContext } from './dockerfile/context.ts'
 import { collectGarbage, layersOf } from './garbage.ts'
@@ -64,6 +65,8 @@ export interface ImageStore extends ImageSource {
     context: Readable | string | undefined,
     options?: OperationOptions,
   ): Promise<Image>
+  /** What brings a recipe of ours to a machine of a cloud, as a script for root. Throws `image_not_found`. */
+  cloudScript(recipe: string): Promise<string>
   /** Throws `image_pull_failed`. */
   pull(input: z.infer<typeof PullImage>, options?: OperationOptions): Promise<Image>
   /** From a root file system as a tar stream, plain or compressed by gzip, xz or zstd. Throws `image_damaged`. */
@@ -256,6 +259,7 @@ export const openImageStore = async (options: ImageStoreOptions): Promise<ImageS
       checkName(name)
       return operation(given, (one) => importImage(one, name, tar))
     },
+    cloudScript: async (recipe) => cloudScript(await readRecipe(options.recipesDir, recipe, arch)),
     remove: async (name) =>
       alone(async () => {
         if (await manifests.removeFile(name)) return collectQuietly()

@@ -1,5 +1,13 @@
 import type { Readable } from 'node:stream'
-import { type BuildImage, Image, type Progress, PruneResult, type PullImage } from '@gibil/contract'
+import {
+  BakedImage,
+  type BakeImage,
+  type BuildImage,
+  Image,
+  type Progress,
+  PruneResult,
+  type PullImage,
+} from '@gibil/contract'
 import * as z from 'zod'
 import { callWithProgress } from './connect/sse.ts'
 import type { Transport } from './connect/transport.ts'
@@ -16,6 +24,11 @@ export type BuildRequest = z.infer<typeof BuildImage> & {
   readonly context?: string | undefined
 }
 
+interface CloudOptions {
+  readonly provider?: BakeImage['provider']
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Root filesystems that boxes are made of. */
 export interface Images {
   list(options?: { readonly signal?: AbortSignal }): Promise<Image[]>
@@ -26,6 +39,12 @@ export interface Images {
   /** From a tarball of a root filesystem. */
   import(name: string, tar: Readable, options?: LongCallOptions): Promise<Image>
   remove(name: string, options?: { readonly signal?: AbortSignal }): Promise<void>
+  /** Images that a cloud keeps, of which boxes there begin. For the administrator only, here and below. */
+  baked(options?: CloudOptions): Promise<BakedImage[]>
+  /** Makes one on a machine of its own; one that was baked of the same text is kept. When aborted, nothing is left of it. */
+  bake(request: BakeImage, options?: LongCallOptions): Promise<BakedImage>
+  /** Throws `image_not_found`. */
+  removeBaked(name: string, options?: CloudOptions): Promise<void>
   /** Removes layers and leftovers that no image uses. */
   prune(options?: { readonly signal?: AbortSignal }): Promise<PruneResult>
 }
@@ -52,6 +71,12 @@ export function createImages(transport: Transport): Images {
         ...options,
       }),
     remove: (name, options = {}) => transport.send('DELETE', `/images/${encodeURIComponent(name)}`, options),
+    baked: ({ provider, signal } = {}) =>
+      transport.call(z.array(BakedImage), 'GET', '/images/baked', { query: { provider }, signal }),
+    bake: (request, options = {}) =>
+      callWithProgress(transport, BakedImage, 'POST', '/images/bake', { body: request, ...options }),
+    removeBaked: (name, { provider, signal } = {}) =>
+      transport.send('DELETE', `/images/baked/${encodeURIComponent(name)}`, { query: { provider }, signal }),
     prune: (options = {}) => transport.call(PruneResult, 'POST', '/images/prune', options),
   }
 }

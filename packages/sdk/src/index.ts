@@ -3,6 +3,7 @@ export type {
   AdoptableBox,
   AdoptBox,
   AwakeReason,
+  BakedImage,
   Box,
   CostReport,
   CreateBox,

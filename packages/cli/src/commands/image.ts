@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Cli } from '../context.ts'
 import { imageVerbs } from '../image-verbs.ts'
 import { collect } from '../options/parse.ts'
@@ -7,7 +7,11 @@ import { action, withCommonOptions } from '../session.ts'
 export function define(command: Command, cli: Cli): void {
   const sub = (name: string, summary: string): Command =>
     withCommonOptions(command.command(name).description(summary).exitOverride())
-  sub('list', 'List images.').alias('ls').option('-q, --quiet', 'only the names').action(action(cli, imageVerbs.list))
+  sub('list', 'List images.')
+    .alias('ls')
+    .option('-q, --quiet', 'only the names')
+    .option('--provider <provider>', 'local or hetzner (default: both, and local with --json or -q)')
+    .action(action(cli, imageVerbs.list))
   sub('build', 'Build an image from a recipe of Gibil, or from a Dockerfile.')
     .argument('[what]', 'a recipe such as base, or a directory with a Dockerfile', '.')
     .option('--name <name>', 'name of the image (default: that of the recipe or directory)')
@@ -23,10 +27,27 @@ export function define(command: Command, cli: Cli): void {
     .option('--username <name>', 'for the registry')
     .option('--password-stdin', 'read the password from stdin')
     .action(action(cli, imageVerbs.pull))
+  sub('bake', 'Make an image at a cloud, so that boxes there install nothing.')
+    .argument(
+      '<image>',
+      'the name by which boxes ask for it; a recipe of Gibil such as vm, unless --cloud-init is given',
+    )
+    .addOption(new Option('--provider <provider>', 'where').choices(['hetzner']).default('hetzner'))
+    .option('--cloud-init <file>', 'what sets it up: a #cloud-config or a script, 32 KiB at most; no place for secrets')
+    .option('--size <size>', 'of the machine that it is made on (default small); it fits no smaller disk')
+    .option('--server-type <name>', 'the same by name, such as cx23')
+    .option('--location <name>', 'such as fsn1 (default: any)')
+    .option('--arch <arch>', 'x86 or arm (default x86)')
+    .option('--max-hourly <amount>', 'take no machine for it that costs more per hour')
+    .action(action(cli, imageVerbs.bake))
   sub('import', 'Make an image of a tarball of a root filesystem.')
     .argument('<file>', 'a tar file, or - for stdin')
     .requiredOption('--name <name>', 'name of the image')
     .action(action(cli, imageVerbs.import))
-  sub('rm', 'Remove images.').alias('remove').argument('<name...>', 'names').action(action(cli, imageVerbs.remove))
+  sub('rm', 'Remove images.')
+    .alias('remove')
+    .argument('<name...>', 'names')
+    .option('--provider <provider>', 'hetzner: what was baked there (default local)')
+    .action(action(cli, imageVerbs.remove))
   sub('prune', 'Remove layers and leftovers that no image uses.').action(action(cli, imageVerbs.prune))
 }

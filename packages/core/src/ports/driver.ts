@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type {
   Arch,
   CloudWish,
+  BakedImage as ContractBakedImage,
   GibilError,
   Isolation,
   NetworkPolicy,
@@ -87,6 +88,20 @@ export interface FoundBox {
   /** False: this home cannot have the key to it. */
   readonly reachable: boolean
 }
+
+/** What boxes of an image shall begin as, so that they install nothing. */
+export interface BakeWish {
+  /** The name by which boxes ask for it. */
+  readonly name: string
+  /** What sets the machine up that it is made on, as for a box. */
+  readonly cloudInit: string
+  /** Of that machine. The image fits those with a disk as large, and larger ones. */
+  readonly size: Size
+  readonly cloud?: CloudWish | undefined
+}
+
+/** Such an image, as its provider keeps it. */
+export type BakedImage = Omit<ContractBakedImage, 'provider'>
 
 /** What became of a box whose lease was over. */
 export interface SweptBox {
@@ -239,6 +254,14 @@ export interface Driver {
   adopt?(id: string): Promise<DriverBox>
   /** Ends every box whose deadline has passed, whichever home made it, but those of `keep`. One that cannot be removed does not keep the others. */
   sweep?(keep?: ReadonlySet<string>): Promise<readonly SweptBox[]>
+  /**
+   * Makes what boxes of an image begin as; one that was baked of the same text is kept, and one of another replaced. A failure leaves nothing new. Throws
+   * `driver_failed` when the set-up fails, `timeout`, `invalid_user_data`. Absent here and below: nothing is baked for boxes of this driver.
+   */
+  bake?(wish: BakeWish, options?: DriverOptions): Promise<BakedImage>
+  baked?(): Promise<readonly BakedImage[]>
+  /** Boxes that began as it live on. Throws `image_not_found`. */
+  removeBaked?(name: string): Promise<void>
   /** A byte stream to boxd in the box. Throws `boxd_unreachable`. */
   dial(id: string, signal?: AbortSignal): Promise<Duplex>
   /**

@@ -1,5 +1,6 @@
 import type { Route } from '../http/route.ts'
 import { adoptRoutes } from './adopt.ts'
+import { bakedRoutes } from './baked.ts'
 import { boxRoutes } from './boxes.ts'
 import { commandRoutes } from './commands.ts'
 import { eventRoutes } from './events.ts'
@@ -33,6 +34,7 @@ export const routes: readonly Route[] = [
   ...forTokensToo(routesOfBoxes),
   ...adoptRoutes,
   ...imageRoutes,
+  ...bakedRoutes,
   ...tokenRoutes,
   ...systemRoutes,
 ]

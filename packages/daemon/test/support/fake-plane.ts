@@ -3,6 +3,7 @@ import type { Duplex, Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import {
   type AdoptableBox,
+  type BakedImage,
   type Box,
   type CreateBox,
   type Event,
@@ -85,12 +86,24 @@ const adoptable: readonly AdoptableBox[] = ['far', 'away'].map((name, index) => 
   reachable: true,
 }))
 
+const bakedImage: Omit<BakedImage, 'name'> = {
+  provider: 'hetzner',
+  id: '77',
+  arch: 'x86',
+  sizeBytes: 2_000_000_000,
+  leastDiskBytes: 40_000_000_000,
+  createdAt: '2026-01-01T00:00:00.000Z',
+  currency: 'EUR',
+  monthly: '0.0286',
+}
+
 export function createFakePlane(options: {
   readonly dial?: (box: Box, signal?: AbortSignal) => Promise<Duplex>
   readonly start?: () => Promise<void>
 }): FakePlane {
   const boxes = new Map<string, Box>()
   const snapshots = new Map<string, Snapshot>()
+  const baked = new Map<string, BakedImage>()
   const mounted = new Map<string, Mount[]>()
   const logs = new Map<string, { text: string; done: boolean }>()
   const kept: Event[] = []
@@ -277,6 +290,16 @@ export function createFakePlane(options: {
     },
     as: unknownHere,
     sweep: async () => ['b9'],
+    bakedImages: async () => [...baked.values()],
+    bakeImage: async ({ name, cloudInit }, bakeOptions = {}) => {
+      bakeOptions.onProgress?.({ phase: 'bake', message: cloudInit })
+      const image = { ...bakedImage, name }
+      baked.set(name, image)
+      return image
+    },
+    removeBakedImage: async (name) => {
+      if (!baked.delete(name)) throw new GibilError('image_not_found', `No image "${name}" was baked.`)
+    },
     adoptable: async () => adoptable.filter(({ id }) => !boxes.has(id)),
     adopt: async (ref, { name }) => {
       const found = adoptable.find((box) => box.id === ref || box.name === ref)

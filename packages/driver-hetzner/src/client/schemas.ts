@@ -34,6 +34,7 @@ export type ApiServerType = z.infer<typeof ApiServerType>
 
 export const ApiPricing = z.object({
   currency: z.string(),
+  image: z.object({ price_per_gb_month: Net }).nullish(),
   primary_ips: z.array(
     z.object({
       type: z.string(),
@@ -52,6 +53,8 @@ export const ApiImage = z.object({
   architecture: z.string(),
   /** The least disk that a server made of it has, in GB. */
   disk_size: z.number(),
+  /** What is billed of it, in GB; null while it is made. */
+  image_size: z.number().nullish(),
   created: z.string(),
   created_from: z.object({ id: Id, name: z.string() }).nullish(),
   labels: Labels,

@@ -99,7 +99,7 @@ function linkTo(
     async execLines(command, onLine) {
       check()
       commands.push(command)
-      if (!command.includes('cloud-init')) return 0
+      if (!command.includes('cloud-init status')) return 0
       for (const line of cloud.cloudInit.lines) onLine(line)
       return cloud.cloudInit.status
     },
