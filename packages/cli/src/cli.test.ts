@@ -412,11 +412,11 @@ test('images of a cloud: baked with what it says, listed with what they cost, an
   expect(baked).toMatchObject({ status: 0, stdout: 'vm\n' })
   expect(baked.stderr).toContain('bake: #!/bin/sh')
   expect(baked.stderr).toContain('0.0286 EUR per month')
-  expect((await gibil(['image', 'list'])).stdout).toMatch(/^base .*[\s\S]*^vm .*0\.0286 EUR per month {2}hetzner 77$/m)
+  expect((await gibil(['image', 'list'])).stdout).toMatch(/^base .*\n\n.*\nvm .*0\.0286 EUR per month {2}hetzner 77$/m)
   expect(JSON.parse((await gibil(['image', 'list', '--provider', 'hetzner', '--json'])).stdout)).toHaveLength(1)
   expect((await gibil(['image', 'rm', 'vm', '--provider', 'hetzner'])).status).toBe(0)
   expect((await gibil(['image', 'list', '--provider', 'hetzner'])).stderr).toContain('No images at hetzner')
-  expect(codeOf(await gibil(['image', 'bake', 'Bad Name', '--json']))).toBe('invalid_request')
+  expect(codeOf(await gibil(['image', 'bake', 'Bad Name', '--json']))).toBe('invalid_name')
 })
 
 test('text of a box cannot move the cursor of the terminal', async () => {
