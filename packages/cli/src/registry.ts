@@ -15,6 +15,12 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/doctor.ts'),
   },
   {
+    name: 'choose',
+    group: 'Boxes',
+    summary: 'choose a box by what it is needed for: shape, provider, size, image, cost',
+    load: () => import('./commands/choose.ts'),
+  },
+  {
     name: 'create',
     group: 'Boxes',
     summary: 'make a box, or a fleet of them',

@@ -7,6 +7,9 @@ import { Activity, PublishedPort } from './published-port.ts'
 export const Shape = z.enum(['container', 'microvm', 'vm'])
 export type Shape = z.infer<typeof Shape>
 
+/** `auto`: what is asked for decides. */
+const ShapeWish = z.enum(['auto', ...Shape.options])
+
 export const Provider = z.enum(['local', 'hetzner'])
 export type Provider = z.infer<typeof Provider>
 
@@ -110,6 +113,7 @@ export const Box = z.object({
   id: z.string(),
   name: BoxName,
   shape: Shape,
+  chosenBecause: z.array(z.string()).nullable().describe('why it has this shape; null: somebody named it'),
   provider: Provider,
   image: z.string(),
   size: Size,
@@ -173,7 +177,7 @@ export const RepoInput = z.object({
 export type RepoInput = z.infer<typeof RepoInput>
 
 const createFields = {
-  shape: Shape.optional(),
+  shape: ShapeWish.optional().describe('default auto: a container unless what is asked for needs more'),
   provider: Provider.optional().describe('default local'),
   cloud: CloudWish.optional().describe('of a provider that is not this machine'),
   cloudInit: z

@@ -9,7 +9,7 @@ export type Arch = z.infer<typeof Arch>
 export const maxCloudInitBytes = 32 * 1024
 
 /** As clouds write the names of server types and locations: `cx33`, `fsn1`. */
-const cloudName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
+export const cloudName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
 
 export const CloudWish = z.strictObject({
   serverType: cloudName.optional().describe('such as cx33; default: the cheapest that has the size'),

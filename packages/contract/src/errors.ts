@@ -73,6 +73,12 @@ export const errorTable = {
     'A TTL is outside what the shape allows.',
     'A vm lives 15m to 30d; container and microvm take 1s to 365d or "none".',
   ),
+  contradictory_needs: kind(
+    422,
+    2,
+    'No box has all that is needed.',
+    'Leave out one of the needs that the message names; see docs/choosing.md.',
+  ),
   size_beyond_host: kind(
     422,
     5,

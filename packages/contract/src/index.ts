@@ -2,6 +2,7 @@
 export * from './adopt.ts'
 export * from './box.ts'
 export * from './bytes.ts'
+export * from './choice.ts'
 export * from './cloud.ts'
 export * from './command.ts'
 export * from './cost.ts'

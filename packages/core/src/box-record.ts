@@ -71,6 +71,8 @@ export interface BoxRecord extends Making {
   readonly status: Status
   readonly readiness: Readiness
   readonly failure: Failure | null
+  /** Why it has its shape; null or absent: somebody named it, or nobody has asked when it was made. */
+  readonly chosenBecause?: readonly string[] | null
   /** When it ends by itself or hangs. Absent in records of an older version, which restarted. */
   readonly onFailure?: OnFailure
   /** It runs, but has not answered its driver since then. */

@@ -5,6 +5,7 @@ import type {
   BakedImage,
   BakeImage,
   Box,
+  Choice,
   CostReport,
   CreateBox,
   CreateFleet,
@@ -15,6 +16,7 @@ import type {
   ForkBoxes,
   Mount,
   MountSnapshot,
+  Needs,
   Progress,
   Provider,
   RestartBox,
@@ -112,6 +114,8 @@ export interface BoxPlane extends Publishing {
   cost(filter?: { owner?: Owner }): Promise<CostReport>
   /** What boxes can be made here, and why not. */
   shapes(): Version['shapes']
+  /** Which box some needs are met by, why, and what it costs. Throws `contradictory_needs`, `invalid_duration`, `invalid_size`, `over_price_cap`. */
+  choose(needs: Needs): Promise<Choice>
 }
 
 /** The application, as its administrator has it: all boxes, and what is not of one box. */

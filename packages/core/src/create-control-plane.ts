@@ -10,6 +10,7 @@ import { createBackoff } from './plane/backoff.ts'
 import { createBaking } from './plane/bake.ts'
 import { createBoxdAccess } from './plane/boxd-access.ts'
 import { createBoxes } from './plane/boxes.ts'
+import { choose } from './plane/choose.ts'
 import { connect } from './plane/connect.ts'
 import type { Context } from './plane/context.ts'
 import { costReport, readBills } from './plane/cost-report.ts'
@@ -253,6 +254,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     cost: async ({ owner } = {}) => costReport(await readBills(store, owner), clock.now()),
     pool: () => pool.state(),
     shapes: () => drivers.state(),
+    choose: (needs) => choose(context, needs),
   })
   return plane
 }

@@ -23,6 +23,13 @@ export function rememberedAccelerator(text: string | undefined): 'kvm' | 'tcg' |
   return known.success ? known.data.accelerator : undefined
 }
 
+/** Whether guests are emulated, as far as is known: null until KVM, where there is one, was tried. */
+export async function isEmulated(cacheDir: string): Promise<boolean | null> {
+  if (!(await opens('/dev/kvm'))) return true
+  const known = rememberedAccelerator(await readIfThere(join(cacheDir, 'accelerator.json')))
+  return known === undefined ? null : known === 'tcg'
+}
+
 interface AcceleratorDeps {
   readonly qemu: string
   readonly guest: Guest

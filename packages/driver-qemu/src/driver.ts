@@ -15,6 +15,7 @@ import {
   runTool,
 } from '@gibil/host'
 import type { HostKit } from '@gibil/hostkit-client'
+import { isEmulated } from './accelerator.ts'
 import { adapt } from './adapt.ts'
 import { readBoxFile } from './box-file.ts'
 import { createConsoles } from './console.ts'
@@ -155,6 +156,7 @@ function createMachineDriver(model: MachineModel, options: MachineDriverOptions)
       assertBoxId(id)
       return use().context.cgroups.cpuMs(id)
     },
+    emulates: () => isEmulated(options.cacheDir ?? machineryDir(options.home)),
     onExit(listener) {
       listeners.add(listener)
     },

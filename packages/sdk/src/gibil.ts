@@ -1,5 +1,6 @@
 import {
   Box,
+  Choice,
   CostReport,
   type Event,
   Fleet,
@@ -7,6 +8,7 @@ import {
   type ForkBoxes,
   Health,
   HostCheck,
+  type Needs,
   SweepResult,
   TopEntry,
   Version,
@@ -52,6 +54,8 @@ export interface Gibil extends AsyncDisposable {
   events(options?: EventsOptions): AsyncIterable<Event>
   /** What running boxes use now. */
   top(options?: Cancel): Promise<TopEntry[]>
+  /** Which box some needs are met by, why, and what it costs; makes nothing. Throws `contradictory_needs`. */
+  choose(needs?: Needs, options?: Cancel): Promise<Choice>
   /** What boxes of clouds have cost, by box and by day. */
   cost(options?: Cancel): Promise<CostReport>
   /** Removes remains of boxes that nobody knows. */
@@ -99,6 +103,7 @@ function connect(options: ConnectOptions = {}): Gibil {
     adoption: createAdoption(transport),
     events: (eventOptions) => watchEvents(transport, eventOptions),
     top: (callOptions = {}) => transport.call(z.array(TopEntry), 'GET', '/top', callOptions),
+    choose: (needs = {}, { signal } = {}) => transport.call(Choice, 'POST', '/choose', { body: needs, signal }),
     cost: (callOptions = {}) => transport.call(CostReport, 'GET', '/cost', callOptions),
     sweep: (callOptions = {}) => transport.call(SweepResult, 'POST', '/sweep', callOptions),
     health: (callOptions = {}) => transport.call(Health, 'GET', '/health', callOptions),

@@ -50,6 +50,7 @@ function showBox(session: Session, box: Box, ms: number, trace: boolean): void {
   session.note(
     `${session.colors.green('✓')} ${name} is ${stateOf(box)} after ${seconds}, time left: ${timeLeft(box, Date.now())}\n`,
   )
+  if (box.chosenBecause) session.note(session.colors.dim(`  a ${box.shape}: ${clean(box.chosenBecause.join('; '))}\n`))
   const cost = costOf(box)
   if (cost !== undefined) session.note(`  ${box.cloud?.serverType ?? 'it'} costs ${cost}\n`)
   session.note(`  next: gibil run ${name} -- <command>   gibil shell ${name}   gibil destroy ${name}\n`)

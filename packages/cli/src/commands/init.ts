@@ -39,7 +39,7 @@ export function define(command: Command, cli: Cli): void {
       'write ~/.config/gibil/config.yml, which holds for every daemon, instead of the one in its home',
     )
     .option('--image <image>', 'image of a box')
-    .option('--shape <shape>', 'container, microvm or vm')
+    .option('--shape <shape>', 'auto, container, microvm or vm')
     .option('--size <size>', 'small, medium or large')
     .option('--cpu <n>', 'cpus')
     .option('--memory <amount>', 'such as 4G')

@@ -46,7 +46,15 @@ describe('candidates', () => {
     [['destroy', 'web', 'd'], ['db']],
     [
       ['create', '--shape', ''],
-      ['container', 'microvm', 'vm'],
+      ['auto', 'container', 'microvm', 'vm'],
+    ],
+    [
+      ['choose', '--isolation', ''],
+      ['shared-kernel', 'own-kernel', 'other-machine'],
+    ],
+    [
+      ['choose', '--agent', 'c'],
+      ['claude', 'codex'],
     ],
     [['create', '--image', ''], ['base']],
     [['create', '--name', ''], []],

@@ -22,7 +22,7 @@ export async function cloudOptions(
     ...(serverType === undefined ? {} : { serverType }),
     ...(location === undefined ? {} : { location }),
     ...(arch === undefined ? {} : { arch: oneOf(arch, ['x86', 'arm'], 'an architecture') }),
-    ...(maxHourly === undefined ? {} : { maxHourly: amount(maxHourly) }),
+    ...(maxHourly === undefined ? {} : { maxHourly: amountOfMoney(maxHourly) }),
   }
   return {
     ...(Object.keys(cloud).length === 0 ? {} : { cloud }),
@@ -30,7 +30,7 @@ export async function cloudOptions(
   }
 }
 
-function amount(text: string): string {
+export function amountOfMoney(text: string): string {
   if (/^\d{1,12}(\.\d{1,16})?$/.test(text)) return text
   throw new GibilError('invalid_request', `"${text}" is not an amount of money.`, { hint: 'Write it as 0.05.' })
 }

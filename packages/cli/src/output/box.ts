@@ -6,7 +6,7 @@ import { clean, table } from './text.ts'
 
 const mib = 1024 * 1024
 
-const formatSize = ({ cpu, memoryMib, diskMib }: Box['size']): string =>
+export const formatSize = ({ cpu, memoryMib, diskMib }: Box['size']): string =>
   `${cpu} cpu, ${formatBytes(memoryMib * mib)}, ${formatBytes(diskMib * mib)} disk`
 
 /** How a box is named to the daemon: one of a token needs its owner beside it. */
@@ -80,6 +80,7 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
     ['state', stateOf(box)],
     ['readiness', box.readiness],
     ['shape', `${box.shape} on ${box.provider}${box.isolation === 'namespaces' ? '' : `, in ${box.isolation}`}`],
+    ['because', box.chosenBecause?.join('; ')],
     ['image', box.image],
     ['size', formatSize(box.size)],
     ['user', box.user],

@@ -1,8 +1,10 @@
 import type { Shape } from '@gibil/contract'
 import type { Policy } from '../plane/deps.ts'
 
-export type ImageDefaults = Pick<Policy, 'defaultImage' | 'vmImage'>
+export type ImageDefaults = Pick<Policy, 'defaultImage' | 'dockerImage' | 'vmImage'>
 
-/** What a box is made of when nobody names an image. */
-export const defaultImage = (shape: Shape, policy: ImageDefaults): string =>
-  shape === 'vm' ? policy.vmImage : policy.defaultImage
+/** What a box is made of when nobody names an image; `docker`: its services are container images. */
+export function defaultImage(shape: Shape, policy: ImageDefaults, docker = false): string {
+  if (shape === 'vm') return policy.vmImage
+  return docker && shape === 'microvm' ? policy.dockerImage : policy.defaultImage
+}

@@ -22,6 +22,7 @@ export function toBox(
     id: record.id,
     name: record.name,
     shape: record.shape,
+    chosenBecause: record.chosenBecause ? [...record.chosenBecause] : null,
     provider: record.provider,
     image: record.image,
     size: record.size,

@@ -12,10 +12,16 @@ const ranges: Readonly<Record<Shape, { readonly min: number; readonly max: numbe
   vm: { min: 15 * minute, max: 30 * day, none: false },
 }
 
+/** How long a shape lives, in words that follow its name. */
+export function lifeOf(shape: Shape): string {
+  const { min, max, none } = ranges[shape]
+  return `lives ${formatDuration(min)} to ${formatDuration(max)}${none ? ' or "none"' : ''}`
+}
+
 /** Milliseconds, or null for `none`. Throws `invalid_duration`, `lease_out_of_range`. */
 export function parseTtl(text: string | number | undefined, shape: Shape): number | null {
   const range = ranges[shape]
-  const limits = `A ${shape} lives ${formatDuration(range.min)} to ${formatDuration(range.max)}${range.none ? ' or "none"' : ''}.`
+  const limits = `A ${shape} ${lifeOf(shape)}.`
   if (text === 'none') {
     if (range.none) return null
     throw new GibilError('lease_out_of_range', `A ${shape} cannot live without an end.`, { hint: limits })
@@ -26,6 +32,14 @@ export function parseTtl(text: string | number | undefined, shape: Shape): numbe
   throw new GibilError('lease_out_of_range', `A TTL of ${formatDuration(ttl)} is too ${side} for a ${shape}.`, {
     hint: limits,
   })
+}
+
+/** Whether a shape may have a TTL. Throws `invalid_duration`. */
+export function allowsTtl(text: string | number, shape: Shape): boolean {
+  const { min, max, none } = ranges[shape]
+  if (text === 'none') return none
+  const ttl = parseDuration(text)
+  return ttl >= min && ttl <= max
 }
 
 /** Milliseconds, at least a second, or null for no idle limit. Throws `invalid_duration`, `lease_out_of_range`. */

@@ -20,6 +20,8 @@ export interface Policy {
   /** Snapshots kept at once. */
   readonly maxSnapshots: number
   readonly defaultImage: string
+  /** The same for a microvm in which Docker is to run. */
+  readonly dockerImage: string
   /** The same for a vm, whose image has to bring its own system. */
   readonly vmImage: string
   /** Between two looks at everything. */
@@ -66,6 +68,7 @@ export const defaultPolicy: Policy = {
   maxBoxes: 1000,
   maxSnapshots: 1000,
   defaultImage: 'base',
+  dockerImage: 'docker',
   vmImage: 'vm',
   reconcileEveryMs: 60_000,
   stopGraceMs: 5000,

@@ -63,6 +63,7 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
       return { currencies: ours }
     },
     shapes: () => plane.shapes(),
+    choose: (needs) => plane.choose(needs),
   })
 }
 

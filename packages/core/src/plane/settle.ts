@@ -2,6 +2,7 @@ import {
   type CreateBox,
   GibilError,
   type OnExpire,
+  type Provider,
   parseRepo,
   type RepoInput,
   withoutCredentials,
@@ -9,12 +10,14 @@ import {
 import { defaultImage } from '../box/default-image.ts'
 import { shapeFor } from '../box/image-shape.ts'
 import { checkFits, chooseSize } from '../box/sizes.ts'
-import { wantedBy } from '../box/wanted.ts'
+import { type Wanted, wantedBy } from '../box/wanted.ts'
 import type { BoxRecord, ExplicitField, RepoRecord } from '../box-record.ts'
+import { autoShape } from '../choose/auto.ts'
 import { parseGibilYml } from '../gibil-yml/parse.ts'
 import { parseIdle, parseTtl } from '../lease/terms.ts'
 import type { Driver } from '../ports/driver.ts'
 import { repoPath } from '../setup/clone.ts'
+import { driverOf, withReason } from './chosen.ts'
 import { cloudTerms } from './cloud-terms.ts'
 import type { Context, RepoToken } from './context.ts'
 import { resolveImage } from './images.ts'
@@ -45,23 +48,25 @@ export async function settle(
   const { deps, drivers, policy } = context
   const explicit = explicitFields(input)
   const provider = input.provider ?? 'local'
-  // A cloud has full machines only.
-  const asShape = input.shape ?? (provider === 'local' ? 'container' : 'vm')
+  const first = shapeAsked(input, provider)
   const asked = {
-    shape: asShape,
-    image: input.image ?? defaultImage(asShape, policy),
+    ...first,
+    image: input.image ?? defaultImage(first.shape, policy),
     size: chooseSize(input),
+    ttl: input.ttl,
   }
   // What the file says of lease, ports and set-up is read from the tree itself, once it is in the box.
   const config = input.repo?.config
   const told = config === undefined ? undefined : parseGibilYml(config)
-  const { image: name, size, ...wanted } = told === undefined ? asked : wantedBy(told, asked, explicit, policy)
+  const wanted = told === undefined ? asked : wantedBy(told, asked, explicit, policy)
+  const { image: name, size } = wanted
   const image = await resolveImage(deps.images, provider, name).catch((error) => {
     // Where no box can be made at all that is what to say, not that nobody has made an image.
-    drivers.for({ shape: wanted.shape, provider })
-    throw error
+    driverOf(drivers, { ...wanted, provider })
+    throw withReason(error, { ...wanted, provider })
   })
   const shape = shapeFor(image, wanted.shape, explicit.includes('shape') || (told?.shape ?? null) !== null)
+  const chosenBecause = shape === wanted.shape ? wanted.chosenBecause : madeFor(name)
   const cloud = cloudTerms(input, { provider, shape })
   const ttlMs = parseTtl(input.ttl, shape)
   const idleMs = parseIdle(input.idle)
@@ -83,7 +88,9 @@ export async function settle(
       },
     )
   }
-  const driver = await drivers.reach({ shape, provider })
+  const driver = await drivers.reach({ shape, provider }).catch((error) => {
+    throw withReason(error, { shape, provider, chosenBecause })
+  })
   checkCanPause(driver, onExpire)
   if (input.onIdle !== undefined) checkCanPause(driver, input.onIdle)
   await checkFits(size, { shape, provider }, deps.host)
@@ -99,6 +106,7 @@ export async function settle(
       status: 'creating',
       readiness: 'creating',
       failure: null,
+      chosenBecause,
       onFailure: input.onFailure ?? 'restart',
       user: input.user ?? image.user ?? 'agent',
       env: input.env ?? {},
@@ -132,9 +140,21 @@ export async function settle(
   }
 }
 
+/** Why a box has the shape of its image. */
+export const madeFor = (image: string): readonly string[] => [`the image ${image} is made for it`]
+
+function shapeAsked(
+  { shape, ttl, cloudInit }: Omit<CreateBox, 'name' | 'wait'>,
+  provider: Provider,
+): Pick<Wanted, 'shape' | 'chosenBecause'> {
+  if (shape !== undefined && shape !== 'auto') return { shape, chosenBecause: null }
+  const auto = autoShape({ provider, ttl, cloudInit: cloudInit !== undefined, services: undefined })
+  return { shape: auto.shape, chosenBecause: auto.because }
+}
+
 function explicitFields(input: Omit<CreateBox, 'name' | 'wait'>): ExplicitField[] {
   const named = (field: ExplicitField | 'size'): boolean =>
-    input[field] !== undefined && !input.defaulted?.includes(field)
+    input[field] !== undefined && input[field] !== 'auto' && !input.defaulted?.includes(field)
   const sizes = ['cpu', 'memoryMib', 'diskMib'] as const
   const others = ['shape', 'image', 'ttl', 'idle', 'onExpire', 'onIdle', 'onFailure'] as const
   // A named preset is all three.

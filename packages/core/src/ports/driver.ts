@@ -244,7 +244,9 @@ export interface Driver {
    */
   setDeadline?(id: string, deadline: number | null): Promise<void>
   /** What could be had for a spec, in the order in which `create` would try it. Absent: boxes of this driver cost nothing. */
-  quote?(spec: DriverSpec): Promise<readonly Offer[]>
+  quote?(spec: Pick<DriverSpec, 'image' | 'size' | 'cloud'>): Promise<readonly Offer[]>
+  /** Whether the processors of its boxes are emulated, which is several times slower; null: it is found out with the first box. Absent: they are not. */
+  emulates?(): Promise<boolean | null>
   /** Every box that carries our labels, whichever home made it. Absent: a box of this driver is known to its own home alone. */
   found?(): Promise<readonly FoundBox[]>
   /**

@@ -5,9 +5,10 @@ import { wantedBy } from '../box/wanted.ts'
 import type { BoxRecord, Making } from '../box-record.ts'
 import type { GibilConfig } from '../gibil-yml/config.ts'
 import { parseIdle, parseTtl } from '../lease/terms.ts'
+import { driverOf, withReason } from '../plane/chosen.ts'
 import type { Context } from '../plane/context.ts'
 import { resolveImage } from '../plane/images.ts'
-import { checkCanPause } from '../plane/settle.ts'
+import { checkCanPause, madeFor } from '../plane/settle.ts'
 
 /** What a `.gibil.yml` changes of its box: in place, or (`remake`) by making it anew. */
 export interface Effect {
@@ -23,12 +24,20 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
   const { deps, drivers } = context
   const open = (field: BoxRecord['explicit'][number]): boolean => !record.explicit.includes(field)
 
-  const { shape: wanted, image, size } = wantedBy(config, record, record.explicit, context.policy)
+  const ttl = record.ttlMs === null ? 'none' : `${record.ttlMs / 1000}s`
+  const asked = { ...record, ttl, chosenBecause: record.chosenBecause ?? null }
+  const to = wantedBy(config, asked, record.explicit, context.policy)
+  const { shape: wanted, image, size } = to
+  const place = { ...to, provider: record.provider }
   const same = image === record.image && wanted === record.shape
   // Where there is no such shape at all that is what to say, not that nobody has made its image.
-  if (wanted !== record.shape) drivers.for({ shape: wanted, provider: record.provider })
+  if (wanted !== record.shape) driverOf(drivers, place)
   const ref = image === record.image ? record.imageDigest : image
-  const resolved = same ? undefined : await resolveImage(deps.images, record.provider, ref)
+  const resolved = same
+    ? undefined
+    : await resolveImage(deps.images, record.provider, ref).catch((error) => {
+        throw withReason(error, place)
+      })
   const shape = resolved ? shapeFor(resolved, wanted, !open('shape') || config.shape !== null) : wanted
   const imageDigest = resolved?.digest ?? record.imageDigest
   const making: Making = { shape, provider: record.provider, image, imageDigest, size }
@@ -45,7 +54,7 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
       ? parseTtl(config.ttl, shape)
       : shape === record.shape
         ? record.ttlMs
-        : parseTtl(record.ttlMs === null ? 'none' : `${record.ttlMs / 1000}s`, shape)
+        : parseTtl(ttl, shape)
   const onExpire = open('onExpire') && config.onExpire !== null ? config.onExpire : record.onExpire
   const onIdle = (open('onIdle') ? config.onIdle : undefined) ?? record.onIdle
   checkCanPause(drivers.for(making), onExpire)
@@ -53,6 +62,7 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
   return {
     patch: {
       config,
+      chosenBecause: shape === wanted ? to.chosenBecause : madeFor(image),
       ports: config.ports,
       ttlMs,
       // A lease that was extended meanwhile is left as the user wants it.

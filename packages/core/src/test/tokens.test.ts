@@ -108,7 +108,7 @@ describe('whose a box is', () => {
     plane: BoxPlane,
     ref: string,
   ): Record<
-    Exclude<keyof BoxPlane, 'create' | 'createFleet' | 'list' | 'snapshots' | 'events' | 'shapes' | 'cost'>,
+    Exclude<keyof BoxPlane, 'create' | 'createFleet' | 'list' | 'snapshots' | 'events' | 'shapes' | 'cost' | 'choose'>,
     () => Promise<unknown>
   > => ({
     wait: () => plane.wait(ref, 'ready'),

@@ -2,6 +2,7 @@ import type { Route } from '../http/route.ts'
 import { adoptRoutes } from './adopt.ts'
 import { bakedRoutes } from './baked.ts'
 import { boxRoutes } from './boxes.ts'
+import { chooseRoutes } from './choose.ts'
 import { commandRoutes } from './commands.ts'
 import { eventRoutes } from './events.ts'
 import { fileRoutes } from './files.ts'
@@ -19,6 +20,7 @@ const forTokensToo = (group: readonly Route[]): Route[] => group.map((route) => 
 /** What is of boxes: a token may call it, and is given its own boxes only. */
 const routesOfBoxes: readonly Route[] = [
   ...boxRoutes,
+  ...chooseRoutes,
   ...fleetRoutes,
   ...snapshotRoutes,
   ...eventRoutes,

@@ -13,7 +13,11 @@ import {
   type Snapshot,
   type Status,
 } from '@gibil/contract'
-import type { ControlPlane, CreateOptions } from '@gibil/core'
+import { type ControlPlane, type CreateOptions, defaultPolicy } from '@gibil/core'
+import { recommend } from '../../../core/src/choose/recommend.ts'
+
+/** Of the chooser, which is the real one. */
+const aHost = { cpus: 8, memoryMib: 32_768, freeDiskMib: 200_000, emulated: false, unavailable: () => null }
 
 const unknownHere = (): never => {
   throw new GibilError('internal', 'The fake plane has no tokens and publishes nothing.')
@@ -32,6 +36,7 @@ export interface FakePlane extends ControlPlane {
 
 const base = {
   shape: 'container',
+  chosenBecause: ['nothing more was asked for'],
   provider: 'local',
   image: 'base',
   size: { cpu: 2, memoryMib: 4096, diskMib: 10_240 },
@@ -309,5 +314,6 @@ export function createFakePlane(options: {
     imageEvent: async () => undefined,
     cost: async () => ({ budget: { perDay: null, perBox: null }, currencies: [] }),
     shapes: () => [{ shape: 'container', provider: 'local', unavailable: null }],
+    choose: async (needs) => ({ ...recommend(needs, aHost, defaultPolicy), before: [], cost: null }),
   }
 }

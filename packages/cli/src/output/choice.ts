@@ -1,0 +1,44 @@
+import type { Choice } from '@gibil/sdk'
+import type { Cli } from '../context.ts'
+import { formatSize } from './box.ts'
+import { money } from './money.ts'
+import { clean } from './text.ts'
+
+type Place = Pick<Choice, 'shape' | 'provider'>
+
+const placeOf = ({ shape, provider }: Place): string => (provider === 'local' ? shape : `${shape} at ${provider}`)
+
+/** What was chosen and why, what the others lack, and the command that makes it as the last line. */
+export function choiceText(choice: Choice, { colors }: Pick<Cli, 'colors'>): string {
+  const { reasons, missing, warnings, unavailable, before, others, command } = choice
+  const rows: [string, string][] = [
+    ['box', `${placeOf(choice)}, image ${choice.image}, ${formatSize(choice.size)}`],
+    ...reasons.map(({ text }): [string, string] => ['because', text]),
+    ['cost', costOf(choice)],
+    ...[...missing.map(({ text }) => text), ...warnings].map((text): [string, string] => ['note', text]),
+    ...(unavailable ? [['not here', `${unavailable.message} ${unavailable.hint}`] satisfies [string, string]] : []),
+    ...others.map((other): [string, string] => ['instead', `${placeOf(other)}: ${insteadOf(other)}`]),
+    ...before.map((line): [string, string] => ['first', line]),
+    ['then', command],
+  ]
+  // A word is said once for the rows that follow it.
+  const lines = rows.map(([word, text], index) => {
+    const said = rows[index - 1]?.[0] === word ? '' : word
+    return `${colors.dim(said.padEnd(8))}  ${word === 'then' ? colors.bold(clean(text)) : clean(text)}`
+  })
+  return `${lines.join('\n')}\n`
+}
+
+function costOf({ cost, free }: Choice): string {
+  if (free) return 'nothing: it is on this machine'
+  if (cost === null) return 'not known'
+  const { currency, hourly, monthly, total, serverType, location } = cost
+  const all = total === null ? '' : `, ${money(total, currency)} in all`
+  return `${money(hourly, currency)} per hour, ${money(monthly, currency)} per month at most${all} (${serverType} in ${location}, net)`
+}
+
+function insteadOf({ lacks, note, unavailable }: Choice['others'][number]): string {
+  const text =
+    lacks.length > 0 ? lacks.map((lack) => lack.text).join('; ') : `would do too, but ${note ?? 'is not lighter'}`
+  return unavailable ? `${text}; not here: ${unavailable.message}` : text
+}
