@@ -37,6 +37,9 @@ type Info struct {
 	Group      string  `json:"group"`
 	ModifiedAt string  `json:"modifiedAt"`
 	Target     *string `json:"target,omitempty"`
+	// The two below only when they are asked for.
+	Resolved   *Resolved         `json:"resolved,omitempty"`
+	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
 // Tree is the filesystem of the box as its users name it.

@@ -131,10 +131,15 @@ func (a *API) statFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	details, err := detailsOf(r)
+	if err != nil {
+		return err
+	}
 	info, err := a.Files.Stat(path, r.URL.Query().Get("follow") != "0")
 	if err != nil {
 		return err
 	}
+	a.Files.Describe(&info, details)
 	writeJSON(w, http.StatusOK, info)
 	return nil
 }
@@ -148,12 +153,51 @@ func (a *API) listFiles(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	details, err := detailsOf(r)
+	if err != nil {
+		return err
+	}
 	list, err := a.Files.List(path, int(depth))
 	if err != nil {
 		return err
 	}
+	for i := range list {
+		a.Files.Describe(&list[i], details)
+	}
 	writeJSON(w, http.StatusOK, list)
 	return nil
+}
+
+// detailsOf reads what a caller wants to know beside the usual.
+func detailsOf(r *http.Request) (files.Details, error) {
+	query := r.URL.Query()
+	details := files.Details{Prefix: query.Get("attributes"), Links: query.Get("links") == "1"}
+	if details.Prefix != "" {
+		return details, files.CheckPrefix(details.Prefix)
+	}
+	return details, nil
+}
+
+func (a *API) setAttributes(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Path   string            `json:"path"`
+		Prefix string            `json:"prefix"`
+		Set    map[string]string `json:"set"`
+	}
+	if err := readJSON(w, r, &body); err != nil {
+		return err
+	}
+	path, err := a.Files.Resolve(body.Path)
+	if err != nil {
+		return err
+	}
+	if err := files.CheckPrefix(body.Prefix); err != nil {
+		return err
+	}
+	if err := a.Files.SetAttributes(path, body.Prefix, body.Set); err != nil {
+		return err
+	}
+	return noContent(w)
 }
 
 func (a *API) makeDirectory(w http.ResponseWriter, r *http.Request) error {

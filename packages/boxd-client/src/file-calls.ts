@@ -4,6 +4,7 @@ import { bodyReader } from './body.ts'
 import { callDownload, callEmpty, callJson } from './call.ts'
 import { type Context, exchange, parseJson } from './exchange.ts'
 import { violation } from './failures.ts'
+import { FileDetails } from './file-details.ts'
 import { bodyLength } from './head.ts'
 import type { BoxdClient } from './types.ts'
 
@@ -21,6 +22,9 @@ type FileCalls = Pick<
   | 'removeFile'
   | 'stat'
   | 'list'
+  | 'describe'
+  | 'describeBelow'
+  | 'setAttributes'
   | 'mkdir'
   | 'move'
   | 'chmod'
@@ -44,6 +48,16 @@ export function fileCalls(context: Context): FileCalls {
       ),
     list: (path, { depth } = { depth: 1 }) =>
       callJson(context, { method: 'GET', path: 'files/list', query: { path, depth } }, z.array(FileInfo), maxListBytes),
+    describe: (path, prefix) => {
+      const query = { path, follow: '0', links: '1', attributes: prefix }
+      return callJson(context, { method: 'GET', path: 'files/stat', query }, FileDetails)
+    },
+    describeBelow: (path, { depth, prefix }) => {
+      const query = { path, depth, links: '1', attributes: prefix }
+      return callJson(context, { method: 'GET', path: 'files/list', query }, z.array(FileDetails), maxListBytes)
+    },
+    setAttributes: (path, prefix, set) =>
+      callEmpty(context, { method: 'POST', path: 'files/attributes', json: { path, prefix, set } }),
     mkdir: (json) => callEmpty(context, { method: 'POST', path: 'files/mkdir', json }),
     move: (json) => callEmpty(context, { method: 'POST', path: 'files/move', json }),
     chmod: (json) => callEmpty(context, { method: 'POST', path: 'files/chmod', json }),

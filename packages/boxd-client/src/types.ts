@@ -14,6 +14,7 @@ import type {
   TtySize,
 } from '@gibil/contract'
 import type * as z from 'zod'
+import type { FileDetails } from './file-details.ts'
 
 /** Opens a byte stream to boxd. The signal ends the dialling. */
 export type Dial = (signal?: AbortSignal) => Promise<Duplex>
@@ -179,6 +180,12 @@ export interface BoxdClient {
   removeFile(path: string, options?: { readonly recursive: boolean }): Promise<void>
   stat(path: string, options?: { readonly follow: boolean }): Promise<FileInfo>
   list(path: string, options?: { readonly depth: number }): Promise<FileInfo[]>
+  /** What a path itself is, with what it leads to, and its extended attributes of a prefix such as `user.x.`. */
+  describe(path: string, prefix: string): Promise<FileDetails>
+  /** The same of all that is below a directory, so many levels deep. */
+  describeBelow(path: string, options: { readonly depth: number; readonly prefix: string }): Promise<FileDetails[]>
+  /** Makes the extended attributes of a prefix these and no others. */
+  setAttributes(path: string, prefix: string, set: Readonly<Record<string, string>>): Promise<void>
   mkdir(input: z.infer<typeof MakeDirectory>): Promise<void>
   move(input: z.infer<typeof MovePath>): Promise<void>
   chmod(input: z.infer<typeof ChangeMode>): Promise<void>
