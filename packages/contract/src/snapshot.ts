@@ -65,6 +65,8 @@ export const ForkBoxes = z.strictObject({
   idle: fresh.idle,
   onExpire: fresh.onExpire,
   onIdle: fresh.onIdle,
+  env: fresh.env.describe('instead of that of the source, when given'),
+  labels: fresh.labels.describe('instead of those of the source, when given'),
   wait: fresh.wait,
 })
 export type ForkBoxes = z.infer<typeof ForkBoxes>

@@ -43,5 +43,9 @@ export const CreateToken = z.strictObject({
   maxMemoryMib: z.int().min(0).optional(),
   maxDiskMib: z.int().min(0).optional(),
   ttl: DurationInput.optional().describe('how long the token is good for; default until it is revoked'),
+  form: z
+    .enum(['gibil', 'e2b'])
+    .optional()
+    .describe('e2b: for the door that speaks E2B, and for nothing else; default gibil'),
 })
 export type CreateToken = z.infer<typeof CreateToken>

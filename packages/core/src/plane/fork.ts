@@ -105,6 +105,8 @@ async function settleFork(
   await resolveImage(deps.images, saved.provider, saved.imageDigest)
   return {
     ...saved,
+    env: input.env ?? saved.env,
+    labels: input.labels ?? saved.labels,
     desired: 'running',
     status: 'creating',
     readiness: 'creating',

@@ -23,8 +23,9 @@ export interface Tokens {
   authenticate(secret: string): Promise<Caller>
 }
 
-const secretBytes = 32
-const secretForm = /^gibil_[0-9a-f]{64}$/
+/** Of its secrets, in bytes: SDKs of E2B look at the length. */
+const secretBytes = { gibil: 32, e2b: 20 } as const
+const secretForm = /^(?:gibil_[0-9a-f]{64}|e2b_[0-9a-f]{40})$/
 
 type Deps = Pick<ControlPlaneDeps, 'store' | 'clock' | 'random' | 'digest'>
 
@@ -52,10 +53,18 @@ export function createTokens({ store, clock, random, digest }: Deps): Tokens {
   })
 
   return {
-    async create({ name, maxBoxes = null, maxCpu = null, maxMemoryMib = null, maxDiskMib = null, ttl }) {
+    async create({
+      name,
+      maxBoxes = null,
+      maxCpu = null,
+      maxMemoryMib = null,
+      maxDiskMib = null,
+      ttl,
+      form = 'gibil',
+    }) {
       checkTokenName(name)
       const createdAt = clock.now()
-      const secret = `gibil_${hex(random(secretBytes))}`
+      const secret = `${form}_${hex(random(secretBytes[form]))}`
       const record: TokenRecord = {
         name,
         hash: digest(secret),
