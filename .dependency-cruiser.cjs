@@ -20,6 +20,7 @@ module.exports = {
     only('driver-hetzner', 'core', 'contract', 'host', 'cloud-init'),
     only('boxd-ssh', 'core', 'contract'),
     only('cloud-init', 'contract'),
+    only('door-e2b', 'core', 'contract', 'boxd-client'),
     only('images', 'core', 'contract', 'hostkit-client'),
     only('hetzner-sim'),
     only('sdk', 'contract'),

@@ -43,7 +43,7 @@ async function runCli(
 }
 
 /** Builds an image when it is not built for these sources yet. Test runs side by side wait for each other. */
-async function provideImage(name: 'base' | 'docker' | 'vm'): Promise<void> {
+async function provideImage(name: 'base' | 'docker' | 'vm' | 'e2b'): Promise<void> {
   await mkdir(imageHome, { recursive: true })
   const build = `./gibil up --daemon-only && ./gibil image build ${name}; status=$?; ./gibil down; exit $status`
   const result = await execa('flock', [`${imageHome}.lock`, 'sh', '-c', build], {
@@ -55,7 +55,7 @@ async function provideImage(name: 'base' | 'docker' | 'vm'): Promise<void> {
   if (result.exitCode !== 0) throw new Error(`The image ${name} could not be built:\n${result.all}`)
 }
 
-export async function makeHome(image: 'base' | 'docker' | 'vm' = 'base'): Promise<TestHome> {
+export async function makeHome(image: 'base' | 'docker' | 'vm' | 'e2b' = 'base'): Promise<TestHome> {
   await provideImage(image)
   await mkdir(join(cache, 'homes'), { recursive: true })
   const path = await mkdtemp(join(cache, 'homes', 'h-'))

@@ -236,6 +236,12 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/version.ts'),
   },
   {
+    name: 'e2b',
+    group: 'Daemon',
+    summary: 'let programs that were written for E2B use this machine',
+    load: () => import('./commands/e2b.ts'),
+  },
+  {
     name: 'hetzner-sim',
     group: 'Daemon',
     summary: 'serve a Hetzner Cloud API on this machine, to test clients without an account',

@@ -8,6 +8,7 @@ interface CreateFlags {
   readonly maxMemory?: number
   readonly maxDisk?: number
   readonly ttl?: string
+  readonly e2b?: boolean
 }
 
 /** The verbs below `gibil token`. */
@@ -16,15 +17,17 @@ export const tokenVerbs = { create, list, revoke }
 const mib = 1024 * 1024
 
 async function create(session: Session, name: string, flags: CreateFlags): Promise<void> {
-  const { maxBoxes, maxCpu, maxMemory: maxMemoryMib, maxDisk: maxDiskMib, ttl } = flags
+  const { maxBoxes, maxCpu, maxMemory: maxMemoryMib, maxDisk: maxDiskMib, ttl, e2b } = flags
   const token = await session.gibil.tokens.create(
-    { name, maxBoxes, maxCpu, maxMemoryMib, maxDiskMib, ttl },
+    { name, maxBoxes, maxCpu, maxMemoryMib, maxDiskMib, ttl, ...(e2b ? { form: 'e2b' as const } : {}) },
     { signal: session.signal },
   )
   session.emit(token, `${token.secret}\n`)
   session.note(`${session.colors.green('✓')} the token ${clean(token.name)}; it is not shown again\n`)
   session.note(
-    '  next: give it to its user, who sets GIBIL_TOKEN, and GIBIL_URL to the address in gibild.json of the home\n',
+    e2b
+      ? '  next: give it to its user, who sets E2B_API_KEY; `gibil e2b setup` shows what else\n'
+      : '  next: give it to its user, who sets GIBIL_TOKEN, and GIBIL_URL to the address in gibild.json of the home\n',
   )
 }
 

@@ -91,6 +91,12 @@ export const errorTable = {
     'The shape of this box cannot do what was asked.',
     'Create a box of a shape that can.',
   ),
+  unsupported_by_door: kind(
+    501,
+    5,
+    'A door that speaks the protocol of another product was asked for what it does not do.',
+    'See the table of that door, such as docs/e2b.md.',
+  ),
   unauthorized: kind(
     401,
     5,

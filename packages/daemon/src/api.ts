@@ -4,6 +4,7 @@ import type { BoxPlane, ConnectOptions, ControlPlane, Owner } from '@gibil/core'
 import type { ImageStore } from '@gibil/images'
 import type { Logger } from 'pino'
 import type { OpenApiDocument } from './documents/document.ts'
+import type { E2bMount } from './e2b/e2b-mount.ts'
 import type { OpenCalls } from './http/open-calls.ts'
 import type { DaemonMetrics } from './metrics.ts'
 import type { OpenVisits } from './proxy/open-visits.ts'
@@ -49,6 +50,7 @@ interface DaemonState {
     readonly state: () => ProxyState
     readonly visits: OpenVisits
   }
+  readonly e2b: E2bMount
   /** Begins a graceful stop and returns at once. */
   readonly requestStop: () => void
 }

@@ -3,6 +3,7 @@ import { apiVersion, GibilError, type Health, type ProxyState } from '@gibil/con
 import type { Logger } from 'pino'
 import type { Api } from './api.ts'
 import type { OpenApiDocument } from './documents/document.ts'
+import { mountE2b } from './e2b/mount.ts'
 import { type Compose, startEngine } from './engine.ts'
 import { createApplication } from './http/application.ts'
 import { createOpenCalls } from './http/open-calls.ts'
@@ -132,6 +133,9 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
       }),
       ready: engine.ready,
       proxy: { state: proxyState, visits: createOpenVisits() },
+      get e2b() {
+        return e2b
+      },
       stopping: stopping.signal,
       document: () => {
         document ??= import('./documents/openapi.ts').then(({ openApiDocument }) => openApiDocument(routes, version))
@@ -140,6 +144,7 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
       requestStop: () => void setImmediate(() => stop()),
     },
   }
+  const e2b = mountE2b(home.e2b, api, token)
   const webSockets = createWebSockets(webSocketHandlers, api)
   const listeners = await openListeners(createApplication(routes, api), webSockets, {
     socketPath: path,
@@ -168,7 +173,7 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
     engine.refuse()
     stopping.abort(new GibilError('interrupted', 'The daemon is stopping.'))
     try {
-      await Promise.all([listeners.close(stopGraceMs), visitors?.close()])
+      await Promise.all([listeners.close(stopGraceMs), visitors?.close(), e2b.close()])
       await engine.close()
     } finally {
       await rm(home.daemonFile, { force: true })
@@ -178,11 +183,13 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
     if (failure !== undefined) throw failure
   }
 
+  // Whoever reads that the daemon is there may come to its doors.
+  await e2b.resume()
   const startedAt = begin.toISOString()
   const proxy = visitors.port
   const content = { version, api: apiVersion, pid: process.pid, home: home.dir, socket: path, url, proxy, startedAt }
   await writeDaemonFile(home, content).catch(async (error: unknown) => {
-    await Promise.all([listeners.close(0), visitors?.close()])
+    await Promise.all([listeners.close(0), visitors?.close(), e2b.close()])
     throw error
   })
   log.info({ version, home: home.dir, socket: path, url, proxy }, 'listening')

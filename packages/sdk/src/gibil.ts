@@ -20,6 +20,7 @@ import type { ConnectOptions, Endpoint } from './connect/locate.ts'
 import { createTransport } from './connect/transport.ts'
 import { type CreateOptions, createBox, type OwnedBox } from './create/create.ts'
 import { createFleet, type FleetOptions } from './create/fleet.ts'
+import { createE2b, type E2b } from './e2b.ts'
 import { type EventsOptions, watchEvents } from './events.ts'
 import { createImages, type Images, type LongCallOptions } from './images.ts'
 import { createSnapshots, forkBoxes, type Snapshots } from './snapshots.ts'
@@ -51,6 +52,7 @@ export interface Gibil extends AsyncDisposable {
   readonly images: Images
   readonly tokens: Tokens
   readonly adoption: Adoption
+  readonly e2b: E2b
   events(options?: EventsOptions): AsyncIterable<Event>
   /** What running boxes use now. */
   top(options?: Cancel): Promise<TopEntry[]>
@@ -101,6 +103,7 @@ function connect(options: ConnectOptions = {}): Gibil {
     images: createImages(transport),
     tokens: createTokens(transport),
     adoption: createAdoption(transport),
+    e2b: createE2b(transport),
     events: (eventOptions) => watchEvents(transport, eventOptions),
     top: (callOptions = {}) => transport.call(z.array(TopEntry), 'GET', '/top', callOptions),
     choose: (needs = {}, { signal } = {}) => transport.call(Choice, 'POST', '/choose', { body: needs, signal }),

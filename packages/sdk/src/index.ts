@@ -11,6 +11,7 @@ export type {
   CreateFleet,
   CreateSnapshot,
   CreateToken,
+  E2bDoor,
   ErrorBody,
   ErrorCode,
   Event,
@@ -35,6 +36,7 @@ export type {
   Progress,
   Readiness,
   RunResult,
+  SetUpE2b,
   Shape,
   Size,
   Snapshot,
@@ -57,6 +59,7 @@ export type { Jobs, OutputOptions } from './box/jobs.ts'
 export { type ConnectOptions, type Endpoint, gibilHome } from './connect/locate.ts'
 export type { CreateOptions, OwnedBox, RepoOptions } from './create/create.ts'
 export type { FleetOptions } from './create/fleet.ts'
+export type { E2b } from './e2b.ts'
 export type { EventsOptions } from './events.ts'
 export { type Fleets, Gibil } from './gibil.ts'
 export type { BuildRequest, Images, LongCallOptions } from './images.ts'

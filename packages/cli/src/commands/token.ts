@@ -16,6 +16,7 @@ export function define(command: Command, cli: Cli): void {
     .option('--ttl <duration>', 'how long the token is good for (default: until it is revoked)', (text) =>
       duration(text),
     )
+    .option('--e2b', 'a key for the door that speaks E2B, and for nothing else')
     .addHelpText(
       'after',
       '\nEvery box that a token keeps counts, whatever its status. A name that was used before gets the boxes that are left of it:\nto change limits or the secret, revoke the token and make it again.',

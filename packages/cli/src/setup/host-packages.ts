@@ -42,6 +42,7 @@ export const testTools: readonly HostTool[] = [
   { program: 'docker-registry', package: 'docker-registry', purpose: 'a real registry to pull from' },
   { program: 'busybox', package: 'busybox-static', purpose: 'a root filesystem of one file' },
   { program: 'ssh', package: 'openssh-client', purpose: 'clones over ssh' },
+  { program: 'openssl', package: 'openssl', purpose: 'certificates of the E2B door' },
   { program: 'sshd', package: 'openssh-server', purpose: 'a machine that is reached by SSH' },
   { program: 'sudo', package: 'sudo', purpose: 'a login that is not root there' },
   { program: 'getcap', package: 'libcap2-bin', purpose: 'shows the capabilities of files' },

@@ -18,6 +18,8 @@ export interface Home {
   readonly logFile: string
   readonly database: string
   readonly boxLogs: string
+  /** Of the door that speaks E2B: settings and certificates. */
+  readonly e2b: string
 }
 
 /** Makes the home directory if it is not there, readable by its owner alone. */
@@ -34,6 +36,7 @@ export async function openHome(path: string): Promise<Home> {
     logFile: at('gibild.log'),
     database: at('gibil.db'),
     boxLogs: at('logs'),
+    e2b: at('e2b'),
   }
 }
 

@@ -9,8 +9,10 @@ import { placeOf } from './host.ts'
 
 /** A request that may go to its port. */
 export interface Visit {
-  readonly box: Publication['box']
+  readonly box: Pick<Publication['box'], 'id' | 'name' | 'status' | 'readiness'>
   readonly port: number
+  /** What the program is told to be called, when that is not the name that was asked for. */
+  readonly host?: string | undefined
   /** What is asked of the program, without a token. */
   readonly path: string
   /** Whether an Authorization header is for us, so that the program must not see it. */

@@ -62,6 +62,7 @@ export function requestHeaders(
   request: IncomingMessage,
   upgrade: string | undefined,
   ours: (authorization: string) => boolean,
+  host?: string,
 ): string[] {
   const { headers, method = 'GET' } = request
   const chunked = headers['transfer-encoding'] !== undefined
@@ -69,6 +70,7 @@ export function requestHeaders(
     ([name, value]): Header[] => {
       const lower = name.toLowerCase()
       if (lower === 'authorization' && ours(value)) return []
+      if (lower === 'host' && host !== undefined) return [[name, host]]
       if (lower !== 'cookie') return [[name, value]]
       const cookies = foreignCookies(value)
       return cookies === undefined ? [] : [[name, cookies]]
@@ -78,7 +80,7 @@ export function requestHeaders(
   const added: Header[] = [
     ['X-Forwarded-For', request.socket.remoteAddress ?? '127.0.0.1'],
     ['X-Forwarded-Host', headers.host ?? ''],
-    ['X-Forwarded-Proto', 'http'],
+    ['X-Forwarded-Proto', 'encrypted' in request.socket ? 'https' : 'http'],
     // One request for each connection to the box: see ADR 19.
     ['Connection', upgrade !== undefined ? 'Upgrade' : trailers ? 'close, TE' : 'close'],
   ]

@@ -7,7 +7,7 @@ import { asGibilError } from '../http/errors.ts'
 import { admit, type Visit } from './admit.ts'
 import { forward } from './forward.ts'
 import { requestHeaders, upgradeOf } from './headers.ts'
-import { errorPage } from './page.ts'
+import { errorPage, type Page } from './page.ts'
 
 interface Upgrade {
   readonly socket: Socket
@@ -22,8 +22,19 @@ export interface PortProxy {
   upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void
 }
 
+/** Who may see a port, and what all others are told. */
+export interface ProxyRules {
+  /** Throws GibilError, which `page` makes an answer of. */
+  admit(request: IncomingMessage, isUpgrade: boolean, api: Api): Promise<Visit>
+  page(error: GibilError, accept: string | undefined, facts: { readonly comesSoon: boolean }): Page
+  /** Whether a visit wakes a box that is paused. */
+  readonly wakes: boolean
+}
+
+const published: ProxyRules = { admit, page: errorPage, wakes: true }
+
 /** Serves requests for ports of boxes, whatever they are: nothing that comes of one is thrown. */
-export function createProxy(api: Api): PortProxy {
+export function createProxy(api: Api, rules: ProxyRules = published): PortProxy {
   const { visits } = api.daemon.proxy
   const serve = async (incoming: IncomingMessage, outgoing: ServerResponse, upgrade?: Upgrade): Promise<void> => {
     const abort = new AbortController()
@@ -31,13 +42,13 @@ export function createProxy(api: Api): PortProxy {
     if (!upgrade) outgoing.once('finish', () => linger(incoming))
     let visit: Visit | undefined
     try {
-      visit = await admit(incoming, upgrade !== undefined, api)
+      visit = await rules.admit(incoming, upgrade !== undefined, api)
       await pass(visit, incoming, outgoing, upgrade, abort.signal)
     } catch (thrown) {
       const error = asGibilError(thrown, abort.signal)
       api.log.debug({ box: visit?.box.id, code: error.code, message: error.message }, 'a visit of a port failed')
       if (error.code === 'internal' || error.code === 'driver_failed') api.log.error({ err: error }, 'a visit failed')
-      refuse(error, visit, incoming, outgoing)
+      refuse(error, visit, incoming, outgoing, rules)
     }
   }
 
@@ -67,7 +78,7 @@ export function createProxy(api: Api): PortProxy {
         tunnel.destroy()
         throw signal.reason
       }
-      const headers = requestHeaders(incoming, upgrade && upgradeOf(incoming), visit.ours)
+      const headers = requestHeaders(incoming, upgrade && upgradeOf(incoming), visit.ours, visit.host)
       await forward({ incoming, outgoing, path, headers, tunnel, upgrade })
     } finally {
       forget?.()
@@ -81,7 +92,7 @@ export function createProxy(api: Api): PortProxy {
       throw new GibilError('wrong_state', `The box "${box.name}" is being made.`, { hint: 'Try again in a moment.' })
     }
     try {
-      return await api.boxd(box.id, signal, { use: 'port' }).dial(port)
+      return await api.boxd(box.id, signal, { use: 'port', quiet: !rules.wakes }).dial(port)
     } catch (thrown) {
       const error = asGibilError(thrown, signal)
       if (error.code === 'port_closed') throw closed(box, port, error)
@@ -120,6 +131,7 @@ function refuse(
   visit: Visit | undefined,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
+  { page }: Pick<ProxyRules, 'page'>,
 ): void {
   if (outgoing.headersSent || outgoing.destroyed) {
     // Part of an answer is out: only breaking the connection tells that the rest is missing.
@@ -128,7 +140,7 @@ function refuse(
   }
   const { box } = visit ?? {}
   const comesSoon = box?.status === 'creating' || (error.code === 'port_closed' && !settled.has(box?.readiness ?? ''))
-  const { status, headers, body } = errorPage(error, incoming.headers.accept, { comesSoon })
+  const { status, headers, body } = page(error, incoming.headers.accept, { comesSoon })
   if (incoming.headers.expect !== undefined) outgoing.shouldKeepAlive = false
   outgoing.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body)
 }

@@ -4,6 +4,7 @@ import { bakedRoutes } from './baked.ts'
 import { boxRoutes } from './boxes.ts'
 import { chooseRoutes } from './choose.ts'
 import { commandRoutes } from './commands.ts'
+import { e2bRoutes } from './e2b.ts'
 import { eventRoutes } from './events.ts'
 import { fileRoutes } from './files.ts'
 import { fleetRoutes } from './fleets.ts'
@@ -38,5 +39,6 @@ export const routes: readonly Route[] = [
   ...imageRoutes,
   ...bakedRoutes,
   ...tokenRoutes,
+  ...e2bRoutes,
   ...systemRoutes,
 ]

@@ -1,0 +1,16 @@
+/** What a template of E2B is here: an image, and whom commands run as when nobody says. */
+interface TemplateImage {
+  readonly image: string
+  readonly user?: string
+}
+
+/** The template that SDKs ask for when their user names none. */
+const known: Readonly<Record<string, TemplateImage>> = {
+  base: { image: 'e2b', user: 'user' },
+}
+
+/** A name that is not one of E2B's own is that of an image. The tag `default` is what no tag means. */
+export function imageOf(template: string): TemplateImage {
+  const name = template.replace(/:default$/, '')
+  return known[name] ?? { image: name }
+}

@@ -1,0 +1,8 @@
+/** @module A door for programs that were written for E2B: its SDKs, unmodified, on boxes of this daemon. */
+
+export type { DoorDeps, DoorLog, PortGate, PortPasser } from './deps.ts'
+export { createDoor, type Door } from './door.ts'
+export { certificateFiles, provideCertificate } from './edge/certificate.ts'
+export { type Edge, openEdge } from './edge/listen.ts'
+export type { PortRefusal, PortVisit } from './ports.ts'
+export { DoorSettings } from './settings.ts'
