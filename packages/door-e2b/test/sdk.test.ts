@@ -68,6 +68,7 @@ describe('commands', () => {
     const again = await sandbox.commands.connect(pid, { onStdout: heard.resolve })
     expect(await heard.promise).toContain('tick')
     expect(await again.kill()).toBe(true)
+    await again.wait().catch(() => undefined)
     expect(await sandbox.commands.kill(pid)).toBe(false)
   })
 
