@@ -24,7 +24,8 @@ module.exports = {
     only('images', 'core', 'contract', 'hostkit-client'),
     only('hetzner-sim'),
     only('sdk', 'contract'),
-    only('cli', 'sdk'),
+    only('mcp', 'sdk'),
+    only('cli', 'sdk', 'mcp'),
     {
       name: 'core-has-no-io',
       severity: 'error',

@@ -2,6 +2,7 @@ package files
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -16,8 +17,9 @@ import (
 const copyBytes = 256 << 10
 
 // Write replaces a file with all of body, or leaves it as it was. A nil mode keeps what the file had, else it is 0644; a file
-// that was there keeps its owner unless one is named. A symlink is followed.
-func (t *Tree) Write(path, userName string, mode *uint32, body io.Reader) (Info, error) {
+// that was there keeps its owner unless one is named. A symlink is followed. With ifHash, the SHA-256 of what the file has to be in hex, or "none"
+// where there must be none, one that is something else stays and the answer is file_conflict.
+func (t *Tree) Write(path, userName string, mode *uint32, ifHash string, body io.Reader) (Info, error) {
 	owner, err := t.Owner(userName)
 	if err != nil {
 		return Info{}, err
@@ -52,13 +54,49 @@ func (t *Tree) Write(path, userName string, mode *uint32, body io.Reader) (Info,
 		err = closed
 	}
 	if err == nil {
-		err = syscall.Rename(temporary, target)
+		err = t.replace(temporary, target, ifHash)
 	}
 	if err != nil {
 		_ = syscall.Unlink(temporary)
 		return Info{}, bodyOrFile(err, path)
 	}
 	return t.Stat(target, false)
+}
+
+// replace puts a finished file in the place of another, if that is what it has to be.
+func (t *Tree) replace(temporary, target, ifHash string) error {
+	t.replacing.Lock()
+	defer t.replacing.Unlock()
+	if ifHash != "" {
+		hash, err := hashOf(target)
+		if err != nil {
+			return err
+		}
+		if hash != ifHash {
+			return fault.New(fault.FileConflict, "%s is not what it was: it has been changed meanwhile.", target)
+		}
+	}
+	return syscall.Rename(temporary, target)
+}
+
+// hashOf is the SHA-256 of a file in hex, "none" where there is none.
+func hashOf(path string) (string, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, syscall.ENOENT) {
+		return "none", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "", fault.New(fault.FileConflict, "%s is not a regular file.", path)
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 func temporaryBeside(path string) string {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -47,6 +48,8 @@ type Tree struct {
 	Users *users.DB
 	// DefaultUser owns what is created, and relative paths start at its home.
 	DefaultUser func() string
+	// replacing is held from the look at what a file is to its replacement, so that no write is lost between two.
+	replacing sync.Mutex
 }
 
 // Resolve makes a path absolute. Throws invalid_path and, for a relative path, user_not_found.

@@ -1,11 +1,15 @@
 package files
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -32,18 +36,18 @@ func TestResolve(t *testing.T) {
 func TestWriteMakesParentsAndModes(t *testing.T) {
 	tree, dir := newTree(t)
 	path := filepath.Join(dir, "a/b/c")
-	info, err := tree.Write(path, "", nil, strings.NewReader("one"))
+	info, err := tree.Write(path, "", nil, "", strings.NewReader("one"))
 	must(t, err)
 	if info.Kind != "file" || info.Size != 3 || info.Mode != 0o644 || info.Name != "c" || info.Path != path {
 		t.Fatalf("%+v", info)
 	}
 	mode := uint32(0o750)
-	info, err = tree.Write(path, "", &mode, strings.NewReader("two"))
+	info, err = tree.Write(path, "", &mode, "", strings.NewReader("two"))
 	must(t, err)
 	if info.Mode != 0o750 {
 		t.Fatalf("%+v", info)
 	}
-	info, err = tree.Write(path, "", nil, strings.NewReader("three"))
+	info, err = tree.Write(path, "", nil, "", strings.NewReader("three"))
 	must(t, err)
 	if info.Mode != 0o750 {
 		t.Fatalf("the mode was not kept: %+v", info)
@@ -66,7 +70,7 @@ func TestWriteThatFailsChangesNothing(t *testing.T) {
 	tree, dir := newTree(t)
 	path := filepath.Join(dir, "file")
 	put(t, path, "old")
-	_, err := tree.Write(path, "", nil, failing{strings.NewReader("half")})
+	_, err := tree.Write(path, "", nil, "", failing{strings.NewReader("half")})
 	wantCode(t, err, fault.InvalidRequest)
 	wantText(t, path, "old")
 	wantEntries(t, dir, "file")
@@ -89,7 +93,7 @@ func TestWriteReplacesAtOnce(t *testing.T) {
 	put(t, path, "old")
 	looked := 0
 	body := watching{io.LimitReader(zeros{}, 3*copyBytes), func() { wantText(t, path, "old"); looked++ }}
-	info, err := tree.Write(path, "", nil, body)
+	info, err := tree.Write(path, "", nil, "", body)
 	must(t, err)
 	if looked < 3 || info.Size != 3*copyBytes {
 		t.Fatalf("looked %d times, size %d", looked, info.Size)
@@ -100,6 +104,49 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
+func TestWriteOnlyOfWhatItWas(t *testing.T) {
+	tree, dir := newTree(t)
+	path := filepath.Join(dir, "counter")
+	hash := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return hex.EncodeToString(sum[:])
+	}
+	if _, err := tree.Write(path, "", nil, hash("x"), strings.NewReader("y")); err == nil {
+		t.Fatal("a file that is not there was taken for one with content")
+	}
+	_, err := tree.Write(path, "", nil, "none", strings.NewReader("0"))
+	must(t, err)
+	_, err = tree.Write(path, "", nil, "none", strings.NewReader("again"))
+	wantCode(t, err, fault.FileConflict)
+
+	// Each adds one to what it has read, and begins anew when another was faster: none may be lost.
+	var writers sync.WaitGroup
+	for writer := 0; writer < 8; writer++ {
+		writers.Add(1)
+		go func() {
+			defer writers.Done()
+			for added := 0; added < 10; {
+				text, err := os.ReadFile(path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				number, _ := strconv.Atoi(string(text))
+				if _, err := tree.Write(path, "", nil, hash(string(text)), strings.NewReader(strconv.Itoa(number+1))); err == nil {
+					added++
+				}
+			}
+		}()
+	}
+	writers.Wait()
+	if text, _ := os.ReadFile(path); string(text) != "80" {
+		t.Fatalf("80 writes added %s", text)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
+		t.Fatalf("left behind: %v", left)
+	}
+}
+
 func TestWriteFollowsSymlinks(t *testing.T) {
 	tree, dir := newTree(t)
 	put(t, filepath.Join(dir, "real/target"), "old")
@@ -107,16 +154,16 @@ func TestWriteFollowsSymlinks(t *testing.T) {
 	must(t, os.Symlink("../real/target", filepath.Join(dir, "links/one")))
 	must(t, os.Symlink("../real/new", filepath.Join(dir, "links/dangling")))
 	must(t, os.Symlink("loop", filepath.Join(dir, "links/loop")))
-	_, err := tree.Write(filepath.Join(dir, "links/one"), "", nil, strings.NewReader("new"))
+	_, err := tree.Write(filepath.Join(dir, "links/one"), "", nil, "", strings.NewReader("new"))
 	must(t, err)
 	wantText(t, filepath.Join(dir, "real/target"), "new")
-	_, err = tree.Write(filepath.Join(dir, "links/dangling"), "", nil, strings.NewReader("made"))
+	_, err = tree.Write(filepath.Join(dir, "links/dangling"), "", nil, "", strings.NewReader("made"))
 	must(t, err)
 	wantText(t, filepath.Join(dir, "real/new"), "made")
 	if link, err := os.Readlink(filepath.Join(dir, "links/one")); err != nil || link != "../real/target" {
 		t.Fatal("the symlink was replaced")
 	}
-	_, err = tree.Write(filepath.Join(dir, "links/loop"), "", nil, strings.NewReader("x"))
+	_, err = tree.Write(filepath.Join(dir, "links/loop"), "", nil, "", strings.NewReader("x"))
 	wantCode(t, err, fault.InvalidPath)
 }
 
@@ -126,10 +173,10 @@ func TestWriteRefusesWhatIsNoFile(t *testing.T) {
 	must(t, syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o644))
 	put(t, filepath.Join(dir, "file"), "")
 	for _, name := range []string{"directory", "fifo", "file/below", "directory/../fifo"} {
-		_, err := tree.Write(filepath.Join(dir, name), "", nil, strings.NewReader("x"))
+		_, err := tree.Write(filepath.Join(dir, name), "", nil, "", strings.NewReader("x"))
 		wantCode(t, err, fault.FileConflict)
 	}
-	_, err := tree.Write(filepath.Join(dir, strings.Repeat("x", 300)), "", nil, strings.NewReader("x"))
+	_, err := tree.Write(filepath.Join(dir, strings.Repeat("x", 300)), "", nil, "", strings.NewReader("x"))
 	wantCode(t, err, fault.InvalidPath)
 }
 
@@ -137,7 +184,7 @@ func TestWriteOwners(t *testing.T) {
 	needsRoot(t)
 	tree, dir := newTree(t)
 	path := filepath.Join(dir, "a/file")
-	info, err := tree.Write(path, "1234:5678", nil, strings.NewReader("x"))
+	info, err := tree.Write(path, "1234:5678", nil, "", strings.NewReader("x"))
 	must(t, err)
 	if info.User != "1234" || info.Group != "5678" {
 		t.Fatalf("%+v", info)
@@ -145,12 +192,12 @@ func TestWriteOwners(t *testing.T) {
 	if parent, _ := tree.Stat(filepath.Dir(path), true); parent.User != "1234" {
 		t.Fatalf("the parent that was made belongs to %s", parent.User)
 	}
-	info, err = tree.Write(path, "", nil, strings.NewReader("y"))
+	info, err = tree.Write(path, "", nil, "", strings.NewReader("y"))
 	must(t, err)
 	if info.User != "1234" {
 		t.Fatalf("the owner was not kept: %+v", info)
 	}
-	_, err = tree.Write(path, "no-such-user", nil, strings.NewReader("z"))
+	_, err = tree.Write(path, "no-such-user", nil, "", strings.NewReader("z"))
 	wantCode(t, err, fault.UserNotFound)
 	wantText(t, path, "y")
 }
@@ -162,7 +209,7 @@ func TestFullDisk(t *testing.T) {
 	t.Cleanup(func() { must(t, syscall.Unmount(dir, 0)) })
 	path := filepath.Join(dir, "file")
 	put(t, path, "old")
-	_, err := tree.Write(path, "", nil, io.LimitReader(zeros{}, 2<<20))
+	_, err := tree.Write(path, "", nil, "", io.LimitReader(zeros{}, 2<<20))
 	wantCode(t, err, fault.DiskFull)
 	wantText(t, path, "old")
 	wantEntries(t, dir, "file")
@@ -174,7 +221,7 @@ func TestMissingRightsAreSaid(t *testing.T) {
 		t.Skip("needs another user than root")
 	}
 	tree, _ := newTree(t)
-	_, err := tree.Write("/etc/gibil-test", "", nil, strings.NewReader("x"))
+	_, err := tree.Write("/etc/gibil-test", "", nil, "", strings.NewReader("x"))
 	wantCode(t, err, fault.PermissionDenied)
 	wantCode(t, tree.Remove("/etc/passwd", false), fault.PermissionDenied)
 }

@@ -93,7 +93,8 @@ func (a *API) writeFile(w http.ResponseWriter, r *http.Request) error {
 		number := uint32(bits)
 		mode = &number
 	}
-	info, err := a.Files.Write(path, r.URL.Query().Get("user"), mode, r.Body)
+	query := r.URL.Query()
+	info, err := a.Files.Write(path, query.Get("user"), mode, query.Get("ifHash"), r.Body)
 	if err != nil {
 		return refuseBody(w, r, err)
 	}

@@ -36,8 +36,8 @@ type FileCalls = Pick<
 export function fileCalls(context: Context): FileCalls {
   return {
     readFile: (path, range) => callDownload(context, { method: 'GET', path: 'files', query: { path }, range }),
-    writeFile: (path, body, { user, mode } = {}) =>
-      callJson(context, { method: 'PUT', path: 'files', query: { path, user, mode }, body }, FileInfo),
+    writeFile: (path, body, { user, mode, ifHash } = {}) =>
+      callJson(context, { method: 'PUT', path: 'files', query: { path, user, mode, ifHash }, body }, FileInfo),
     removeFile: (path, { recursive } = { recursive: false }) =>
       callEmpty(context, { method: 'DELETE', path: 'files', query: { path, recursive } }),
     stat: (path, { follow } = { follow: true }) =>

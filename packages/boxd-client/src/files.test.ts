@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -49,6 +50,18 @@ test('a range, as much as asked', async () => {
   // What could smuggle a header is as good as no range.
   const whole = await client.readFile(at('digits'), 'bytes=2-4\r\nX-Evil: 1')
   expect(await text(whole.body)).toBe('0123456789')
+})
+
+test('a file is replaced only if it is what it has to be, when that is said', async () => {
+  const hash = (content: string): string => createHash('sha256').update(content).digest('hex')
+  const write = (content: string, ifHash: string) =>
+    client.writeFile(at('compared'), Readable.from([content]), { ifHash })
+  await write('one', 'none')
+  expect(await codeOf(write('two', 'none'))).toBe('file_conflict')
+  expect(await codeOf(write('two', hash('other')))).toBe('file_conflict')
+  expect(await text((await client.readFile(at('compared'))).body)).toBe('one')
+  await write('two', hash('one'))
+  expect(await text((await client.readFile(at('compared'))).body)).toBe('two')
 })
 
 test('a file that exists is replaced as a whole or not at all', async () => {

@@ -171,11 +171,15 @@ export interface BoxdClient {
 
   /** `range` as in the HTTP header, such as `bytes=0-99`. */
   readFile(path: string, range?: string): Promise<Download>
-  /** Replaces the file at once, or leaves it as it was. `mode` is octal text. */
+  /** Replaces the file at once, or leaves it as it was. `mode` is octal text. Throws `file_conflict` where it has not the hash `ifHash`. */
   writeFile(
     path: string,
     body: Readable,
-    options?: { readonly user?: string | undefined; readonly mode?: string | undefined },
+    options?: {
+      readonly user?: string | undefined
+      readonly mode?: string | undefined
+      readonly ifHash?: string | undefined
+    },
   ): Promise<FileInfo>
   removeFile(path: string, options?: { readonly recursive: boolean }): Promise<void>
   stat(path: string, options?: { readonly follow: boolean }): Promise<FileInfo>

@@ -254,6 +254,12 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/init.ts'),
   },
   {
+    name: 'mcp',
+    group: 'Set up',
+    summary: 'serve the tools of an agent by MCP on stdin and stdout',
+    load: () => import('./commands/mcp.ts'),
+  },
+  {
     name: 'config',
     group: 'Set up',
     summary: 'show the config that holds',

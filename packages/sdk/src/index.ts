@@ -7,7 +7,6 @@ export type {
   Box,
   Choice,
   CostReport,
-  CreateBox,
   CreateFleet,
   CreateSnapshot,
   CreateToken,
@@ -21,7 +20,6 @@ export type {
   FileInfo,
   Fleet,
   Fork,
-  ForkBoxes,
   Image,
   Job,
   JobOutput,
@@ -49,12 +47,24 @@ export type {
   Version,
   Wait,
 } from '@gibil/contract'
-export { errorTable, formatBytes, formatDuration, GibilError, hourlyOf, parseDuration, parseMib } from '@gibil/contract'
+// Schemas that doors build their own on, and types.
+export {
+  CreateBox,
+  errorTable,
+  ForkBoxes,
+  formatBytes,
+  formatDuration,
+  GibilError,
+  hourlyOf,
+  parseDuration,
+  parseMib,
+  parseRepo,
+} from '@gibil/contract'
 export type { Adoption } from './adopt.ts'
 export type { BoxHandle, ShellOptions } from './box/box.ts'
 export type { Command, CommandOptions, RunOptions } from './box/command.ts'
 export type { CommandOutput, CommandStream, SignalName, StreamOptions, StreamSettings } from './box/command-stream.ts'
-export type { FileData, Files, ReadOptions, WriteOptions } from './box/files.ts'
+export type { FileData, Files, ReadOptions, ReplaceOptions, WriteOptions } from './box/files.ts'
 export type { Jobs, OutputOptions } from './box/jobs.ts'
 export { type ConnectOptions, type Endpoint, gibilHome } from './connect/locate.ts'
 export type { CreateOptions, OwnedBox, RepoOptions } from './create/create.ts'

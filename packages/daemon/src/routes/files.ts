@@ -43,6 +43,11 @@ export const fileRoutes: readonly Route[] = [
         .regex(/^[0-7]{1,4}$/)
         .optional()
         .describe('octal; default 644, or what the file had'),
+      ifHash: z
+        .string()
+        .regex(/^(none|[0-9a-f]{64})$/)
+        .optional()
+        .describe('SHA-256 of what the file has to be, or none: else it stays, and the answer is file_conflict'),
     }),
     bodies: { upload: 'application/octet-stream' },
     answer: json(FileInfo, 201),

@@ -24,6 +24,11 @@ export interface WriteOptions extends Cancel {
   readonly mode?: number | undefined
 }
 
+export interface ReplaceOptions extends WriteOptions {
+  /** SHA-256 in hex of what the file has to be, or `none`: one that is something else stays, and `file_conflict` is thrown. */
+  readonly ifHash?: string | undefined
+}
+
 export type FileData = string | Uint8Array | Readable | AsyncIterable<string | Uint8Array>
 
 /** Files in a box. Paths are absolute, start with `~`, or are relative to the home directory. */
@@ -34,7 +39,7 @@ export interface Files {
   text(path: string, options?: ReadOptions & { readonly maxBytes?: number }): Promise<string>
   stream(path: string, options?: ReadOptions): Promise<Readable>
   /** Replaces the file at once, never half; parents are made. */
-  write(path: string, data: FileData, options?: WriteOptions): Promise<FileInfo>
+  write(path: string, data: FileData, options?: ReplaceOptions): Promise<FileInfo>
   /** With `follow: false`, of a symlink itself. */
   stat(path: string, options?: Cancel & { readonly follow?: boolean }): Promise<FileInfo>
   /** Sorted by path; `depth` 1 by default. */
@@ -95,9 +100,9 @@ export function createFiles(transport: Transport, box: () => string): Files {
     read,
     text: async (path, options) => (await read(path, options)).toString('utf8'),
     stream,
-    write: (path, data, { user, mode, signal } = {}) =>
+    write: (path, data, { user, mode, ifHash, signal } = {}) =>
       transport.call(FileInfo, 'PUT', files(), {
-        query: { path, user, mode: octal(mode) },
+        query: { path, user, mode: octal(mode), ifHash },
         raw: body(data),
         headers: { 'content-type': 'application/octet-stream' },
         signal,

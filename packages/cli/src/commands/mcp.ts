@@ -1,0 +1,31 @@
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { cliVersion } from '../cli-version.ts'
+import { readDefaults } from '../config/config.ts'
+import type { Cli } from '../context.ts'
+import { createOptions } from '../options/create.ts'
+import { action, type Session, withCommonOptions } from '../session.ts'
+
+interface Flags {
+  readonly root?: string
+}
+
+export function define(command: Command, cli: Cli): void {
+  withCommonOptions(command)
+    .option('--root <dir>', 'directory of this machine that its tools may read and write (default: the current one)')
+    .action(action(cli, mcp))
+}
+
+async function mcp(session: Session, flags: Flags): Promise<void> {
+  const { gibil, cwd, env, stdin, stdout, signal } = session
+  const { serveOverStdio } = await import('@gibil/mcp')
+  const place = {
+    gibil,
+    local: resolve(cwd, flags.root ?? '.'),
+    defaults: await createOptions({}, await readDefaults(session), session),
+    repoToken: env['GIBIL_REPO_TOKEN'],
+  }
+  // Its stdout is the protocol; what people should read goes to stderr, which clients keep in a log.
+  const onError = (error: Error): void => session.note(`gibil mcp: ${error.message}\n`)
+  await serveOverStdio(place, { input: stdin, output: stdout, version: cliVersion(), signal, onError })
+}

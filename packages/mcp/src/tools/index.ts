@@ -1,0 +1,48 @@
+import type { Tool } from '../tool.ts'
+import { boxCreate } from './box-create.ts'
+import { boxDestroy } from './box-destroy.ts'
+import { boxExtend, boxPause, boxResume } from './box-lease.ts'
+import { boxList } from './box-list.ts'
+import { boxRun } from './box-run.ts'
+import { boxShow } from './box-show.ts'
+import { boxWait } from './box-wait.ts'
+import { fileEdit } from './file-edit.ts'
+import { fileList } from './file-list.ts'
+import { fileRead } from './file-read.ts'
+import { fileSearch } from './file-search.ts'
+import { fileWrite } from './file-write.ts'
+import { fleetCollect, fleetCreate, fleetRun } from './fleet.ts'
+import { jobCancel, jobList, jobOutput } from './jobs.ts'
+import { portPublish } from './ports.ts'
+import { boxFork, boxRestore, boxSnapshot } from './snapshots.ts'
+import { fileDownload, fileUpload } from './transfer.ts'
+
+/** Every tool, in the order in which a model is told of them. */
+export const tools: readonly Tool[] = [
+  boxCreate,
+  boxList,
+  boxShow,
+  boxWait,
+  boxRun,
+  jobOutput,
+  jobCancel,
+  jobList,
+  fileRead,
+  fileWrite,
+  fileEdit,
+  fileList,
+  fileSearch,
+  fileUpload,
+  fileDownload,
+  portPublish,
+  boxExtend,
+  boxPause,
+  boxResume,
+  boxSnapshot,
+  boxRestore,
+  boxFork,
+  fleetCreate,
+  fleetRun,
+  fleetCollect,
+  boxDestroy,
+]

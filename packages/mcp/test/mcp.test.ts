@@ -1,0 +1,343 @@
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { makeHome, root, type TestHome } from '../../../test/support/home.ts'
+import { type Connected, connect, overStdio } from './support/client.ts'
+import { inspect, toolCall } from './support/inspector.ts'
+
+// Real boxes. The clients are the official inspector and the official client, which we did not write.
+let home: TestHome
+let dir: string
+/** Of the newest generation of the protocol. */
+let mcp: Connected
+
+beforeAll(async () => {
+  home = await makeHome()
+  dir = await mkdtemp(join(tmpdir(), 'gibil-mcp-'))
+  const started = await home.startDaemon()
+  expect(started.exitCode, started.stderr).toBe(0)
+  mcp = await connect(overStdio(home.path, dir))
+  await ok('box_create', { name: 'w', ttl: '30m' })
+})
+afterAll(async () => {
+  await mcp?.[Symbol.asyncDispose]()
+  await home?.[Symbol.asyncDispose]()
+  if (dir) await rm(dir, { recursive: true, force: true })
+})
+
+/** What a tool answers to a program. */
+async function ok(name: string, args: Record<string, unknown>) {
+  const { text, data, isError } = await mcp.call(name, args)
+  expect(isError, text).toBe(false)
+  return data
+}
+/** What it says to a model when it cannot. */
+async function refused(name: string, args: Record<string, unknown>): Promise<string> {
+  const { text, isError } = await mcp.call(name, args)
+  expect(isError, text).toBe(true)
+  return text
+}
+const run = (command: string, more: object = {}) => ok('box_run', { box: 'w', command, ...more })
+
+test('the inspector makes a box, runs a command in it and destroys it', async () => {
+  const server = [`${root}/gibil`, 'mcp', '--home', home.path]
+  const call = (name: string, args: Record<string, unknown>) => inspect(server, toolCall(name, args))
+  const made = await call('box_create', { name: 'i', ttl: '30m' })
+  expect(made.data, made.raw).toMatchObject({ ready: true, box: { name: 'i', cost: 'nothing', atTheEnd: 'destroy' } })
+  const ran = await call('box_run', { box: 'i', command: 'echo out; echo err >&2; exit 3' })
+  expect(ran.data, ran.raw).toMatchObject({ running: false, exitCode: 3, output: 'out\nerr\n' })
+  expect((await call('box_destroy', { box: 'i', confirm: 'i' })).data).toEqual({ destroyed: ['i'], alreadyGone: false })
+})
+
+test('each tool has a title, schemas of what goes in and comes out, and says what it may do; both generations see the same', async () => {
+  expect(mcp.client.getNegotiatedProtocolVersion()).toBe('2026-07-28')
+  await using before = await connect(overStdio(home.path, dir), 'before')
+  expect(before.client.getNegotiatedProtocolVersion()).toBe('2025-11-25')
+  const [{ tools }, old] = await Promise.all([mcp.client.listTools(), before.client.listTools()])
+  expect(old.tools.map(({ name }) => name)).toEqual(tools.map(({ name }) => name))
+  for (const { name, title, description, outputSchema, annotations } of tools) {
+    expect(name).toMatch(/^[a-z]+_[a-z]+$/)
+    expect(title && description && outputSchema, name).toBeTruthy()
+    const { readOnlyHint, destructiveHint, idempotentHint, openWorldHint } = annotations ?? {}
+    for (const hint of [readOnlyHint, destructiveHint, idempotentHint, openWorldHint])
+      expect(hint, name).toBeTypeOf('boolean')
+  }
+  const { isError, data } = await before.call('box_show', { box: 'w' })
+  expect(isError).toBe(false)
+  expect(data.box.timeLeft).toMatch(/m/)
+})
+
+describe('a command', () => {
+  test('gets input, environment, user and directory', async () => {
+    const told = await run('cat; echo "$X"; id -un; pwd', { stdin: 'in\n', env: { X: 'y' }, user: 'root', cwd: '/usr' })
+    expect(told.output).toBe('in\ny\nroot\n/usr\n')
+  })
+
+  test('that takes long becomes a job, which is followed and ended', async () => {
+    const job = await run('echo begun; sleep 100; echo over', { waitSeconds: 1 })
+    expect(job).toMatchObject({ running: true, exitCode: null, output: 'begun\n' })
+    const later = await ok('job_output', { box: 'w', job: job.job, offset: 2 })
+    expect(later).toMatchObject({ running: true, output: 'gun\n', offset: 2, nextOffset: 6 })
+    expect((await ok('job_list', { running: true })).jobs).toMatchObject([
+      { box: 'w', job: job.job, command: 'echo begun; sleep 100; echo over' },
+    ])
+    expect(await ok('job_cancel', { box: 'w', job: job.job })).toMatchObject({ running: false, signal: 'SIGTERM' })
+    const stubborn = await run('trap "" TERM; echo on; while :; do sleep 1; done', { waitSeconds: 1 })
+    expect(await ok('job_cancel', { box: 'w', job: stubborn.job, force: true })).toMatchObject({ signal: 'SIGKILL' })
+  })
+
+  test('is waited for by its job, and ends at its time limit', async () => {
+    const { job } = await run('sleep 1; echo over; exit 4', { waitSeconds: 0 })
+    expect(await ok('job_output', { box: 'w', job, waitSeconds: 60 })).toMatchObject({ exitCode: 4, output: 'over\n' })
+    expect(await run('sleep 100', { timeoutSeconds: 1 })).toMatchObject({ running: false, timedOut: true })
+  })
+
+  test('that prints 100 MB is bounded: its beginning, its end, and a cursor to what is between', async () => {
+    const flood = await run('echo first; yes 0123456789abcde | head -c 100000000; echo; echo last', {
+      maxBytes: 2000,
+      waitSeconds: 120,
+    })
+    expect(flood).toMatchObject({ exitCode: 0, outputBytes: 100_000_012, omittedFrom: 500 })
+    expect(flood.output).toMatch(/^first\n0123/)
+    expect(flood.output).toMatch(/cde\n\nlast\n$/)
+    expect(flood.output.length).toBeLessThan(2200)
+    const end = await ok('job_output', { box: 'w', job: flood.job, maxBytes: 300 })
+    expect(end).toMatchObject({ nextOffset: 100_000_012, output: expect.stringMatching(/last\n$/) })
+    // The box keeps a part of so much; what is no longer there is said and not left out in silence.
+    expect(await ok('job_output', { box: 'w', job: flood.job, offset: 500, maxBytes: 300 })).toMatchObject({
+      lostBytes: expect.any(Number),
+      output: expect.stringContaining('0123456789abcde'),
+    })
+  })
+
+  test('goes on when its client drops in the middle, and another finds it again', async () => {
+    const other = await connect(overStdio(home.path, dir))
+    const asked = other.call('box_run', { box: 'w', command: 'echo working; sleep 2; echo whole > ~/result' })
+    asked.catch(() => undefined)
+    await expect.poll(async () => (await ok('job_list', { running: true })).jobs.length).toBe(1)
+    await other[Symbol.asyncDispose]()
+    await expect(asked).rejects.toThrow()
+    const [job] = (await ok('job_list', { box: 'w', running: true })).jobs
+    expect(await ok('job_output', { box: 'w', job: job.job, waitSeconds: 60 })).toMatchObject({ exitCode: 0 })
+    expect((await ok('file_read', { box: 'w', path: 'result' })).text).toBe('whole\n')
+  })
+
+  test('goes on when the call is cancelled', async () => {
+    const abort = new AbortController()
+    const asked = mcp.call('box_run', { box: 'w', command: 'sleep 2; echo kept' }, { signal: abort.signal })
+    await expect.poll(async () => (await ok('job_list', { running: true })).jobs.length).toBe(1)
+    abort.abort()
+    await expect(asked).rejects.toThrow()
+    const [job] = (await ok('job_list', { running: true })).jobs
+    expect(await ok('job_output', { box: 'w', job: job.job, waitSeconds: 60 })).toMatchObject({ output: 'kept\n' })
+  })
+})
+
+describe('files', () => {
+  test('are written, read in parts, and edited by text and by patch', async () => {
+    await ok('file_write', { box: 'w', path: 'a/b.txt', content: 'one\ntwo\nthree\nfour\n' })
+    expect(await ok('file_read', { box: 'w', path: 'a/b.txt', line: 2, lines: 2 })).toMatchObject({
+      text: 'two\nthree\n',
+      line: 2,
+      nextLine: 4,
+    })
+    await ok('file_edit', {
+      box: 'w',
+      path: 'a/b.txt',
+      edits: [
+        { old: 'two', new: '2' },
+        { old: '2\nthree', new: '2\n3' },
+      ],
+    })
+    await ok('file_edit', {
+      box: 'w',
+      path: 'a/b.txt',
+      patch: '--- a/b.txt\n+++ b/b.txt\n@@ -3,9 +3,9 @@\n 3\n-four\n+4\n',
+    })
+    expect((await ok('file_read', { box: 'w', path: '~/a/b.txt' })).text).toBe('one\n2\n3\n4\n')
+    expect((await ok('file_list', { box: 'w', path: 'a' })).entries).toMatchObject([
+      { path: 'b.txt', kind: 'file', bytes: 10 },
+    ])
+    expect(await refused('file_write', { box: 'w', path: 'a/b.txt', content: '', createOnly: true })).toContain(
+      'file_conflict',
+    )
+  })
+
+  test('an edit that does not fit changes nothing, and says what is there instead', async () => {
+    const text = 'def one():\n    return 1\n\ndef two():\n    return 2\n\nx = 1\nx = 1\n'
+    await ok('file_write', { box: 'w', path: 'e.py', content: text })
+    const edit = (edits: unknown) => refused('file_edit', { box: 'w', path: 'e.py', edits })
+    expect(await edit([{ old: 'def two():\n  return 2', new: '' }])).toMatch(
+      /Only white space differs, from line 4:\n4: def two\(\):\n5: {5}return 2/,
+    )
+    expect(
+      await edit([
+        { old: 'return 1', new: 'return 0' },
+        { old: 'def tvo():', new: '' },
+      ]),
+    ).toContain('4: def two():')
+    expect(await edit([{ old: 'x = 1', new: '' }])).toContain('2 times, at the lines 7, 8')
+    const patch = '@@ -1,2 +1,2 @@\n def one():\n-    return 11\n+    return 12\n'
+    expect(await refused('file_edit', { box: 'w', path: 'e.py', patch })).toContain('2:     return 1')
+    expect((await ok('file_read', { box: 'w', path: 'e.py' })).text).toBe(text)
+  })
+
+  test('of edits at once by several clients none is lost', async () => {
+    await ok('file_write', { box: 'w', path: 'list', content: 'end\n' })
+    await using other = await connect(overStdio(home.path, dir))
+    const add = ({ call }: Connected, word: string) =>
+      call('file_edit', { box: 'w', path: 'list', edits: [{ old: 'end\n', new: `${word}\nend\n` }] })
+    const words = ['a', 'b', 'c', 'd', 'e', 'f']
+    const answers = await Promise.all(words.map((word, index) => add(index % 2 ? mcp : other, word)))
+    expect(answers.filter(({ isError }) => isError)).toEqual([])
+    const { text } = await ok('file_read', { box: 'w', path: 'list' })
+    expect(text.trim().split('\n').sort()).toEqual([...words, 'end'].sort())
+  })
+
+  test('that are no text are told apart, and a picture is shown', async () => {
+    expect(await ok('file_read', { box: 'w', path: '/bin/ls' })).toMatchObject({
+      binary: 'an ELF program or library',
+      text: '',
+    })
+    const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII='
+    await ok('file_write', { box: 'w', path: 'p.png', content: png, encoding: 'base64' })
+    const { content } = await mcp.call('file_read', { box: 'w', path: 'p.png' })
+    expect(content[1]).toMatchObject({ type: 'image', mimeType: 'image/png', data: png })
+    expect(await refused('file_edit', { box: 'w', path: 'p.png', edits: [{ old: 'a', new: 'b' }] })).toContain(
+      'no text',
+    )
+    expect(await refused('file_read', { box: 'w', path: 'p.pgn' })).toContain('Did you mean')
+    expect(await refused('file_read', { box: 'w', path: '/etc' })).toContain('file_list')
+  })
+
+  test('are searched by ripgrep, and by grep where there is none; what explodes is ended', async () => {
+    await run(
+      'mkdir -p s && cd s && seq 1 5000 > numbers && printf "a:b needle\\n" > "x:1" && head -c 1000003 /dev/zero | tr "\\0" a > long',
+    )
+    const search = (more: object) => ok('file_search', { box: 'w', path: 's', ...more })
+    const found = { matches: [{ path: '/home/agent/s/x:1', line: 1, text: 'a:b needle' }], complete: true }
+    expect(await search({ pattern: 'need.e' })).toMatchObject({ ...found, by: 'rg' })
+    const many = await search({ pattern: '^[0-9]+$', maxMatches: 10 })
+    expect(many).toMatchObject({ complete: false })
+    expect(many.matches).toHaveLength(10)
+    expect(await search({ pattern: 'a:b n', fixed: true, glob: 'x*' })).toMatchObject({
+      complete: true,
+      matches: [{ line: 1 }],
+    })
+    expect(await refused('file_search', { box: 'w', pattern: '((' })).toContain('unclosed group')
+    await run('mv /usr/bin/rg /usr/bin/rg.away', { user: 'root' })
+    expect(await search({ pattern: 'need.e' })).toMatchObject({ ...found, by: 'grep' })
+    const explodes = { box: 'w', path: 's/long', pattern: '^(aa+)\\1+$', timeoutSeconds: 2 }
+    expect(await refused('file_search', explodes)).toMatch(/timeout: |search failed/)
+    await run('mv /usr/bin/rg.away /usr/bin/rg', { user: 'root' })
+    expect((await ok('job_list', { running: true })).jobs).toEqual([])
+  })
+
+  test('come from this machine and go to it, below one directory', async () => {
+    await writeFile(join(dir, 'up.bin'), Buffer.alloc(3_000_000, 'gibil'))
+    await ok('file_upload', { box: 'w', local: 'up.bin', path: 'there/' })
+    await ok('file_download', { box: 'w', path: 'there/up.bin', local: 'back.bin' })
+    expect((await readFile(join(dir, 'back.bin'))).equals(await readFile(join(dir, 'up.bin')))).toBe(true)
+    expect(await refused('file_download', { box: 'w', path: 'there/up.bin', local: 'back.bin' })).toContain(
+      'file_conflict',
+    )
+    expect((await ok('file_download', { box: 'w', path: 'there', local: 'tree' })).files).toBe(1)
+    await symlink('/etc', join(dir, 'out'))
+    for (const local of ['/etc/hostname', '../x', 'out/hostname']) {
+      expect(await refused('file_upload', { box: 'w', local, path: 'x' })).toContain('outside of')
+    }
+    expect(await refused('box_create', { repo: '/etc' })).toContain('outside of')
+  })
+})
+
+describe('boxes', () => {
+  test('that are not there: one of a similar name, one that is gone, one that never was', async () => {
+    await ok('box_create', { name: 'web-server', ttl: '30m' })
+    expect(await refused('box_run', { box: 'web-sever', command: 'true' })).toContain('Did you mean "web-server"?')
+    expect(await refused('box_destroy', { box: 'web-server' })).toContain('confirm "web-server"')
+    await ok('box_destroy', { box: 'web-server', confirm: 'web-server' })
+    expect(await refused('box_show', { box: 'web-server' })).toContain('was destroyed at')
+    expect(await ok('box_destroy', { box: 'web-server', confirm: 'web-server' })).toEqual({
+      destroyed: [],
+      alreadyGone: true,
+    })
+    expect(await refused('box_show', { box: 'nothing-like-it' })).toContain('box_create')
+    expect(await refused('job_output', { box: 'w', job: 'j' })).toContain('job_list')
+  })
+
+  test('whose time is over say so', async () => {
+    await ok('box_create', { name: 'short', ttl: '2s', onExpire: 'destroy' })
+    await expect
+      .poll(async () => (await ok('box_list', {})).boxes.map(({ name }: { name: string }) => name))
+      .not.toContain('short')
+    expect(await refused('box_run', { box: 'short', command: 'true' })).toContain('its time was over')
+  })
+
+  test('that sleep wake when they are used, and get more time', async () => {
+    expect((await ok('box_pause', { box: 'w' })).box.status).toBe('paused')
+    expect((await ok('job_list', {})).jobs).toEqual([])
+    expect((await run('echo awake')).output).toBe('awake\n')
+    await ok('box_pause', { box: 'w', stop: true })
+    expect(await refused('box_run', { box: 'w', command: 'true' })).toContain('box_resume')
+    expect((await ok('box_resume', { box: 'w' })).box.status).toBe('running')
+    expect((await ok('box_extend', { box: 'w', ttl: '2h' })).box.timeLeft).toMatch(/^(2h|1h 59m)/)
+    expect(await refused('box_extend', { box: 'w', ttl: 'soon' })).toContain('invalid_duration')
+  })
+
+  test('are saved, forked and put back', async () => {
+    await run('echo good > state')
+    const { snapshot } = await ok('box_snapshot', { box: 'w', name: 'good' })
+    await run('echo bad > state')
+    const { boxes } = await ok('box_fork', { from: 'good', name: 'try' })
+    expect(boxes).toMatchObject([{ name: 'try', readiness: 'ready' }])
+    expect((await ok('file_read', { box: 'try', path: 'state' })).text).toBe('good\n')
+    expect(await refused('box_restore', { box: 'w', snapshot: 'goood' })).toContain('Did you mean "good"?')
+    await ok('box_restore', { box: 'w', snapshot })
+    expect((await ok('file_read', { box: 'w', path: 'state' })).text).toBe('good\n')
+    expect((await ok('box_show', { box: 'w' })).snapshots).toMatchObject([{ name: 'good' }])
+    await ok('box_destroy', { box: 'try', confirm: 'try' })
+  })
+
+  test('a port is published, and a page of it comes to whoever has the link', async () => {
+    await run('cd /tmp && echo page > index.html && exec python3 -m http.server 8123', { waitSeconds: 0 })
+    await expect.poll(async () => (await ok('box_show', { box: 'w' })).listening).toMatchObject([{ port: 8123 }])
+    const { link, listening } = await ok('port_publish', { box: 'w', port: 8123 })
+    expect(listening).toBe(true)
+    const url = new URL(link)
+    const token = url.searchParams.get('gibil_token') ?? ''
+    expect(await inBrowser(url, token)).toBe('page\n')
+  })
+
+  test('several at once: made, shared work out, collected, destroyed by one id', async () => {
+    const { fleet, boxes, failures } = await ok('fleet_create', { name: 'f', count: 2, ttl: '30m' })
+    expect([boxes.length, failures]).toEqual([2, []])
+    const command = 'echo "$GIBIL_INDEX of $GIBIL_COUNT" | tee part; sleep 1; exit $GIBIL_INDEX'
+    const begun = await ok('fleet_run', { fleet, command, waitSeconds: 0 })
+    const all = await ok('fleet_collect', { fleet, waitSeconds: 60 })
+    expect(all).toMatchObject({
+      run: begun.run,
+      done: true,
+      boxes: [
+        { box: 'f-1', output: '0 of 2\n', command: { exitCode: 0 } },
+        { box: 'f-2', output: '1 of 2\n', command: { exitCode: 1 } },
+      ],
+    })
+    await ok('box_destroy', { box: 'f-1', confirm: 'f-1' })
+    expect((await ok('fleet_collect', { fleet, path: 'part' })).boxes).toMatchObject([
+      { box: 'f-2', output: '1 of 2\n' },
+    ])
+    expect(await ok('box_destroy', { fleet, confirm: fleet })).toMatchObject({ destroyed: ['f-2'] })
+    expect(await refused('fleet_run', { fleet, command })).toContain('fleet_not_found')
+  })
+})
+
+/** curl resolves names below localhost to this machine by itself. */
+async function inBrowser(url: URL, token: string): Promise<string> {
+  const header = `X-Gibil-Token: ${token}`
+  const { stdout } = await execa('curl', ['-sS', '--noproxy', '*', '-H', header, `${url.origin}/`], {
+    stripFinalNewline: false,
+  })
+  return stdout
+}
