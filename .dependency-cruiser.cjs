@@ -19,6 +19,7 @@ module.exports = {
     only('driver-qemu', 'core', 'contract', 'cloud-init', 'hostkit-client', 'boxd-client', 'host'),
     only('driver-hetzner', 'core', 'contract', 'host', 'cloud-init'),
     only('boxd-ssh', 'core', 'contract'),
+    only('ssh-gateway', 'boxd-client', 'contract'),
     only('cloud-init', 'contract'),
     only('door-e2b', 'core', 'contract', 'boxd-client'),
     only('images', 'core', 'contract', 'hostkit-client'),

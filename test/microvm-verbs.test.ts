@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { release } from 'node:os'
+import { join } from 'node:path'
 import type { Box, Fork, PortAddress } from '@gibil/sdk'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -54,6 +55,12 @@ it('sleeps on the disk, over the death of the daemon too, and goes on in itself 
   await must('resume', 'm')
   await run('m', 'sleep 0.5')
   expect(await count('m')).toBeGreaterThan(asleepAt)
+
+  // By the SSH server of the daemon: no box of this image has one. SFTP is boxd's own, which is in no file of the box.
+  expect(await must('ssh', 'm', '--', 'uname -r')).not.toBe(`${release()}\n`)
+  await must('ssh-config')
+  await execa('scp', ['-qF', join(home.path, 'ssh/config'), 'package.json', 'm.gibil:by-scp'])
+  expect(await run('m', 'cat ~/by-scp')).toBe(await readFile('package.json', 'utf8'))
 
   const forkedAt = await count('m')
   const fork: Fork = JSON.parse(await must('fork', 'm', '--name', 'f', '--count', '3', '--json'))

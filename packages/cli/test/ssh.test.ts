@@ -61,12 +61,6 @@ usermod -p '*' agent && usermod -p '*' root
   await must('run', box, '--user', 'root', '--', 'sh', '/opt/sshd/start')
 }
 
-test('a box without an sshd says what to use instead', async () => {
-  const refused = await gibil('ssh', 'w', '--', 'true')
-  expect(refused.exitCode).toBe(125)
-  expect(refused.stderr).toContain('gibil shell')
-})
-
 test('stock ssh, scp and sftp reach a box by a config of ours, and know its host key beforehand', async () => {
   await giveSshd('w')
   expect(await must('ssh', 'w', '--', 'id', '-un;', 'exit', '0')).toBe('agent\n')

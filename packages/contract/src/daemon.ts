@@ -18,6 +18,14 @@ export const ProxyState = z.object({
 })
 export type ProxyState = z.infer<typeof ProxyState>
 
+/** The SSH server of the daemon, behind which every box is. */
+export const SshState = z.object({
+  port: z.int().nullable().describe('on 127.0.0.1; null: it does not listen'),
+  problem: z.string().nullable().describe('why it does not'),
+  hostKey: z.string().describe('public, as in known_hosts: `ssh-ed25519 AAAA…`'),
+})
+export type SshState = z.infer<typeof SshState>
+
 export const Version = z.object({
   name: z.literal('gibild'),
   version: z.string(),

@@ -27,6 +27,7 @@ import type {
 } from '@gibil/contract'
 import type { Owner } from './box-record.ts'
 import type { Use } from './lease/activity.ts'
+import type { Ended } from './plane/ended.ts'
 import type { Publishing } from './plane/publishing.ts'
 import type { Tokens } from './plane/tokens.ts'
 import type { PoolState } from './pool/warm-pool.ts'
@@ -110,6 +111,8 @@ export interface BoxPlane extends Publishing {
 
   /** Events after `afterSeq` that are kept, then live ones, until the signal. */
   events(options: { afterSeq?: number; boxId?: string; owner?: Owner; signal: AbortSignal }): AsyncIterable<Event>
+  /** How a box of that name or id went, if that is not long ago. */
+  ended(ref: string, filter?: { owner?: Owner }): Promise<Ended | undefined>
   /** What boxes have cost, those that are gone too. */
   cost(filter?: { owner?: Owner }): Promise<CostReport>
   /** What boxes can be made here, and why not. */

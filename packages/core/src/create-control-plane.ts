@@ -17,6 +17,7 @@ import { costReport, readBills } from './plane/cost-report.ts'
 import { createCreator } from './plane/create.ts'
 import { type ControlPlaneDeps, defaultPolicy } from './plane/deps.ts'
 import { createDrivers } from './plane/drivers.ts'
+import { endOf } from './plane/ended.ts'
 import { createEventLog } from './plane/event-log.ts'
 import { createFleet, fleetMembers } from './plane/fleet.ts'
 import { fork } from './plane/fork.ts'
@@ -246,6 +247,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       return { ...page, done: over && !setups.isActive(record.id) && page.text === '' }
     },
     events: (options) => events.follow(options),
+    ended: (ref, { owner = null } = {}) => endOf(store, ref, owner),
     sweep: () => sweep(context, reconciler),
     async imageEvent(type, data) {
       await events.append(type, null, data)

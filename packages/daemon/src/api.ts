@@ -9,6 +9,7 @@ import type { OpenCalls } from './http/open-calls.ts'
 import type { DaemonMetrics } from './metrics.ts'
 import type { OpenVisits } from './proxy/open-visits.ts'
 import type { OutputBudget } from './routes/output-budget.ts'
+import type { SshDoor } from './ssh-door.ts'
 
 /** What the routes need of the images of this machine. */
 export type ImageService = Pick<
@@ -51,6 +52,7 @@ interface DaemonState {
     readonly visits: OpenVisits
   }
   readonly e2b: E2bMount
+  readonly ssh: SshDoor
   /** Begins a graceful stop and returns at once. */
   readonly requestStop: () => void
 }

@@ -10,6 +10,7 @@ const usage = `gibild: the daemon of Gibil
   --home DIR        its state (default $GIBIL_HOME, else /var/lib/gibil as root, else ~/.gibil)
   --port N          on 127.0.0.1 (default: any that is free)
   --proxy N         where published ports are served, on 127.0.0.1; off: nowhere (default $GIBIL_PROXY, else 7080 or any that is free)
+  --ssh N           where stock ssh reaches boxes, on 127.0.0.1; off: nowhere (default $GIBIL_SSH, else 7022 or any that is free)
   --foreground      log to standard error instead of gibild.log in the home
   --pool N          spare boxes made ahead, at most (default $GIBIL_POOL, else 16; 0: none)
   --log-level NAME  fatal, error, warn, info, debug, trace or silent (default info)
@@ -35,6 +36,7 @@ function readArguments() {
         port: { type: 'string' },
         pool: { type: 'string' },
         proxy: { type: 'string' },
+        ssh: { type: 'string' },
         foreground: { type: 'boolean', default: false },
         'log-level': { type: 'string', default: 'info' },
         help: { type: 'boolean', default: false },
@@ -45,12 +47,20 @@ function readArguments() {
   }
 }
 
+function portOf(text: string): number | 'auto' | 'off' {
+  if (text === 'auto' || text === 'off') return text
+  return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535
+    ? Number(text)
+    : fail(`"${text}" is neither a port nor off`)
+}
+
 async function main(): Promise<void> {
   const {
     home = defaultHome(),
     port,
     pool = process.env['GIBIL_POOL'] || '16',
     proxy = process.env['GIBIL_PROXY'] || 'auto',
+    ssh = process.env['GIBIL_SSH'] || 'auto',
     foreground,
     'log-level': logLevel,
     help,
@@ -63,9 +73,6 @@ async function main(): Promise<void> {
   if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) return fail(`"${port}" is no port`)
   if (!(/^\d{1,3}$/.test(pool) && Number(pool) <= mostSpares)) return fail(`"${pool}" is no number up to ${mostSpares}`)
 
-  const isPort = proxy === 'auto' || proxy === 'off' || (/^[1-9]\d{0,4}$/.test(proxy) && Number(proxy) <= 65_535)
-  if (!isPort) return fail(`"${proxy}" is neither a port nor off`)
-
   // Not in the temporary directory, where Node would put it: others could write there what root then runs.
   enableCompileCache(join(resolve(home), 'cache', 'node'))
   const { runDaemon } = await import('./run-daemon.ts')
@@ -74,7 +81,8 @@ async function main(): Promise<void> {
     foreground,
     logLevel,
     pool: Number(pool),
-    proxy: proxy === 'auto' || proxy === 'off' ? proxy : Number(proxy),
+    proxy: portOf(proxy),
+    ssh: portOf(ssh),
     ...(port === undefined ? {} : { port: Number(port) }),
     ...(process.env['GIBIL_FAILPOINT'] ? { failpoint: process.env['GIBIL_FAILPOINT'] } : {}),
   })

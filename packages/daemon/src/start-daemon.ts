@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { apiVersion, GibilError, type Health, type ProxyState } from '@gibil/contract'
+import type { SshPort } from '@gibil/ssh-gateway'
 import type { Logger } from 'pino'
 import type { Api } from './api.ts'
 import type { OpenApiDocument } from './documents/document.ts'
@@ -14,10 +15,10 @@ import {
   openHome,
   readDaemonFile,
   readOrMakeToken,
-  readVisitorsPort,
+  readPort,
   socketPath,
   writeDaemonFile,
-  writeVisitorsPort,
+  writePort,
 } from './process/home.ts'
 import { takeInstanceLock } from './process/instance-lock.ts'
 import { createLog } from './process/log.ts'
@@ -27,6 +28,7 @@ import { createOpenVisits } from './proxy/open-visits.ts'
 import { createProxy } from './proxy/serve.ts'
 import { routes } from './routes/index.ts'
 import { createOutputBudgets } from './routes/output-budget.ts'
+import { createSshDoor } from './ssh-door.ts'
 import { version } from './version.ts'
 import { webSocketHandlers } from './websocket/index.ts'
 import { createWebSockets } from './websocket/upgrade.ts'
@@ -42,6 +44,8 @@ export interface DaemonOptions {
   readonly pool?: number
   /** Where published ports are served; default `off`. */
   readonly proxy?: ProxyPort
+  /** Where stock clients of ssh reach boxes; default `off`. */
+  readonly ssh?: SshPort
   /** Where a test wants the process to be killed. */
   readonly failpoint?: string
   readonly compose?: Compose
@@ -136,6 +140,7 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
       get e2b() {
         return e2b
       },
+      ssh: createSshDoor({ home, wanted: options.ssh ?? 'off', boxes: () => api, log }),
       stopping: stopping.signal,
       document: () => {
         document ??= import('./documents/openapi.ts').then(({ openApiDocument }) => openApiDocument(routes, version))
@@ -152,12 +157,12 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
     preferredUrl: last?.url,
   })
   const { url } = listeners
-  const lastPort = await readVisitorsPort(home)
+  const lastPort = await readPort(home.visitorsFile)
   visitors = await listenForVisitors(createProxy(api), options.proxy ?? 'off', lastPort)
   if (visitors.port !== null && visitors.port !== lastPort) {
     const failed = (error: unknown): void =>
       log.warn({ err: error }, 'published ports may have another address next time')
-    await writeVisitorsPort(home, visitors.port).catch(failed)
+    await writePort(home.visitorsFile, visitors.port).catch(failed)
   }
   if (visitors.problem && options.proxy !== 'off' && options.proxy !== undefined) {
     log.warn({ problem: visitors.problem }, 'published ports are not served')
@@ -173,7 +178,7 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
     engine.refuse()
     stopping.abort(new GibilError('interrupted', 'The daemon is stopping.'))
     try {
-      await Promise.all([listeners.close(stopGraceMs), visitors?.close(), e2b.close()])
+      await Promise.all([listeners.close(stopGraceMs), visitors?.close(), e2b.close(), api.daemon.ssh.close()])
       await engine.close()
     } finally {
       await rm(home.daemonFile, { force: true })
@@ -205,6 +210,9 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
     },
   )
   go.resolve()
+  if (options.ssh !== 'off' && options.ssh !== undefined) {
+    api.daemon.ssh.state().catch((error: unknown) => log.warn({ err: error }, 'ssh is not served'))
+  }
   return {
     log,
     ready: engine.ready,

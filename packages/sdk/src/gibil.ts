@@ -9,6 +9,7 @@ import {
   Health,
   HostCheck,
   type Needs,
+  SshState,
   SweepResult,
   TopEntry,
   Version,
@@ -64,6 +65,8 @@ export interface Gibil extends AsyncDisposable {
   sweep(options?: Cancel): Promise<SweepResult>
   health(options?: Cancel): Promise<Health>
   version(options?: Cancel): Promise<Version>
+  /** Where stock clients of ssh reach boxes, and by which host key. */
+  ssh(options?: Cancel): Promise<SshState>
   /** What boxes need of the daemon's host, and what of it is there. */
   checks(options?: Cancel): Promise<HostCheck[]>
   /** Stops the daemon; boxes go on running. */
@@ -111,6 +114,7 @@ function connect(options: ConnectOptions = {}): Gibil {
     sweep: (callOptions = {}) => transport.call(SweepResult, 'POST', '/sweep', callOptions),
     health: (callOptions = {}) => transport.call(Health, 'GET', '/health', callOptions),
     version: (callOptions = {}) => transport.call(Version, 'GET', '/version', callOptions),
+    ssh: (callOptions = {}) => transport.call(SshState, 'GET', '/ssh', callOptions),
     checks: (callOptions = {}) => transport.call(z.array(HostCheck), 'GET', '/checks', callOptions),
     shutdown: (callOptions = {}) => transport.send('POST', '/shutdown', callOptions),
     close: () => transport.close(),

@@ -39,6 +39,7 @@ export type {
   Size,
   Snapshot,
   SnapshotKind,
+  SshState,
   Status,
   Token,
   TokenLimits,

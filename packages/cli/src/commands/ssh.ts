@@ -29,7 +29,7 @@ async function ssh(session: Session, ref: string, words: string[], flags: Flags)
   const paths = sshPaths(session.home)
   const host = `${id}${hostSuffix}`
   // Here too, so that what is wrong is said by us and not around what ssh makes of it.
-  await introduce(paths, box, host, user)
+  await introduce(session.gibil, paths, box.ref, host, user)
   await writeSshConfig(session.home, paths, await session.gibil.list({ signal: session.signal }))
   const child = spawn('ssh', ['-F', paths.config, '-l', user, host, ...words], { stdio: 'inherit' })
   // The terminal tells ssh as well; it decides what to do.

@@ -1,6 +1,6 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BoxHandle, GibilError } from '@gibil/sdk'
+import { type BoxHandle, type Gibil, GibilError } from '@gibil/sdk'
 import { publicKey } from './key.ts'
 import type { SshPaths } from './paths.ts'
 
@@ -12,24 +12,27 @@ const readHostKeys = 'cat /etc/ssh/ssh_host_*_key.pub'
 const admit = `umask 077 && mkdir -p ~/.ssh && touch ~/.ssh/authorized_keys &&
 { grep -qxF -e "$1" ~/.ssh/authorized_keys || printf '%s\\n' "$1" >> ~/.ssh/authorized_keys; }`
 
+/** What answers: the sshd of the box, or the SSH server of the daemon, for a box that has none. */
+export type SshServer = 'box' | 'daemon'
+
 /**
  * Makes a box and this home known to each other, over boxd: the key of the home goes into the box, and the host keys of the box are pinned here for
- * the name by which ssh calls it. So nobody is trusted at first sight. Throws `port_closed` where no sshd was installed, `user_not_found`.
+ * the name by which ssh calls it. So nobody is trusted at first sight. A box without an sshd is behind that of the daemon. Throws `user_not_found`.
  */
-export async function introduce(paths: SshPaths, box: BoxHandle, host: string, user: string): Promise<void> {
-  const key = await publicKey(paths)
-  const [found, admitted] = await Promise.all([
-    box.run(['sh', '-c', readHostKeys], { user: 'root' }),
-    box.run(['sh', '-c', admit, 'sh', key], { user, cwd: '/' }),
-  ])
-  const keys = found.stdout
-    .split('\n')
-    .flatMap((line) => {
-      const [, kind, data] = hostKey.exec(line) ?? []
-      return kind === undefined ? [] : [`${kind} ${data}`]
-    })
-    .slice(0, maxHostKeys)
-  if (keys.length === 0) throw noSshd(box.ref, 'has no host keys of an sshd')
+export async function introduce(
+  gibil: Gibil,
+  paths: SshPaths,
+  ref: string,
+  host: string,
+  user: string,
+): Promise<SshServer> {
+  const box = gibil.box(ref)
+  const keys = await hostKeysOf(box)
+  if (keys.length === 0) {
+    await pinDaemon(gibil, paths, host)
+    return 'daemon'
+  }
+  const admitted = await box.run(['sh', '-c', admit, 'sh', await publicKey(paths)], { user, cwd: '/' })
   if (admitted.exitCode !== 0) {
     throw new GibilError('command_failed', `The key of this home could not be given to ${user} in ${box.ref}.`, {
       hint: `See ~/.ssh of that user: gibil shell ${box.ref}`,
@@ -37,12 +40,27 @@ export async function introduce(paths: SshPaths, box: BoxHandle, host: string, u
     })
   }
   await pin(paths, host, keys)
+  return 'box'
 }
 
-export const noSshd = (ref: string, what: string): GibilError =>
-  new GibilError('port_closed', `The box ${ref} ${what}.`, {
-    hint: `Use \`gibil shell ${ref}\`, which needs none, or install and start openssh-server in it.`,
+/** None where no sshd was installed. */
+async function hostKeysOf(box: BoxHandle): Promise<string[]> {
+  const found = await box.run(['sh', '-c', readHostKeys], { user: 'root', cwd: '/' }).catch((error: unknown) => {
+    // A box without a shell has no sshd either.
+    if (GibilError.is(error) && error.code === 'command_not_found') return { stdout: '' }
+    throw error
   })
+  const lines = found.stdout.split('\n').flatMap((line) => {
+    const [, kind, data] = hostKey.exec(line) ?? []
+    return kind === undefined ? [] : [`${kind} ${data}`]
+  })
+  return lines.slice(0, maxHostKeys)
+}
+
+/** For a box whose sshd does not run, too. */
+export async function pinDaemon(gibil: Gibil, paths: SshPaths, host: string): Promise<void> {
+  await pin(paths, host, [(await gibil.ssh()).hostKey])
+}
 
 /** Replaced as a whole: what another box of that name had is gone. */
 async function pin({ knownHosts }: SshPaths, host: string, keys: readonly string[]): Promise<void> {

@@ -57,6 +57,7 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
     async *events(options) {
       for await (const event of plane.events({ ...options, owner })) yield ownEvent(event)
     },
+    ended: (ref) => plane.ended(ref, { owner }),
     async cost() {
       const { currencies } = await plane.cost({ owner })
       const ours = currencies.map((sheet) => ({ ...sheet, boxes: sheet.boxes.map((box) => ({ ...box, owner: null })) }))

@@ -108,7 +108,10 @@ describe('whose a box is', () => {
     plane: BoxPlane,
     ref: string,
   ): Record<
-    Exclude<keyof BoxPlane, 'create' | 'createFleet' | 'list' | 'snapshots' | 'events' | 'shapes' | 'cost' | 'choose'>,
+    Exclude<
+      keyof BoxPlane,
+      'create' | 'createFleet' | 'list' | 'snapshots' | 'events' | 'shapes' | 'cost' | 'choose' | 'ended'
+    >,
     () => Promise<unknown>
   > => ({
     wait: () => plane.wait(ref, 'ready'),

@@ -13,6 +13,10 @@ export interface Home {
   readonly daemonFile: string
   /** The port on which published ports were served last: their addresses are to outlive the daemon. */
   readonly visitorsFile: string
+  /** The same of the port for ssh. */
+  readonly sshPortFile: string
+  /** What is kept for ssh: keys. */
+  readonly sshDir: string
   readonly tokenFile: string
   readonly lockFile: string
   readonly logFile: string
@@ -31,6 +35,8 @@ export async function openHome(path: string): Promise<Home> {
     dir,
     daemonFile: at('gibild.json'),
     visitorsFile: at('visitors.port'),
+    sshPortFile: at('ssh.port'),
+    sshDir: at('ssh'),
     tokenFile: at('token'),
     lockFile: at('gibild.lock'),
     logFile: at('gibild.log'),
@@ -95,13 +101,14 @@ export async function writeDaemonFile(home: Home, content: DaemonFile): Promise<
   await rename(fresh, home.daemonFile)
 }
 
-export async function readVisitorsPort(home: Home): Promise<number | undefined> {
-  const port = Number(await readFile(home.visitorsFile, 'utf8').catch(() => ''))
+/** Where something listened last. */
+export async function readPort(file: string): Promise<number | undefined> {
+  const port = Number(await readFile(file, 'utf8').catch(() => ''))
   return Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined
 }
 
-export async function writeVisitorsPort(home: Home, port: number): Promise<void> {
-  const fresh = `${home.visitorsFile}.${process.pid}`
+export async function writePort(file: string, port: number): Promise<void> {
+  const fresh = `${file}.${process.pid}`
   await writeFile(fresh, `${port}\n`, { mode: 0o600 })
-  await rename(fresh, home.visitorsFile)
+  await rename(fresh, file)
 }

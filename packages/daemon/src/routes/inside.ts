@@ -41,4 +41,16 @@ export const insideRoutes: readonly Route[] = [
     errors: [...running, 'port_closed'],
     handle: upgradeNeeded,
   }),
+  route({
+    method: 'get',
+    path: '/boxes/{box}/ssh',
+    id: 'connectSsh',
+    tag: 'boxes',
+    summary: 'Connect a client of ssh to the box',
+    description:
+      'A WebSocket, as of `dial`: the bytes of an SSH connection to a server that asks for no key, whose user is the one in the box. `GET /ssh` has its host key.',
+    answer: websocket('The bytes of the connection.'),
+    errors: ['box_not_found'],
+    handle: upgradeNeeded,
+  }),
 ]

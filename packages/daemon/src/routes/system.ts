@@ -1,4 +1,4 @@
-import { Health, HostCheck, SweepResult, TopEntry, Version } from '@gibil/contract'
+import { Health, HostCheck, SshState, SweepResult, TopEntry, Version } from '@gibil/contract'
 import * as z from 'zod'
 import { empty, json, type Route, route, stream, written } from '../http/route.ts'
 import { readTop } from './top.ts'
@@ -27,6 +27,17 @@ export const systemRoutes: readonly Route[] = [
     tokens: true,
     answer: json(Version),
     handle: async (_, { daemon }) => daemon.version(),
+  }),
+  route({
+    method: 'get',
+    path: '/ssh',
+    id: 'ssh',
+    tag,
+    summary: 'Where stock clients of ssh reach boxes, and by which host key',
+    early: true,
+    tokens: true,
+    answer: json(SshState),
+    handle: async (_, { daemon }) => daemon.ssh.state(),
   }),
   route({
     method: 'get',

@@ -313,6 +313,7 @@ export function createFakePlane(options: {
     },
     imageEvent: async () => undefined,
     cost: async () => ({ budget: { perDay: null, perBox: null }, currencies: [] }),
+    ended: async () => undefined,
     shapes: () => [{ shape: 'container', provider: 'local', unavailable: null }],
     choose: async (needs) => ({ ...recommend(needs, aHost, defaultPolicy), before: [], cost: null }),
   }

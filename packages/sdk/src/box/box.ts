@@ -21,7 +21,7 @@ import { createPull, type PullApi } from '../repo/pull.ts'
 import { type PushOptions, type PushResult, pushTree } from '../repo/push.ts'
 import { type Command, type CommandOptions, commandFailure, type RunOptions, startRequest } from './command.ts'
 import { type CommandStream, openCommandStream, type StreamOptions, type StreamSettings } from './command-stream.ts'
-import { dialPort } from './dial.ts'
+import { dialPort, openBytes } from './dial.ts'
 import { createFiles, type Files } from './files.ts'
 import { createJobs, type Jobs } from './jobs.ts'
 import { shellCommand } from './shell.ts'
@@ -77,6 +77,8 @@ export interface BoxHandle {
   metrics(options?: Cancel): Promise<Metrics>
   /** A TCP connection to a port in the box. */
   dial(port: number, options?: Cancel): Promise<Duplex>
+  /** The bytes of a connection to the SSH server of the daemon, already in this box; for a client of ssh. */
+  ssh(options?: Cancel): Promise<Duplex>
 
   /** A new time to live, counted from now: `90m`, `2h`, a number of minutes, or `none`. */
   extend(ttl: string | number, options?: Cancel): Promise<Box>
@@ -174,6 +176,7 @@ export function createBoxHandle(transport: Transport, ref: string, known?: Box):
     published: (options = {}) => transport.call(z.array(PortAddress), 'GET', `${path}/published`, options),
     metrics: (options = {}) => transport.call(Metrics, 'GET', `${path}/metrics`, options),
     dial: (port, options = {}) => dialPort(transport, path, port, options.signal),
+    ssh: (options = {}) => openBytes(transport, `${path}/ssh`, options),
 
     extend: (ttl, options) => change('extend', { body: { ttl }, ...options }),
     pause: (options) => change('pause', options),

@@ -1,13 +1,22 @@
 import { Duplex } from 'node:stream'
 import { GibilError } from '@gibil/contract'
-import type { Transport } from '../connect/transport.ts'
+import type { Query, Transport } from '../connect/transport.ts'
 import { openWebSocket } from '../connect/websocket.ts'
 
 const chunkBytes = 256 * 1024
 
-/** A TCP connection to a port in the box. Ending one side leaves the other open, as with TCP; an empty message says so. */
-export async function dialPort(transport: Transport, box: string, port: number, signal?: AbortSignal): Promise<Duplex> {
-  const socket = await openWebSocket(transport, `${box}/dial`, { query: { port }, signal })
+/** A TCP connection to a port in the box. */
+export const dialPort = (transport: Transport, box: string, port: number, signal?: AbortSignal): Promise<Duplex> =>
+  openBytes(transport, `${box}/dial`, { query: { port }, signal })
+
+/** Bytes both ways. Ending one side leaves the other open, as with TCP; an empty message says so. */
+export async function openBytes(
+  transport: Transport,
+  path: string,
+  options: { readonly query?: Query; readonly signal?: AbortSignal | undefined },
+): Promise<Duplex> {
+  const { signal } = options
+  const socket = await openWebSocket(transport, path, options)
   let theirsEnded = false
   const stream = new Duplex({
     allowHalfOpen: true,
@@ -40,7 +49,7 @@ export async function dialPort(transport: Transport, box: string, port: number, 
     if (code === 1000 || theirsEnded) {
       if (!theirsEnded) stream.push(null)
       stream.end()
-    } else stream.destroy(new GibilError('interrupted', `The connection to port ${port} of the box was lost.`))
+    } else stream.destroy(new GibilError('interrupted', 'The connection to the box was lost.'))
   })
   socket.resume()
   return stream
