@@ -63,10 +63,11 @@ async function parts(
     const fetched = await fetchRepo(context, runFor(record), tar)
     if (fetched.remake) {
       const { remake } = fetched
+      const { chosenBecause = null } = fetched.patch
       const remade = await context.admission.resize(begin, remake.size, () =>
         move(({ remakes, repo }) => {
           if (repo?.url === null) throw cannotSendAgain(begin, remake.image)
-          return { remake, remakes: remakes + 1, config: fetched.config }
+          return { remake, chosenBecause, remakes: remakes + 1, config: fetched.config }
         }),
       )
       return remade ? 'again' : 'gone'
