@@ -10,7 +10,7 @@ import { ensureFirewall, ensureSshKey } from './ensure.ts'
 import { addressOf } from './find.ts'
 import { systemImages } from './images.ts'
 import { deadlineLabel, labelNames, labelValue } from './labels.ts'
-import { archOf, available, plan } from './plan.ts'
+import { alternatives, archOf, available, plan } from './plan.ts'
 import { powerOff, untilWhole } from './power.ts'
 import { untilSetUp } from './ready.ts'
 import { removeBox } from './remove.ts'
@@ -34,7 +34,9 @@ export async function bake(context: Context, wish: BakeWish, options: DriverOpti
     .digest('hex')
     .slice(0, 32)
   const images = await systemImages(client, 'vm', { signal: options.signal })
-  const offers = available(plan({ size, cloud, images }, await catalog.get({ signal: options.signal })))
+  const sold = await catalog.get({ signal: options.signal })
+  const instead = alternatives({ size, cloud, images }, sold)
+  const offers = available(plan({ size, cloud, images }, sold), instead)
   const arch = offers[0]?.arch
   const selector = `${labelNames.golden}=${labelValue(name)}`
   const before = (await client.list('images', { label_selector: selector })).filter(
@@ -54,7 +56,7 @@ export async function bake(context: Context, wish: BakeWish, options: DriverOpti
     const server = await makeServer(
       context,
       'create',
-      { id, labels, sshKey, firewall, userData, offers, imageFor: imageIn(images) },
+      { id, labels, sshKey, firewall, userData, offers, instead, imageFor: imageIn(images) },
       options,
     )
     await setUp(context, id, server, deadline, options)

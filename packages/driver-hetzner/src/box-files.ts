@@ -17,8 +17,8 @@ export interface BoxFiles {
   homeId(): Promise<string>
   keep(id: string, keys: BoxKeys): Promise<void>
   read(id: string): Promise<BoxKeys | undefined>
-  /** Where `ssh -i` finds the key. */
-  keyPath(id: string): string
+  /** Where what is kept of one box lies. */
+  directory(id: string): string
   forget(id: string): Promise<void>
 }
 
@@ -28,7 +28,7 @@ export function openBoxFiles(home: string): BoxFiles {
   const keyPath = (id: string): string => join(dirOf(id), 'id_ed25519')
   const hostKeyPath = (id: string): string => join(dirOf(id), 'host_key.pub')
   return {
-    keyPath,
+    directory: dirOf,
     async homeId() {
       const path = join(root, 'home-id')
       const known = await readIfThere(path)

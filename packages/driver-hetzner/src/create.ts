@@ -8,7 +8,7 @@ import { addressOf, findServer } from './find.ts'
 import { type CloudImage, findImages } from './images.ts'
 import { keyMark } from './keys.ts'
 import { type Labels, labelNames, labelsOf } from './labels.ts'
-import { available, plan } from './plan.ts'
+import { alternatives, available, plan } from './plan.ts'
 import { untilReady } from './ready.ts'
 import { removeBox } from './remove.ts'
 import { makeServer } from './server.ts'
@@ -50,7 +50,10 @@ async function forge(context: Context, spec: DriverSpec, options: DriverOptions)
   const { signal } = options
   const begun = performance.now()
   const images = await findImages(client, spec.image.name, { signal })
-  const offers = available(plan({ size: spec.size, cloud: spec.cloud, images }, await context.catalog.get({ signal })))
+  const sold = await context.catalog.get({ signal })
+  const wanted = { size: spec.size, cloud: spec.cloud, images }
+  const instead = alternatives(wanted, sold)
+  const offers = available(plan(wanted, sold), instead)
   options.trace?.('plan', performance.now() - begun)
   const keys = links.forNew(spec.id)
   const { host, client: key } = keys
@@ -64,7 +67,7 @@ async function forge(context: Context, spec: DriverSpec, options: DriverOptions)
   await step('create.firewall')
   const firewall = await ensureFirewall(context, spec.id, labels)
   const making = performance.now()
-  const wish = { id: spec.id, labels, sshKey, firewall, userData: text, offers, imageFor: imageIn(images) }
+  const wish = { id: spec.id, labels, sshKey, firewall, userData: text, offers, instead, imageFor: imageIn(images) }
   const server = await makeServer(context, 'create', wish, options)
   options.trace?.('server', performance.now() - making)
   return server

@@ -19,6 +19,7 @@ import { labelNames, labelValue, ofBox } from './labels.ts'
 import { createLinks } from './links.ts'
 import { plan } from './plan.ts'
 import { start, stop } from './power.ts'
+import { checkProject } from './project.ts'
 import { relabel } from './relabel.ts'
 import { removeBox } from './remove.ts'
 import type { Step } from './steps.ts'
@@ -91,7 +92,10 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
     const known = hosts.get(id)
     if (known !== undefined) return known
     const server = await findServer(use(), id, patience)
-    if (server === undefined) throw new GibilError('boxd_unreachable', `Hetzner Cloud has no server of box ${id}.`)
+    if (server === undefined) {
+      await checkProject(use(), id)
+      throw new GibilError('boxd_unreachable', `Hetzner Cloud has no server of box ${id}.`)
+    }
     const place = { host: addressOf(server), mark: server.labels[labelNames.key] }
     hosts.set(id, place)
     return place
@@ -129,6 +133,7 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
       changing(id, async (context) => {
         links.drop(id)
         await context.step('destroy.look')
+        await checkProject(context, id)
         await removeBox(context, id, { onlyOf: context.home })
         await files.forget(id)
         await context.step('destroy.end')
@@ -137,7 +142,10 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
       assertBoxId(id)
       const { home } = use()
       const things = await look(client, ofBox(id), patience)
-      if (isNothing(things)) return undefined
+      if (isNothing(things)) {
+        await checkProject(use(), id)
+        return undefined
+      }
       const box = await toDriverBox(id, things, catalog, patience)
       const elsewhere = homeOf(things) ?? home
       if (elsewhere === home) return box

@@ -1,7 +1,7 @@
 import { sizePresets } from '@gibil/contract'
 import type { Offer } from '@gibil/core'
 import { describe, expect, test } from 'vitest'
-import { available, plan, type Wish } from './plan.ts'
+import { alternatives, available, plan, type Wish } from './plan.ts'
 import { priceList } from './testing/price-list.ts'
 
 const names = (offers: readonly Offer[]): string[] =>
@@ -26,7 +26,9 @@ describe('the plan for a size', () => {
   ] as const)('%s is %s, and %s when the cheap line is sold out', (preset, first, other) => {
     const size = sizePresets[preset]
     expect(planFor({ size })[0]).toBe(`${first}@fsn1`)
-    expect(names(available(plan({ size }, priceList({ soldOut: ['cx23', 'cx33', 'cx43'] }))))[0]).toBe(`${other}@fsn1`)
+    expect(names(available(plan({ size }, priceList({ soldOut: ['cx23', 'cx33', 'cx43'] })), []))[0]).toBe(
+      `${other}@fsn1`,
+    )
   })
 
   test('has what is sold out at its end', () => {
@@ -71,10 +73,27 @@ describe('the plan for a size', () => {
     ])
   })
 
-  test('is over when everything is sold out', () => {
+  test('is over when everything is sold out, and says what else there is, cheapest first', () => {
     const all = priceList({ soldOut: ['cx23', 'cx33', 'cx43', 'cpx22'] })
-    expect(() => available(plan({ size: sizePresets.small }, all))).toThrow(
-      expect.objectContaining({ code: 'cloud_sold_out' }),
+    const wish = { size: sizePresets.small, cloud: { maxHourly: '0.05' } }
+    expect(names(alternatives(wish, all)).slice(0, 4)).toEqual(['cax11@fsn1', 'cax11@nbg1', 'cax11@hel1', 'cpx32@fsn1'])
+    expect(() => available(plan(wish, all), alternatives(wish, all))).toThrow(
+      expect.objectContaining({
+        code: 'cloud_sold_out',
+        message: expect.stringMatching(/cx23 in fsn1, .*cpx22 in hel1\.$/),
+        hint: expect.stringMatching(/^There is still: cax11 in fsn1 \(0\.0104 EUR an hour\), .*--server-type/),
+      }),
+    )
+  })
+
+  test('has no alternatives that its image does not fit', () => {
+    const images = [{ arch: 'x86', diskGb: 100 } as const]
+    const wish = { size: sizePresets.small, images, cloud: { serverType: 'cx43' } }
+    const one = priceList({ soldOut: ['cx43'] })
+    expect(names(alternatives(wish, one))[0]).toBe('cpx32@fsn1')
+    const none = priceList({ soldOut: ['cx43', 'cpx32', 'cpx42', 'ccx63'] })
+    expect(() => available(plan(wish, none), alternatives(wish, none))).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining('Nothing else') }),
     )
   })
 })

@@ -62,19 +62,45 @@ export function plan(wish: Wish, catalog: Catalog): readonly Offer[] {
 }
 
 /** Those that can be had now. Throws `cloud_sold_out` when that is none. */
-export function available(offers: readonly Offer[]): readonly Offer[] {
+export function available(offers: readonly Offer[], instead: readonly Offer[]): readonly Offer[] {
   const there = offers.filter((offer) => offer.available)
   if (there.length > 0) return there
-  throw soldOut(offers)
+  throw soldOut(offers, instead)
 }
 
-export function soldOut(offers: readonly Offer[], cause?: unknown): GibilError {
-  const tried = offers.map(({ serverType, location }) => `${serverType} in ${location}`).join(', ')
-  return new GibilError('cloud_sold_out', `Hetzner Cloud has no machine left of those that fit: ${tried}.`, {
-    cause,
-    details: { tried: offers.map(({ serverType, location }) => ({ serverType, location })) },
-  })
+/** So many alternatives are told. */
+const told = 3
+
+/** What has the size and can be had now, cheapest first, whatever type, place, architecture or cap was asked for; the image has to fit. */
+export function alternatives({ size, images }: Wish, catalog: Catalog): readonly Offer[] {
+  return catalog.serverTypes
+    .flatMap((type) => offersOf(type, catalog.pricing))
+    .filter(({ type, offer }) => offer.available && fits({ size, images, cloud: { arch: offer.arch } }, type, offer))
+    .map(({ offer }) => offer)
+    .toSorted(byOrder(undefined))
 }
+
+/** `offers`: what was tried, or would have been; `instead`: what could be had, of which those that were tried are no use. */
+export function soldOut(offers: readonly Offer[], instead: readonly Offer[], cause?: unknown): GibilError {
+  const place = ({ serverType, location }: Offer): string => `${serverType} in ${location}`
+  const names = new Set(offers.map(place))
+  const others = instead.filter((offer) => !names.has(place(offer))).slice(0, told)
+  const described = others.map((offer) => `${place(offer)} (${hourlyOf(offer.price)} ${offer.price.currency} an hour)`)
+  return new GibilError(
+    'cloud_sold_out',
+    `Hetzner Cloud has no machine left of those that fit: ${[...names].join(', ')}.`,
+    {
+      cause,
+      hint:
+        others.length === 0
+          ? 'Nothing else that is large enough is left there either: try again later, or a smaller size.'
+          : `There is still: ${described.join(', ')}. Ask for one with --server-type and --location, raise --max-hourly, or try again later.`,
+      details: { tried: offers.map(nameOf), instead: others.map(nameOf) },
+    },
+  )
+}
+
+const nameOf = ({ serverType, location }: Offer) => ({ serverType, location })
 
 /** What a machine of this type costs where it is, by the price list in its own description. Undefined when it is not sold there. */
 export function priceOf(type: ApiServerType, location: string, pricing: ApiPricing): Price | undefined {

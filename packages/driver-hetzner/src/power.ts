@@ -1,5 +1,6 @@
 import { GibilError } from '@gibil/contract'
 import type { DriverBox, DriverOptions, DriverSpec } from '@gibil/core'
+import type { Kind } from './client/client.ts'
 import { cloudCodeOf, isUnknown } from './client/failure.ts'
 import type { ApiImage, ApiServer } from './client/schemas.ts'
 import type { Context } from './context.ts'
@@ -7,7 +8,8 @@ import { imageIn } from './create.ts'
 import { ensureFirewall, ensureSshKey } from './ensure.ts'
 import { addressOf, findServer } from './find.ts'
 import { cloudName, labelNames, ofBox } from './labels.ts'
-import { archOf, available, plan } from './plan.ts'
+import { alternatives, archOf, available, plan } from './plan.ts'
+import { checkProject } from './project.ts'
 import { untilReady } from './ready.ts'
 import { removeBox } from './remove.ts'
 import { makeServer } from './server.ts'
@@ -46,15 +48,15 @@ async function revive(
   image: ApiImage | undefined,
   options: DriverOptions,
 ): Promise<ApiServer> {
-  if (image === undefined) {
-    throw new GibilError('box_not_found', `Hetzner Cloud has neither a server nor a snapshot of box ${spec.id}.`)
-  }
+  if (image === undefined) return gone(context, spec.id)
   const { links, step, catalog } = context
   const { [savedOnName]: savedOn, ...labels } = image.labels
   const images = [{ id: image.id, arch: archOf(image.architecture), diskGb: image.disk_size, golden: false }]
   // The place need not be the same; the family has to be.
   const wish = { size: spec.size, cloud: withoutType(spec.cloud, savedOn), images, savedOn }
-  const offers = available(plan(wish, await catalog.get(options)))
+  const sold = await catalog.get(options)
+  const instead = alternatives(wish, sold)
+  const offers = available(plan(wish, sold), instead)
   const keys = links.forNew(spec.id)
   const { host, client: key } = keys
   await step('start.ssh-key')
@@ -65,7 +67,7 @@ async function revive(
   links.drop(spec.id)
   const text = userDataOf(spec, keys)
   try {
-    const server = { id: spec.id, labels, sshKey, firewall, userData: text, offers, imageFor: imageIn(images) }
+    const server = { id: spec.id, labels, sshKey, firewall, userData: text, offers, instead, imageFor: imageIn(images) }
     return await makeServer(context, 'start', server, options)
   } catch (error) {
     await removeBox(context, spec.id, { kinds: ['servers', 'primary_ips'] }).catch((undo) =>
@@ -73,6 +75,18 @@ async function revive(
     )
     throw GibilError.from(error, options.signal?.aborted ? 'cancelled' : 'driver_failed')
   }
+}
+
+/** What a box has beside its server and snapshots. */
+const rest = ['primary_ips', 'volumes', 'firewalls', 'ssh_keys'] as const satisfies Kind[]
+
+/** Somebody has removed the server of a box, and so all that was on it: what it needed besides is of no use any more. */
+async function gone(context: Context, id: string): Promise<never> {
+  await checkProject(context, id)
+  await removeBox(context, id, { kinds: rest, onlyOf: context.home })
+  throw new GibilError('box_ended', `The server of box ${id} was removed at Hetzner Cloud, not by Gibil.`, {
+    hint: 'What was on it is lost, and nothing of it is left there. Destroy the box.',
+  })
 }
 
 /** A type that was asked for fits where the box was; another of the family is better than none. */
@@ -94,7 +108,7 @@ export async function stop(
 ): Promise<void> {
   const { client, links, step } = context
   const server = await findServer(context, id)
-  if (server === undefined) return
+  if (server === undefined) return checkProject(context, id)
   await step('stop.power')
   await powerOff(context, server, graceMs)
   links.drop(id)

@@ -16,6 +16,8 @@ export interface ServerWish {
   readonly userData: string
   /** Tried in this order. */
   readonly offers: readonly Offer[]
+  /** What could be had of those that were not asked for. */
+  readonly instead: readonly Offer[]
   readonly imageFor: (offer: Offer) => number
 }
 
@@ -60,7 +62,7 @@ export async function makeServer(
       await removeBox(context, id, { kinds: ['servers', 'primary_ips'] })
     }
   }
-  throw soldOut(offers, refused)
+  throw soldOut(offers, wish.instead, refused)
 }
 
 /** One attempt. When nobody knows what came of it, the name tells: no two servers of a project have the same, and no other box ever has this one. */

@@ -5,7 +5,8 @@ import { openCloud, specOf, type TestCloud } from './support/cloud.ts'
 
 let cloud: TestCloud
 beforeEach(async () => {
-  cloud = await openCloud()
+  const tokens = [{ token: 'of-another-project', project: 'other' }, { token: 'another-of-the-same' }]
+  cloud = await openCloud({ tokens })
 })
 afterEach(() => cloud[Symbol.asyncDispose]())
 
@@ -69,12 +70,20 @@ describe('what is refused', () => {
     expect(lines.filter((line) => line.endsWith('is sold out'))).toHaveLength(3)
   })
 
-  test.each([true, false])('sold out everywhere (listed as available: %s): nothing is left', async (listed) => {
-    const driver = await cloud.openDriver()
-    cloud.sim.faults.add({ kind: 'sold_out', listed })
-    await expect(driver.create(specOf())).rejects.toMatchObject({ code: 'cloud_sold_out' })
-    expect(cloud.left()).toEqual([])
-  })
+  test.each([true, false])(
+    'sold out where it was asked for (listed as available: %s): nothing is left, and what else there is is told',
+    async (listed) => {
+      const driver = await cloud.openDriver()
+      cloud.sim.faults.add({ kind: 'sold_out', location: 'fsn1', listed })
+      const spec = specOf({ cloud: { location: 'fsn1' } })
+      await expect(driver.create(spec)).rejects.toMatchObject({
+        code: 'cloud_sold_out',
+        message: expect.stringContaining('cx23 in fsn1, cx33 in fsn1, cx43 in fsn1'),
+        hint: expect.stringMatching(/^There is still: cx23 in nbg1 \(0\.0096 EUR an hour\)/),
+      })
+      expect(cloud.left()).toEqual([])
+    },
+  )
 
   test('a server that was made and cannot be placed: it is removed, and the next one is taken', async () => {
     const driver = await cloud.openDriver()
@@ -207,9 +216,42 @@ describe('the box', () => {
       headers: { authorization: `Bearer ${cloud.sim.token}` },
     })
     await cloud.sim.settled()
-    expect(await driver.inspect(spec.id)).toMatchObject({ status: 'partial' })
+    expect(await driver.inspect(spec.id)).toMatchObject({ status: 'partial', cloud: null })
+    expect(cloud.left()).not.toEqual([])
+    await expect(driver.start(spec)).rejects.toMatchObject({ code: 'box_ended', message: /removed at Hetzner Cloud/ })
+    expect(cloud.left()).toEqual([])
+    await driver.destroy(spec.id)
+  })
+
+  test('of another project is not taken as gone, by no verb, and is what it was with the right token', async () => {
+    let token = cloud.sim.token
+    const driver = await cloud.openDriver({ token: () => token })
+    const spec = specOf()
+    const box = await driver.create(spec)
+    token = 'of-another-project'
+    const elsewhere = { code: 'cloud_unauthorized', message: /another project/ }
+    await expect(driver.inspect(spec.id)).rejects.toMatchObject(elsewhere)
+    await expect(driver.stop(spec.id, 0)).rejects.toMatchObject(elsewhere)
+    await expect(driver.start(spec)).rejects.toMatchObject(elsewhere)
+    await expect(driver.destroy(spec.id)).rejects.toMatchObject(elsewhere)
+    await expect(driver.dial(spec.id)).rejects.toMatchObject(elsewhere)
+    token = cloud.sim.token
+    expect(await driver.inspect(spec.id)).toEqual(box)
     await driver.destroy(spec.id)
     expect(cloud.left()).toEqual([])
+  })
+
+  test('is found and destroyed with another token of the same project', async () => {
+    let token = cloud.sim.token
+    const driver = await cloud.openDriver({ token: () => token })
+    const spec = specOf()
+    const box = await driver.create(spec)
+    token = 'another-of-the-same'
+    expect(await driver.inspect(spec.id)).toEqual(box)
+    await driver.destroy(spec.id)
+    expect(cloud.left()).toEqual([])
+    // What it had is gone now, and that is known.
+    expect(await driver.inspect(spec.id)).toBeUndefined()
   })
 
   test('whose cloud-init fails is not kept, and its last lines are told', async () => {

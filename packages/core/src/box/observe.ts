@@ -19,9 +19,10 @@ export function observe(record: BoxRecord, actual: DriverBox | undefined): Obser
   }
   if (!actual) {
     if (record.status === 'failed') return undefined
+    const place = record.provider === 'local' ? 'on the host' : `at ${record.provider}`
     const failure = {
       code: 'driver_failed',
-      message: `Nothing is left of the box "${record.name}" on the host: it was removed from outside.`,
+      message: `Nothing is left of the box "${record.name}" ${place}: it was removed from outside.`,
       hint: `Destroy it: \`gibil destroy ${record.name}\`.`,
     }
     return { patch: { status: 'failed', desired: 'stopped', address: null, failure }, note: { reason: 'vanished' } }

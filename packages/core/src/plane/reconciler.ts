@@ -82,7 +82,9 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
     if (step === 'restore') return false
     const count = backoff.failed(record.id, () => poke(record.id))
     deps.log.warn({ box: record.id, step, count, err: error }, 'a step failed')
-    if (step === 'start' && count >= policy.startAttempts) await endings.giveUp(record.id, error)
+    // What there is nothing left of does not come back.
+    const isOver = error.code === 'box_ended' || count >= policy.startAttempts
+    if (step === 'start' && isOver) await endings.giveUp(record.id, error)
     await boxes.touch(record.id)
     return false
   }
