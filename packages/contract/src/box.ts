@@ -237,6 +237,10 @@ export const CreateFleet = z.strictObject({
   count: z.int().min(1).max(500),
   ...createFields,
   wait: Wait.optional(),
+  onPartial: z
+    .enum(['keep', 'destroy'])
+    .optional()
+    .describe('what becomes of the boxes that were made when others could not be; default keep'),
 })
 export type CreateFleet = z.infer<typeof CreateFleet>
 

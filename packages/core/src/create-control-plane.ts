@@ -183,7 +183,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     },
 
     create: (input, options) => creator.create(input, options),
-    createFleet: (input, options = {}) => createFleet(context, creator, input, options),
+    createFleet: (input, options = {}) => createFleet({ context, creator, destroy: verbs.destroy }, input, options),
     async wait(ref, wait, signal) {
       return viewOf(context, await waitFor(context, await boxes.find(ref), wait, signal))
     },

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { readDefaults } from '../config/config.ts'
 import type { Cli } from '../context.ts'
 import { addCreateOptions, type CreateFlags, createOptions } from '../options/create.ts'
-import { wholeNumber } from '../options/parse.ts'
+import { oneOf, wholeNumber } from '../options/parse.ts'
 import { boxTable, stateOf, timeLeft, traceTable } from '../output/box.ts'
 import { costOf } from '../output/money.ts'
 import { createProgress } from '../output/progress.ts'
@@ -22,15 +22,20 @@ async function create(session: Session, flags: CreateFlags): Promise<number | un
     })
   }
   const count = flags.fleet === undefined ? undefined : wholeNumber(flags.fleet, 'a number of boxes', 1)
+  const remedy = flags.onPartial
+  if (remedy !== undefined && count === undefined) {
+    throw new GibilError('invalid_request', '--on-partial needs --fleet.', { hint: 'Say how many: --fleet 5.' })
+  }
+  const onPartial = remedy === undefined ? {} : { onPartial: oneOf(remedy, ['keep', 'destroy'], 'a remedy') }
   const options = await createOptions(flags, await readDefaults(session), session)
   const begin = performance.now()
   const progress = session.json ? undefined : createProgress(session, options.name ?? 'box')
   const call = { onProgress: progress?.onProgress, signal: session.signal }
   try {
     if (count !== undefined) {
-      const fleet = await session.gibil.fleets.create({ ...options, count }, call)
+      const fleet = await session.gibil.fleets.create({ ...options, count, ...onPartial }, call)
       progress?.end()
-      return showFleet(session, fleet)
+      return showFleet(session, fleet, count)
     }
     const box = await session.gibil.create(options, call)
     const info = await box.info()
@@ -56,13 +61,16 @@ function showBox(session: Session, box: Box, ms: number, trace: boolean): void {
   session.note(`  next: gibil run ${name} -- <command>   gibil shell ${name}   gibil destroy ${name}\n`)
 }
 
-function showFleet(session: Session, fleet: Fleet): number | undefined {
+function showFleet(session: Session, fleet: Fleet, count: number): number | undefined {
   session.emit(fleet, () => boxTable(fleet.boxes, session))
   for (const { name, failure } of fleet.failures) {
     session.note(
       `${session.colors.red('error:')} ${clean(name)}: ${clean(failure.message)}\n  next: ${clean(failure.hint)}\n`,
     )
   }
-  session.note(`  next: gibil run <name> -- <command>   gibil destroy ${clean(fleet.id)}\n`)
+  const made = fleet.boxes.length
+  if (made < count)
+    session.note(`${session.colors.yellow('!')} ${made === 0 ? 'none' : made} of ${count} boxes are there\n`)
+  if (made > 0) session.note(`  next: gibil run <name> -- <command>   gibil destroy ${clean(fleet.id)}\n`)
   return fleet.failures.length > 0 ? 1 : undefined
 }

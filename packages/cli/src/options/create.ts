@@ -32,6 +32,7 @@ export interface CreateFlags extends LeaseFlags {
   readonly cloudInit?: string
   readonly label?: string[]
   readonly fleet?: string
+  readonly onPartial?: string
   readonly wait?: string
   readonly trace?: boolean
 }
@@ -64,6 +65,10 @@ export const addCreateOptions = (command: Command): Command =>
     .option('--isolation <kind>', 'namespaces, or gvisor where runsc is installed (default namespaces)')
     .option('--label <key=value>', 'a note for programs; repeat it for more', parse.collect)
     .option('--fleet <n>', 'make n boxes, called <name>-1 to <name>-n')
+    .option(
+      '--on-partial <remedy>',
+      'keep or destroy those of a fleet that were made when others could not be (default keep)',
+    )
     .option('--wait <state>', 'created, running or ready (default ready)')
     .option('--trace', 'show where the create spent its time')
 

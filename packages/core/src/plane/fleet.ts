@@ -10,15 +10,20 @@ import type { Creator } from './create.ts'
 import { noSuchFleet } from './ownership.ts'
 import { type Settled, settle } from './settle.ts'
 
-/** Makes `count` boxes side by side, so many at once; those that fail are told, and the others kept. */
+interface Makers {
+  readonly context: Context
+  readonly creator: Creator
+  readonly destroy: (id: string) => Promise<unknown>
+}
+
+/** Makes `count` boxes side by side, so many at once; those that fail are told, and the others kept, unless all or none are wanted. */
 export async function createFleet(
-  context: Context,
-  creator: Creator,
+  { context, creator, destroy }: Makers,
   input: CreateFleet,
   options: CreateOptions,
 ): Promise<Fleet> {
   const { deps } = context
-  const { name, count, wait, ...rest } = input
+  const { name, count, wait, onPartial = 'keep', ...rest } = input
   const base = name === undefined ? friendlyName(deps.random) : checkName(name)
   // The longest name is the one to be refused.
   fleetName(base, count)
@@ -26,7 +31,11 @@ export async function createFleet(
   const settled = await settle(context, rest, id)
   const places = await context.admission.reserveAll(options.owner ?? null, settled.draft.size, count)
   const names = places.map((_, index) => fleetName(base, index + 1))
-  return { id, ...(await makeEach(context, creator, { settled, places, names, wait }, options)) }
+  const made = await makeEach(context, creator, { settled, places, names, wait }, options)
+  if (onPartial === 'keep' || made.failures.length === 0) return { id, ...made }
+  // Also one whose set-up failed, which is there. What cannot be destroyed now is tried again, as any box that is to go.
+  await Promise.allSettled((await context.boxes.list({ fleet: id })).map((box) => destroy(box.id)))
+  return { id, boxes: [], failures: made.failures }
 }
 
 interface Several {

@@ -367,6 +367,10 @@ describe('fleets', () => {
     const fleet = await world.clock.until(world.plane.createFleet({ name: 'f', count: 3 }))
     expect(fleet.boxes.map(({ name }) => name)).toEqual(['f-1', 'f-3'])
     expect(fleet.failures).toMatchObject([{ name: 'f-2', failure: { code: 'name_in_use' } }])
+    const none = await world.clock.until(world.plane.createFleet({ name: 'f', count: 5, onPartial: 'destroy' }))
+    expect(none.boxes).toEqual([])
+    expect(none.failures.map(({ name }) => name)).toEqual(['f-1', 'f-2', 'f-3'])
+    expect((await world.plane.list()).map(({ name }) => name).sort()).toEqual(['f-1', 'f-2', 'f-3'])
   })
 
   test('with a wrong wish fail as a whole', async () => {

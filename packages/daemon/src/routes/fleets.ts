@@ -11,7 +11,8 @@ export const fleetRoutes: readonly Route[] = [
     id: 'createFleet',
     tag,
     summary: 'Create several equal boxes',
-    description: 'Boxes that could not be made are in `failures`; the others are kept.',
+    description:
+      'Boxes that could not be made are in `failures`; the others are kept, or with `onPartial: destroy` removed.',
     body: CreateFleet,
     progress: true,
     answer: json(Fleet, 201),

@@ -68,7 +68,10 @@ async function makeFleet(
   await Promise.all(Array.from({ length: uploadsAtOnce }, worker))
   const order = new Map(created.boxes.map((box, index) => [box.id, index]))
   boxes.sort((a, b) => (order.get(a.id) ?? 0) - (order.get(b.id) ?? 0))
-  return { id: created.id, boxes, failures }
+  if (input.onPartial !== 'destroy' || failures.length === 0) return { id: created.id, boxes, failures }
+  // The daemon had none of them fail before their trees were sent.
+  await Promise.all(boxes.map((box) => destroyIfThere(createBoxHandle(transport, box.id))))
+  return { id: created.id, boxes: [], failures }
 }
 
 function failureOf(error: unknown): Failure {
