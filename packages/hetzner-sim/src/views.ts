@@ -37,7 +37,7 @@ export const findImage = (project: Project, id: number | null): Image | undefine
   id === null ? undefined : (project.images.get(id) ?? systemImages.find((image) => image.id === id))
 
 /** Firewalls that hold for a server, by name or by its labels. */
-const firewallsOf = (project: Project, server: Server): Firewall[] =>
+export const firewallsOf = (project: Project, server: Server): Firewall[] =>
   [...project.firewalls.values()].filter(({ applied_to }) =>
     applied_to.some((target) =>
       target.type === 'server'

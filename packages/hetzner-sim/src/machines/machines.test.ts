@@ -11,7 +11,7 @@ import { endNoted, running, startNoted } from './processes.ts'
 const spec: MachineSpec & { ipv4: string } = {
   ...{ id: 100_000_007, name: 'web-1', cores: 2, memory: 4, disk: 40, architecture: 'x86', location: 'fsn1' },
   ...{ image: { id: 1, name: 'debian-12' }, ipv4: '198.18.7.1', ipv6: null },
-  ...{ userData: '#!/bin/sh\n', sshKeys: ['ssh-ed25519 AAAA me'], rootPassword: null },
+  ...{ userData: '#!/bin/sh\n', sshKeys: ['ssh-ed25519 AAAA me'], rootPassword: null, inbound: null },
 }
 const lease = { address: spec.ipv4, gateway, resolver: gateway }
 

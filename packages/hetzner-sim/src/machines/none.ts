@@ -39,6 +39,7 @@ export function noMachines(options: { network?: string | undefined; shutdownMs?:
     async remove(id) {
       running.delete(id)
     },
+    async admit() {},
     async image() {
       return imageSize
     },

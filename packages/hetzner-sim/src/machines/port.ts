@@ -1,3 +1,5 @@
+import type { Inbound } from './admission.ts'
+
 /** What a machine is made of. It says the same of a server each time. */
 export interface MachineSpec {
   /** The server's id, which is the machine's serial number and cloud-init's instance id. */
@@ -16,6 +18,8 @@ export interface MachineSpec {
   /** Public keys that may log in as root at the first boot. */
   readonly sshKeys: readonly string[]
   readonly rootPassword: string | null
+  /** What its firewalls let in when it boots. */
+  readonly inbound: Inbound
 }
 
 /**
@@ -35,6 +39,8 @@ export interface Machines {
   reset(id: number): Promise<void>
   /** Ends it and removes its disk. */
   remove(id: number): Promise<void>
+  /** From now on it is to be reached by what its firewalls let in. */
+  admit(id: number, inbound: Inbound): Promise<void>
   /** Keeps its disk as an image; returns the size in gigabytes that it is billed for. */
   image(id: number, image: number): Promise<number>
   removeImage(image: number): Promise<void>

@@ -5,6 +5,7 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ApiError } from '../errors.ts'
+import { enforce } from './admission.ts'
 import { makeLinks, namesFor, removeLinks } from './links.ts'
 import { answersFor, type MachineAnswers } from './metadata.ts'
 import type { MachineSpec, Machines } from './port.ts'
@@ -81,6 +82,7 @@ export function qemuMachines({ dir, images, mostMemoryMib = 1024 }: QemuOptions)
       const answers = answersFor({ ...spec, ipv4 })
       await writeFile(at.answers, JSON.stringify(answers), { mode: 0o600 })
       await makeLinks(names.of(id), ipv4)
+      await enforce(names.of(id).namespace, spec.inbound)
       const inside = ['ip', 'netns', 'exec', names.of(id).namespace]
       await startNoted(at.responder, join(at.own, 'responder.log'), [
         ...inside,
@@ -98,6 +100,13 @@ export function qemuMachines({ dir, images, mostMemoryMib = 1024 }: QemuOptions)
     async remove(id) {
       await end(id)
       await rm(place(id).own, { recursive: true, force: true })
+    },
+    async admit(id, inbound) {
+      if (!up.has(id)) return
+      await enforce(names.of(id).namespace, inbound).catch((error) => {
+        // It ended in between.
+        if (up.has(id)) throw error
+      })
     },
     async image(id, image) {
       const at = place(id)

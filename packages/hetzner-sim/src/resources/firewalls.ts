@@ -4,6 +4,7 @@ import { timeOf } from '../actions.ts'
 import { ApiError } from '../errors.ts'
 import { list } from '../http/list.ts'
 import { bodyOf, type Call, created, noContent, ok, type Route, recordOf } from '../http/route.ts'
+import { admitAll } from '../inbound.ts'
 import { labels, parseSelector } from '../labels.ts'
 import type { Action, Firewall, FirewallTarget } from '../model.ts'
 import { actionView, firewallView } from '../views.ts'
@@ -174,9 +175,11 @@ export function applyFirewall(call: Call, firewall: Firewall, to: FirewallTarget
 
 const setRules = (call: Call, firewall: Firewall): Action => begin(call, 'set_firewall_rules', firewall)
 
-function begin({ world, project }: Call, command: string, firewall: Firewall, to?: FirewallTarget): Action {
+function begin(call: Call, command: string, firewall: Firewall, to?: FirewallTarget): Action {
+  const { world, project } = call
   const server = to?.type === 'server' ? [{ id: to.server.id, type: 'server' }] : []
-  return world.actions.begin({ project, command, resources: [{ id: firewall.id, type: 'firewall' }, ...server] })
+  const resources = [{ id: firewall.id, type: 'firewall' }, ...server]
+  return world.actions.begin({ project, command, resources, work: () => admitAll(call) })
 }
 
 function checkTargets({ project }: Call, targets: readonly FirewallTarget[]): void {

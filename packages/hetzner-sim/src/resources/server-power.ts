@@ -1,4 +1,5 @@
 import type { Call } from '../http/route.ts'
+import { inboundOf } from '../inbound.ts'
 import type { MachineSpec } from '../machines/port.ts'
 import type { Action, Project, Server } from '../model.ts'
 import { addressOf, findImage, findServerType } from '../views.ts'
@@ -47,5 +48,6 @@ export function machineOf(project: Project, server: Server): MachineSpec {
     ipv4: addressOf(project, server.id, 'ipv4')?.ip ?? null,
     ipv6: addressOf(project, server.id, 'ipv6')?.ip ?? null,
     ...{ userData: server.user_data, sshKeys: server.ssh_keys, rootPassword: server.root_password },
+    inbound: inboundOf(project, server),
   }
 }

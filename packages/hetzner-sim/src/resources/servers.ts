@@ -4,6 +4,7 @@ import { endCharge } from '../billing.ts'
 import { isProtected, locked } from '../errors.ts'
 import { list } from '../http/list.ts'
 import { bodyOf, type Call, created, ok, type Route, recordOf } from '../http/route.ts'
+import { admitAll } from '../inbound.ts'
 import { labels } from '../labels.ts'
 import type { Server } from '../model.ts'
 import { actionView, serverView } from '../views.ts'
@@ -63,6 +64,8 @@ export const serverRoutes: readonly Route[] = [
       const change = bodyOf(call, changeBody)
       if (change.name !== undefined) checkName(call.project.servers, change.name, 'server', server)
       rewrite(server, change)
+      // A firewall may hold for all that have a label. Nobody is told when it does.
+      void admitAll(call).catch(() => undefined)
       call.world.changed()
       return ok({ server: serverView(call.world, call.project, server) })
     },
