@@ -55,20 +55,25 @@ async function provideImage(name: 'base' | 'docker' | 'vm' | 'e2b'): Promise<voi
   if (result.exitCode !== 0) throw new Error(`The image ${name} could not be built:\n${result.all}`)
 }
 
-export async function makeHome(image: 'base' | 'docker' | 'vm' | 'e2b' = 'base'): Promise<TestHome> {
-  await provideImage(image)
+/** `env`: of the CLI and the daemon, each time. */
+export async function makeHome(
+  image: 'base' | 'docker' | 'vm' | 'e2b' | 'no image' = 'base',
+  env: Readonly<Record<string, string>> = {},
+): Promise<TestHome> {
+  if (image !== 'no image') await provideImage(image)
   await mkdir(join(cache, 'homes'), { recursive: true })
   const path = await mkdtemp(join(cache, 'homes', 'h-'))
   // Layers are never written to, so hard links share them without a copy.
-  await execa('cp', ['-al', join(imageHome, 'images'), path])
+  if (image !== 'no image') await execa('cp', ['-al', join(imageHome, 'images'), path])
+  const cli: TestHome['gibil'] = (args, options) => runCli(path, args, { ...options, env: { ...env, ...options?.env } })
   return {
     path,
-    gibil: (args, options) => runCli(path, args, options),
-    startDaemon: (env = {}) => runCli(path, ['up', '--daemon-only'], { env }),
+    gibil: cli,
+    startDaemon: (changes = {}) => cli(['up', '--daemon-only'], { env: changes }),
     async [Symbol.asyncDispose]() {
-      await runCli(path, ['up', '--daemon-only'])
-      await runCli(path, ['destroy', '--all', '--yes'])
-      await runCli(path, ['down'])
+      await cli(['up', '--daemon-only'])
+      await cli(['destroy', '--all', '--yes'])
+      await cli(['down'])
       await rm(path, { recursive: true, force: true })
     },
   }
