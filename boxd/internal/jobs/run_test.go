@@ -72,6 +72,13 @@ func TestWorkingDirectory(t *testing.T) {
 	if out, _, _ := run(t, table, Spec{Argv: []string{"pwd"}, Cwd: "~"}); strings.TrimSpace(out) != user.Home {
 		t.Fatalf("~ is %q, want %q", out, user.Home)
 	}
+	elsewhere := "~/a directory that this user has not"
+	if err := table.Configure(nil, nil, &elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, _ := run(t, table, Spec{Argv: []string{"pwd"}}); strings.TrimSpace(out) != user.Home {
+		t.Fatalf("where the configured one is not: %q, want %q", out, user.Home)
+	}
 }
 
 func TestEachLeadsItsOwnSession(t *testing.T) {

@@ -117,27 +117,34 @@ func environment(user users.User, tty bool, layers ...map[string]string) (list [
 	return list, env["PATH"]
 }
 
-// directory finds where a command runs. A home that does not exist, when nobody asked for another place, gives "/".
+// directory finds where a command runs: where it asks to, else where commands usually do, which is of the user whose box it is and need not be there for
+// another; then his home, or "/".
 func directory(user users.User, asked, configured string) (string, error) {
-	dir := asked
-	if dir == "" {
-		dir = configured
-	}
-	if dir == "" {
-		if isDirectory(user.Home) {
-			return user.Home, nil
+	if asked == "" {
+		for _, dir := range []string{configured, user.Home} {
+			if dir = within(user.Home, dir); isDirectory(dir) {
+				return filepath.Clean(dir), nil
+			}
 		}
 		return "/", nil
 	}
-	if dir == "~" || strings.HasPrefix(dir, "~/") {
-		dir = user.Home + dir[1:]
-	} else if !path.IsAbs(dir) {
-		dir = path.Join(user.Home, dir)
-	}
+	dir := within(user.Home, asked)
 	if !isDirectory(dir) {
 		return "", fault.New(fault.CommandNotFound, "The working directory %s does not exist.", dir)
 	}
 	return filepath.Clean(dir), nil
+}
+
+func within(home, dir string) string {
+	switch {
+	case dir == "":
+		return home
+	case dir == "~" || strings.HasPrefix(dir, "~/"):
+		return home + dir[1:]
+	case path.IsAbs(dir):
+		return dir
+	}
+	return path.Join(home, dir)
 }
 
 func isDirectory(path string) bool {
