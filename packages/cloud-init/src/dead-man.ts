@@ -37,14 +37,15 @@ fi
 cat > ${scriptPath} <<'END'
 ${deadManScript(deadlinePath, graceSeconds)}END
 chmod 755 ${scriptPath}
-cat > ${unitPath}.service <<'END'
+if ! [ -e ${unitPath}.timer ]; then
+  cat > ${unitPath}.service <<'END'
 [Unit]
 Description=Power off when the lease of this machine is over
 [Service]
 Type=oneshot
 ExecStart=${scriptPath}
 END
-cat > ${unitPath}.timer <<'END'
+  cat > ${unitPath}.timer <<'END'
 [Unit]
 Description=Ask whether the lease of this machine is over
 [Timer]
@@ -54,9 +55,11 @@ AccuracySec=10
 [Install]
 WantedBy=timers.target
 END
-systemctl daemon-reload
-systemctl enable --quiet gibil-dead-man.timer
-systemctl start --no-block gibil-dead-man.timer
+fi
+mkdir -p /etc/systemd/system/timers.target.wants
+ln -sf ${unitPath}.timer /etc/systemd/system/timers.target.wants/
+# A unit that is new is read without a reload of all others, which takes seconds on a small machine; by systemd of before 2020 it is not.
+systemctl start --no-block gibil-dead-man.timer || { systemctl daemon-reload && systemctl start --no-block gibil-dead-man.timer; }
 `
 
 const word = (deadline: number | null): string => (deadline === null ? 'none' : String(Math.trunc(deadline)))

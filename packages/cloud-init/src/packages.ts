@@ -7,6 +7,8 @@ export interface WantedPackage {
 /** What a box that is a whole machine has. Names are those of Debian and Ubuntu. */
 export const usualPackages: readonly WantedPackage[] = [
   { package: 'docker.io', command: 'dockerd' },
+  // Without it Docker runs no container on a kernel that has AppArmor.
+  { package: 'apparmor', command: 'apparmor_parser' },
   { package: 'git', command: 'git' },
   { package: 'curl', command: 'curl' },
   { package: 'rsync', command: 'rsync' },

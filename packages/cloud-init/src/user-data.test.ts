@@ -41,7 +41,7 @@ describe('user data', () => {
       ssh_deletekeys: true,
       ssh_keys: { ed25519_private: 'PRIVATE\nKEY\n', ed25519_public: 'ssh-ed25519 AAAAhost host' },
       write_files: [{ path: '/etc/ssh/sshd_config.d/00-gibil.conf', content: expect.stringContaining('HostKey') }],
-      runcmd: [['sh', '-c', expect.stringContaining('dockerd:docker.io git:git')]],
+      runcmd: [['sh', '-c', expect.stringContaining('dockerd:docker.io apparmor_parser:apparmor git:git')]],
     })
   })
 

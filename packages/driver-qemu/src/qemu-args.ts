@@ -66,7 +66,8 @@ export function machineArgs(model: MachineModel, accelerator: Accelerator, cpus:
  * other way to find its devices than ACPI, and with this machine's ACPI it uses no timer that it could measure by.
  */
 export function kernelCommandLine(model: Pick<MachineModel, 'commandLine'>, accelerator: Accelerator): string {
-  const always = ['console=ttyS0', 'loglevel=3', 'panic=-1', 'edd=off', ...model.commandLine]
+  // Without AppArmor, on which Docker runs nothing where its tools are not.
+  const always = ['console=ttyS0', 'loglevel=3', 'panic=-1', 'edd=off', 'lsm=landlock,yama', ...model.commandLine]
   const emulated = accelerator.name === 'tcg' ? [...counterOf(accelerator.tscKhz), ...lessToTranslate] : []
   return [...always, ...emulated].join(' ')
 }
@@ -87,7 +88,6 @@ const lessToTranslate = [
   'transparent_hugepage=never',
   'psi=0',
   'audit=0',
-  'lsm=landlock,yama',
   'GODEBUG=asyncpreemptoff=1',
   'GOMAXPROCS=1',
 ]
