@@ -5,7 +5,7 @@
 # Needs root, apt, e2fsprogs and qemu-utils; mmdebstrap without TREE.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
-packages=ca-certificates,cloud-guest-utils,cloud-init,curl,dbus,docker.io,git,ifupdown,iproute2,iptables,isc-dhcp-client,kmod,libpam-systemd
+packages=apparmor,ca-certificates,cloud-guest-utils,cloud-init,curl,dbus,docker.io,git,ifupdown,iproute2,iptables,isc-dhcp-client,kmod,libpam-systemd
 packages=$packages,openssh-server,postgresql,procps,python3,redis-server,rsync,sudo,systemd-sysv,udev,unzip
 # With the network card, which cloud-init looks for once and early: on a busy host udev may come later.
 modules='drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci_modern_dev
@@ -22,7 +22,7 @@ mkdir "$work/debs"
 # Before anything else: it is what fails where there is no mirror.
 apt-cache show linux-image-cloud-amd64 > /dev/null 2>&1 || apt-get update -qq
 kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-(cd "$work/debs" && apt-get -qq -o APT::Sandbox::User=root download "$kernel" busybox-static ifupdown)
+(cd "$work/debs" && apt-get -qq -o APT::Sandbox::User=root download "$kernel" busybox-static ifupdown apparmor)
 dpkg-deb -x "$work"/debs/linux-image-*.deb "$work/kernel"
 dpkg-deb -x "$work"/debs/busybox-static_*.deb "$work/busybox"
 
@@ -33,12 +33,13 @@ if [ -z "$tree" ]; then
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-include=/usr/share/locale/locale.alias' bookworm "$tree" >&2
 fi
-# Debian's servers at Hetzner have their network by it.
-if ! [ -e "$tree/usr/sbin/ifup" ]; then
-  cp "$work"/debs/ifupdown_*.deb "$tree/ifupdown.deb"
-  chroot "$tree" dpkg -i /ifupdown.deb > /dev/null
-  rm "$tree/ifupdown.deb"
-fi
+# Debian's servers at Hetzner have their network by ifupdown; and this kernel has AppArmor, without whose tools Docker runs nothing on it.
+for package in ifupdown apparmor; do
+  [ -e "$tree/var/lib/dpkg/info/$package.list" ] && continue
+  cp "$work/debs/${package}"_*.deb "$tree/added.deb"
+  DEBIAN_FRONTEND=noninteractive chroot "$tree" dpkg -i /added.deb > /dev/null
+  rm "$tree/added.deb"
+done
 version=${kernel#linux-image-}
 mkdir -p "$tree/lib/modules"
 cp -a "$work/kernel/lib/modules/$version" "$tree/lib/modules/"

@@ -12,8 +12,8 @@ const ip = async (line: string): Promise<void> => {
 /** What the networks of one simulator are called: its machines are told from those of others by the place of its state. */
 export interface Names {
   of(id: number): { namespace: string; link: string }
-  /** Three numbers of its addresses, out of the range kept for benchmarks (RFC 2544). */
-  readonly network: string
+  /** The nth of its addresses, out of the range kept for benchmarks (RFC 2544); undefined where that is none for a machine. */
+  address(n: number): string | undefined
 }
 
 export function namesFor(dir: string): Names {
@@ -22,7 +22,12 @@ export function namesFor(dir: string): Names {
   return {
     // A link's name has 15 characters at most.
     of: (id) => ({ namespace: `hzsim-${short}-${id}`, link: `hz${short}${id.toString(36)}` }),
-    network: `198.${18 + ((hash[2] ?? 0) & 1)}.${hash[3]}`,
+    // From any of the 2^17 on, so that the addresses of two simulators are hardly ever the same.
+    address(n) {
+      const at = ((hash.readUInt32BE(2) >>> 15) + n) % 2 ** 17
+      const last = at & 255
+      return last === 0 || last === 255 ? undefined : `198.${18 + (at >> 16)}.${(at >> 8) & 255}.${last}`
+    },
   }
 }
 

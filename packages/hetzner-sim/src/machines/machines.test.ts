@@ -63,7 +63,13 @@ it('gives machines names that fit, by the place of their simulator', () => {
   const [a, b] = [namesFor('/a'), namesFor('/b')]
   expect(a.of(Number.MAX_SAFE_INTEGER % 2 ** 32).link.length).toBeLessThanOrEqual(15)
   expect(a.of(1)).not.toEqual(b.of(1))
-  expect(a.network).toMatch(/^198\.1[89]\.\d{1,3}$/)
+  const [first = [], second = []] = [a, b].map((names) =>
+    Array.from({ length: 512 }, (_, n) => names.address(n)).filter((address) => address !== undefined),
+  )
+  for (const address of [...first, ...second])
+    expect(address).toMatch(/^198\.1[89]\.\d{1,3}\.([1-9]|[1-9]\d|1\d\d|2[0-4]\d|25[0-4])$/)
+  expect(new Set(first).size).toBe(508)
+  expect(first.filter((address) => second.includes(address))).toEqual([])
 })
 
 it('knows its processes again, and no others', async () => {

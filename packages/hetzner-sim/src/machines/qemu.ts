@@ -27,6 +27,7 @@ export interface QemuOptions {
 
 const responder = join(import.meta.dirname, 'responder.ts')
 const watchMs = 500
+const mostMachines = 254
 
 /**
  * Real machines: QEMU, each in a network namespace of its own, whose cloud-init takes its way for Hetzner (SMBIOS, DHCP, metadata).
@@ -66,9 +67,9 @@ export function qemuMachines({ dir, images, mostMemoryMib = 1024 }: QemuOptions)
 
   return {
     freeIpv4(taken) {
-      for (let last = 1; last < 255; last += 1) {
-        const address = `${names.network}.${last}`
-        if (!taken.has(address)) return address
+      for (let n = 0; n < mostMachines; n += 1) {
+        const address = names.address(n)
+        if (address !== undefined && !taken.has(address)) return address
       }
       throw new ApiError(412, 'resource_unavailable', 'no address is left')
     },
