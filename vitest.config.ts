@@ -10,7 +10,7 @@ const setupFiles = fuzzSeconds > 0 ? ['test/support/fuzz-longer.ts'] : []
 /** Tests of real boxes: files of one project run one after another, and the two projects side by side, since the host has two cores and one kernel. */
 const realBoxes = { testTimeout: 120_000, hookTimeout: 600_000, expect: patience, fileParallelism: false }
 /** Those with a kernel of their own, which take about half of the time. */
-const machines = ['packages/driver-qemu/test/**/*.test.ts', 'test/**/*microvm*.test.ts']
+const machines = ['packages/driver-qemu/test/**/*.test.ts', 'test/**/*microvm*.test.ts', 'test/full-vm.test.ts']
 
 export default defineConfig({
   test: {

@@ -13,23 +13,24 @@ export interface CliResult {
   readonly stderr: string
 }
 
+interface RunOptions {
+  readonly input?: string
+  readonly env?: Record<string, string>
+  readonly cwd?: string
+  /** In ms; 5 minutes if absent. */
+  readonly timeoutMs?: number
+}
+
 /** A home of the test's own, with images of ours in it, its daemon started by the real CLI. */
 export interface TestHome extends AsyncDisposable {
   readonly path: string
   /** Runs `./gibil …` as a user would; never throws for a status other than 0. */
-  gibil(
-    args: readonly string[],
-    options?: { input?: string; env?: Record<string, string>; cwd?: string },
-  ): Promise<CliResult>
+  gibil(args: readonly string[], options?: RunOptions): Promise<CliResult>
   /** Starts the daemon when it is not running. */
   startDaemon(env?: Record<string, string>): Promise<CliResult>
 }
 
-async function runCli(
-  home: string,
-  args: readonly string[],
-  options: { input?: string; env?: Record<string, string>; cwd?: string } = {},
-): Promise<CliResult> {
+async function runCli(home: string, args: readonly string[], options: RunOptions = {}): Promise<CliResult> {
   const result = await execa(join(root, 'gibil'), args, {
     // Spares would be traces of boxes that the test has not made.
     env: { GIBIL_HOME: home, GIBIL_POOL: '0', NO_COLOR: '1', ...options.env },
@@ -37,7 +38,7 @@ async function runCli(
     input: options.input ?? '',
     reject: false,
     stripFinalNewline: false,
-    timeout: 300_000,
+    timeout: options.timeoutMs ?? 300_000,
   })
   return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr }
 }

@@ -43,6 +43,8 @@ export async function makePublicInternet(number = process.pid % 200): Promise<Pu
     await inside('address', 'add', `${address}/30`, 'dev', far)
     await inside('link', 'set', far, 'up')
     await inside('link', 'set', 'lo', 'up')
+    // Machines of the simulator of Hetzner Cloud come with their own addresses.
+    await inside('route', 'add', '198.18.0.0/15', 'via', hostAddress)
   } catch (error) {
     await dispose()
     throw error
