@@ -407,6 +407,18 @@ test('images: a recipe, a Dockerfile, a tarball', async () => {
   expect((await gibil(['image', 'list', '-q'])).stdout).toBe('base\n')
 })
 
+test('budgets: set, shown with what is left, and taken away', async () => {
+  expect((await gibil(['config', 'set', 'budget.daily', '1.25'])).stderr).toContain('1.25, of which 0.25 are taken')
+  expect((await gibil(['config', 'set', 'budget.box', '0.50'])).stderr).toContain('budget of a box: 0.50')
+  expect((await gibil(['cost'])).stderr).toContain('1.00 are left')
+  const unset = await gibil(['config', 'unset', 'budget.daily', '--json'])
+  expect(JSON.parse(unset.stdout)).toMatchObject({ daily: null, perBox: '0.50' })
+  expect(codeOf(await gibil(['config', 'set', 'colour', '1', '--json']))).toBe('invalid_request')
+  expect(codeOf(await gibil(['config', 'set', 'budget.daily', 'lots', '--json']))).toBe('invalid_request')
+  await gibil(['create', '--name', 'w', '--max-cost', '0.05'])
+  expect(asked).toMatchObject([{ maxCost: '0.05' }])
+})
+
 test('images of a cloud: baked with what it says, listed with what they cost, and removed', async () => {
   const baked = await gibil(['image', 'bake', 'vm'])
   expect(baked).toMatchObject({ status: 0, stdout: 'vm\n' })

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { Cloud, CloudWish, maxCloudInitBytes } from './cloud.ts'
 import { BoxCost } from './cost.ts'
+import { Amount } from './price.ts'
 import { Activity, PublishedPort } from './published-port.ts'
 
 export const Shape = z.enum(['container', 'microvm', 'vm'])
@@ -180,6 +181,9 @@ const createFields = {
   shape: ShapeWish.optional().describe('default auto: a container unless what is asked for needs more'),
   provider: Provider.optional().describe('default local'),
   cloud: CloudWish.optional().describe('of a provider that is not this machine'),
+  maxCost: Amount.optional().describe(
+    'of a cloud: refuse it if it would cost more than that until its lease ends, now or when it is extended; net',
+  ),
   cloudInit: z
     .string()
     .max(maxCloudInitBytes)

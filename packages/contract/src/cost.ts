@@ -10,7 +10,21 @@ export const BoxCost = z.object({
 })
 export type BoxCost = z.infer<typeof BoxCost>
 
+/** In the currency of the cloud, net; null: no limit. */
+export const BudgetLimits = z.strictObject({
+  daily: Amount.nullable().describe('all boxes together, on one day (UTC)'),
+  perBox: Amount.nullable().describe('one box, in all its life'),
+})
+export type BudgetLimits = z.infer<typeof BudgetLimits>
+
+export const Budget = BudgetLimits.extend({
+  planned: Amount.describe('what today costs, if each box lives to the end of its lease or to midnight'),
+  left: Amount.nullable().describe('of the limit of a day; null: there is none'),
+})
+export type Budget = z.infer<typeof Budget>
+
 export const CostReport = z.object({
+  budget: Budget.nullable().describe('null: it is not for this caller'),
   currencies: z.array(
     z.object({
       currency: z.string(),

@@ -316,6 +316,12 @@ export const errorTable = {
     'Every machine that fits costs more than the price cap.',
     'Raise the cap, or ask for a smaller size.',
   ),
+  over_budget: kind(
+    422,
+    5,
+    'With this box, or with more time for it, a budget would be passed before its lease ends.',
+    'Give it less time or a smaller size, destroy another box, or raise the budget: `gibil config set budget.daily 10`; see `gibil cost`.',
+  ),
   cloud_unreachable: kind(
     502,
     6,

@@ -41,6 +41,12 @@ function write(units: bigint): string {
 export const sumOf = (amounts: readonly string[]): string =>
   write(amounts.reduce((total, amount) => total + parse(amount), 0n))
 
+/** What is left of an amount; nothing when more was taken than there was. */
+export function differenceOf(amount: string, taken: string): string {
+  const left = parse(amount) - parse(taken)
+  return write(left < 0n ? 0n : left)
+}
+
 /** An amount by a whole number, divided by another; what is beyond 16 digits is dropped. */
 export const amountTimes = (amount: string, count: number, by = 1): string =>
   write((parse(amount) * BigInt(count)) / BigInt(by))

@@ -7,6 +7,7 @@ import type {
   NetworkPolicy,
   OnFailure,
   PhaseTime,
+  Price,
   Provider,
   Readiness,
   Repo,
@@ -100,6 +101,10 @@ export interface BoxRecord extends Making {
   readonly adopting?: boolean
   /** It was stopped, or is to be, so that it costs no more than a snapshot. */
   readonly stopAsSnapshot?: boolean
+  /** What it may cost to the end of its lease, by the word of whoever made it. */
+  readonly maxCost?: string
+  /** The most that its machine may cost, as budgets allowed when it was made; it counts until something is billed. */
+  readonly estimate?: Price
   /** What was billed, oldest first; only the last may go on. */
   readonly charges?: readonly Charge[]
   readonly ports: readonly number[]

@@ -5,6 +5,8 @@ import type {
   BakedImage,
   BakeImage,
   Box,
+  Budget,
+  BudgetLimits,
   Choice,
   CostReport,
   CreateBox,
@@ -137,6 +139,8 @@ export interface ControlPlane extends BoxPlane {
   readonly tokens: Tokens
   /** What a token sees and reaches: its own boxes, which look to it as those of the administrator look to him. */
   as(owner: string): BoxPlane
+  /** What boxes of clouds may cost from now on; those that are there stay. Answers what of it is left. */
+  setBudget(limits: BudgetLimits): Promise<Budget>
   /** Boxes at a provider that other homes made. Throws `unsupported_by_shape` for this machine, `cloud_unauthorized`, `cloud_unreachable`. */
   adoptable(provider?: Provider): Promise<AdoptableBox[]>
   /**

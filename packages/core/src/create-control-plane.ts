@@ -10,6 +10,7 @@ import { createBackoff } from './plane/backoff.ts'
 import { createBaking } from './plane/bake.ts'
 import { createBoxdAccess } from './plane/boxd-access.ts'
 import { createBoxes } from './plane/boxes.ts'
+import { budgetOf } from './plane/budget.ts'
 import { choose } from './plane/choose.ts'
 import { connect } from './plane/connect.ts'
 import type { Context } from './plane/context.ts'
@@ -60,7 +61,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     deps,
     policy,
     boxes,
-    admission: createAdmission(store, boxes, policy),
+    admission: createAdmission(store, boxes, clock, policy),
     events,
     drivers,
     boxd,
@@ -253,7 +254,14 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       await events.append(type, null, data)
       pool.imagesChanged()
     },
-    cost: async ({ owner } = {}) => costReport(await readBills(store, owner), clock.now()),
+    cost: async ({ owner } = {}) => ({
+      ...costReport(await readBills(store, owner), clock.now()),
+      budget: owner === undefined ? await budgetOf(store, clock.now()) : null,
+    }),
+    async setBudget(limits) {
+      await store.setBudget(limits)
+      return budgetOf(store, clock.now())
+    },
     pool: () => pool.state(),
     shapes: () => drivers.state(),
     choose: (needs) => choose(context, needs),

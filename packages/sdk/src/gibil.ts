@@ -1,5 +1,7 @@
 import {
   Box,
+  Budget,
+  type BudgetLimits,
   Choice,
   CostReport,
   type Event,
@@ -61,6 +63,8 @@ export interface Gibil extends AsyncDisposable {
   choose(needs?: Needs, options?: Cancel): Promise<Choice>
   /** What boxes of clouds have cost, by box and by day. */
   cost(options?: Cancel): Promise<CostReport>
+  /** What boxes of clouds may cost from now on; answers what of it is left. For the administrator only. */
+  setBudget(limits: BudgetLimits, options?: Cancel): Promise<Budget>
   /** Removes remains of boxes that nobody knows. */
   sweep(options?: Cancel): Promise<SweepResult>
   health(options?: Cancel): Promise<Health>
@@ -111,6 +115,7 @@ function connect(options: ConnectOptions = {}): Gibil {
     top: (callOptions = {}) => transport.call(z.array(TopEntry), 'GET', '/top', callOptions),
     choose: (needs = {}, { signal } = {}) => transport.call(Choice, 'POST', '/choose', { body: needs, signal }),
     cost: (callOptions = {}) => transport.call(CostReport, 'GET', '/cost', callOptions),
+    setBudget: (body, callOptions = {}) => transport.call(Budget, 'PUT', '/budget', { body, ...callOptions }),
     sweep: (callOptions = {}) => transport.call(SweepResult, 'POST', '/sweep', callOptions),
     health: (callOptions = {}) => transport.call(Health, 'GET', '/health', callOptions),
     version: (callOptions = {}) => transport.call(Version, 'GET', '/version', callOptions),

@@ -5,6 +5,8 @@ export type {
   AwakeReason,
   BakedImage,
   Box,
+  Budget,
+  BudgetLimits,
   Choice,
   CostReport,
   CreateFleet,

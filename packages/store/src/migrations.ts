@@ -89,6 +89,10 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
         PRIMARY KEY (box_id, since)
       ) STRICT;`,
   },
+  {
+    name: 'settings of the daemon',
+    sql: `CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;`,
+  },
 ]
 
 /** Brings the file to the newest schema, each step in one transaction. Refuses a file that a newer version has written. */

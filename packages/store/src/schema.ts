@@ -36,6 +36,11 @@ export interface Schema {
     /** Price as JSON. */
     price: string
   }
+  readonly settings: {
+    name: string
+    /** As JSON. */
+    value: string
+  }
   readonly events: {
     seq: Generated<number>
     at: string

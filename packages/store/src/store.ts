@@ -5,6 +5,7 @@ import { chargeTable } from './charges.ts'
 import { isFull, isNotUnique, openDatabase } from './database.ts'
 import { migrate } from './migrations.ts'
 import { column } from './owner.ts'
+import { settingsTable } from './settings.ts'
 import { snapshotTable } from './snapshots.ts'
 import { tokenTable } from './tokens.ts'
 
@@ -120,6 +121,7 @@ export function openStore(file: string, { keptEvents = 10_000 }: StoreOptions = 
     },
 
     ...chargeTable(query, writing),
+    ...settingsTable(query, writing),
     ...snapshotTable(query, writing),
     ...tokenTable(query, writing),
 

@@ -2,6 +2,7 @@ import type { CostReport } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Cli } from '../context.ts'
 import { refOf } from '../output/box.ts'
+import { budgetLine } from '../output/budget.ts'
 import { money } from '../output/money.ts'
 import { table } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
@@ -14,6 +15,7 @@ async function cost(session: Session): Promise<void> {
   const report = await session.gibil.cost({ signal: session.signal })
   if (report.currencies.length === 0) session.note('No box has cost anything. Boxes of this machine do not.\n')
   session.emit(report, () => report.currencies.map((sheet) => sheetOf(sheet, session)).join('\n'))
+  if (report.budget) session.note(`${budgetLine(report.budget, report.currencies[0]?.currency)}\n`)
 }
 
 function sheetOf(sheet: CostReport['currencies'][number], { colors }: Session): string {

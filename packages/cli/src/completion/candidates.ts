@@ -18,6 +18,7 @@ const daemonDeadlineMs = 700
 const fixed: Readonly<Record<string, readonly string[]>> = {
   provider: ['local', 'hetzner'],
   arch: ['x86', 'arm'],
+  setting: ['budget.daily', 'budget.box'],
   size: ['small', 'medium', 'large'],
   shape: ['auto', 'container', 'microvm', 'vm'],
   barrier: ['shared-kernel', 'own-kernel', 'other-machine'],

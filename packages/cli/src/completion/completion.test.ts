@@ -75,6 +75,10 @@ describe('candidates', () => {
       ['adopt', ''],
       ['bxaaaaaaaaaaaa', 'bxbbbbbbbbbbbb'],
     ],
+    [
+      ['config', 'set', ''],
+      ['budget.daily', 'budget.box'],
+    ],
     [['completion', 'f'], ['fish']],
     [['run', 'web', '--', 'l'], []],
     [['nonsense', ''], []],

@@ -30,6 +30,7 @@ export async function cloudOptions(
   }
 }
 
+/** Throws `invalid_request`. */
 export function amountOfMoney(text: string): string {
   if (/^\d{1,12}(\.\d{1,16})?$/.test(text)) return text
   throw new GibilError('invalid_request', `"${text}" is not an amount of money.`, { hint: 'Write it as 0.05.' })

@@ -2,7 +2,7 @@ import type { CreateOptions, RepoOptions } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Defaults } from '../config/schema.ts'
 import type { Session } from '../session.ts'
-import { cloudOptions } from './cloud.ts'
+import { amountOfMoney, cloudOptions } from './cloud.ts'
 import { addLeaseOptions, type LeaseFlags, leaseOptions } from './lease.ts'
 import * as parse from './parse.ts'
 
@@ -29,6 +29,7 @@ export interface CreateFlags extends LeaseFlags {
   readonly location?: string
   readonly arch?: string
   readonly maxHourly?: string
+  readonly maxCost?: string
   readonly cloudInit?: string
   readonly label?: string[]
   readonly fleet?: string
@@ -61,6 +62,10 @@ export const addCreateOptions = (command: Command): Command =>
     .option('--location <name>', 'of a cloud, such as fsn1 (default: any)')
     .option('--arch <arch>', 'of a cloud: x86 or arm (default x86)')
     .option('--max-hourly <amount>', 'take nothing of a cloud that costs more per hour, such as 0.05')
+    .option(
+      '--max-cost <amount>',
+      'refuse it if it would cost more than that until its lease ends, also later by extend',
+    )
     .option('--cloud-init <file>', 'user data for cloud-init in a vm, 32 KiB at most; no place for secrets')
     .option('--isolation <kind>', 'namespaces, or gvisor where runsc is installed (default namespaces)')
     .option('--label <key=value>', 'a note for programs; repeat it for more', parse.collect)
@@ -117,6 +122,7 @@ export async function createOptions(
     labels: Object.keys(labels).length > 0 ? labels : undefined,
     repo,
     provider: provider === undefined ? undefined : parse.oneOf(provider, ['local', 'hetzner'], 'a provider'),
+    maxCost: flags.maxCost === undefined ? undefined : amountOfMoney(flags.maxCost),
     ...(await cloudOptions(flags, cli)),
   }
   return { ...withoutUndefined(options), ...defaultedOf(flags, defaults) }

@@ -1,14 +1,19 @@
-import { type Amounts, GibilError, type Size, type TokenLimits } from '@gibil/contract'
+import { type Amounts, type Charge, GibilError, type Price, type Size, type TokenLimits } from '@gibil/contract'
+import { chargeOf, checkBudget } from '../box/budget.ts'
 import type { BoxRecord, Owner } from '../box-record.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { Store } from '../ports/store.ts'
 import { createKeyedQueue } from '../util/keyed-queue.ts'
 import type { Boxes } from './boxes.ts'
+import { billedUntil, priceWithin, takenBy, type Wanted } from './budget.ts'
 import type { Policy } from './deps.ts'
 import { checkLimits } from './limits.ts'
 
 /** Room for one box, counted from when it was reserved. */
 export interface Place {
   readonly owner: Owner
+  /** The dearest machine that budgets allow for it; undefined: none limits it. */
+  readonly price: Price | undefined
   /** Writes the box down in it. Throws `name_in_use`, and then it is still kept. */
   take(record: BoxRecord): Promise<void>
   /** Gives it back, unless it was taken. */
@@ -21,10 +26,12 @@ export interface Place {
  * other, so that creates side by side cannot come beyond a limit together.
  */
 export interface Admission {
-  /** Throws `limit_reached`, and `unauthorized` when the token is gone meanwhile. */
-  reserve(owner: Owner, size: Size): Promise<Place>
+  /** Throws `limit_reached`, `over_budget`, and `unauthorized` when the token is gone meanwhile. */
+  reserve(owner: Owner, size: Size, wanted?: Wanted): Promise<Place>
   /** Room for all of them or none. Throws as `reserve`. */
-  reserveAll(owner: Owner, size: Size, count: number): Promise<Place[]>
+  reserveAll(owner: Owner, size: Size, count: number, wanted?: Wanted): Promise<Place[]>
+  /** Does what lets a kept box be billed to the end of a lease, if that is within the budgets. Throws `over_budget`. */
+  bill<T>(record: BoxRecord, expiresAt: number | null, write: () => Promise<T>): Promise<T>
   /** Does what gives a kept box another size, if that is within the limits. Throws as `reserve`. */
   resize<T>(record: BoxRecord, size: Size, write: () => Promise<T>): Promise<T>
 }
@@ -50,10 +57,10 @@ const growth = (from: Size, to: Size): Amounts => ({
   diskMib: Math.max(0, to.diskMib - from.diskMib),
 })
 
-export function createAdmission(store: Store, boxes: Boxes, policy: Pick<Policy, 'maxBoxes'>): Admission {
+export function createAdmission(store: Store, boxes: Boxes, clock: Clock, policy: Pick<Policy, 'maxBoxes'>): Admission {
   const queue = createKeyedQueue()
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => queue.run('', work)
-  const reserved = new Set<{ readonly owner: Owner; readonly amounts: Amounts }>()
+  const reserved = new Set<{ readonly owner: Owner; readonly amounts: Amounts; readonly charges: readonly Charge[] }>()
 
   const usedBy = async (owner: Owner): Promise<Amounts> => {
     const open = [...reserved].filter((place) => place.owner === owner)
@@ -75,11 +82,19 @@ export function createAdmission(store: Store, boxes: Boxes, policy: Pick<Policy,
       )
     }
   }
-  const place = (owner: Owner, size: Size): Place => {
-    const entry = { owner, amounts: times(size, 1) }
+  const taken = async (except?: string): Promise<Charge[]> => [
+    ...(await takenBy(store, clock.now(), except)),
+    ...[...reserved].flatMap(({ charges }) => charges),
+  ]
+  const priceFor = async (wanted: Wanted | undefined, count: number): Promise<Price | undefined> =>
+    wanted && priceWithin(await store.getBudget(), await taken(), wanted, count, clock.now())
+  const place = (owner: Owner, size: Size, price: Price | undefined, wanted: Wanted | undefined): Place => {
+    const charges = price && wanted ? [chargeOf(price, wanted.ttlMs, clock.now())] : []
+    const entry = { owner, amounts: times(size, 1), charges }
     reserved.add(entry)
     return {
       owner,
+      price,
       take: (record) =>
         inTurn(async () => {
           await boxes.insert(record)
@@ -90,15 +105,25 @@ export function createAdmission(store: Store, boxes: Boxes, policy: Pick<Policy,
   }
 
   return {
-    reserve: (owner, size) =>
+    reserve: (owner, size, wanted) =>
       inTurn(async () => {
         await check(owner, times(size, 1))
-        return place(owner, size)
+        return place(owner, size, await priceFor(wanted, 1), wanted)
       }),
-    reserveAll: (owner, size, count) =>
+    reserveAll: (owner, size, count, wanted) =>
       inTurn(async () => {
         await check(owner, times(size, count))
-        return Array.from({ length: count }, () => place(owner, size))
+        const price = await priceFor(wanted, count)
+        return Array.from({ length: count }, () => place(owner, size, price, wanted))
+      }),
+    bill: (record, expiresAt, write) =>
+      inTurn(async () => {
+        const { maxCost = null, provider } = record
+        if (provider !== 'local') {
+          const asked = { charges: billedUntil(record, expiresAt, clock.now()), count: 1, maxCost }
+          checkBudget(await store.getBudget(), await taken(record.id), asked, clock.now())
+        }
+        return write()
       }),
     resize: (record, size, write) =>
       inTurn(async () => {

@@ -1,14 +1,14 @@
 import { type CreateBox, GibilError, type Provider, type Shape } from '@gibil/contract'
 import type { BoxRecord } from '../box-record.ts'
 
-type Asked = Pick<CreateBox, 'cloud' | 'cloudInit'>
+type Asked = Pick<CreateBox, 'cloud' | 'cloudInit' | 'maxCost'>
 
 /** What was asked of a cloud and of cloud-init, where there is one. Throws `invalid_request`. */
 export function cloudTerms(
-  { cloud, cloudInit }: Asked,
+  { cloud, cloudInit, maxCost }: Asked,
   { provider, shape }: { readonly provider: Provider; readonly shape: Shape },
-): Pick<BoxRecord, 'cloudWish' | 'cloudInit'> {
-  if (cloud && Object.keys(cloud).length > 0 && provider === 'local') {
+): Pick<BoxRecord, 'cloudWish' | 'cloudInit' | 'maxCost'> {
+  if (((cloud && Object.keys(cloud).length > 0) || maxCost !== undefined) && provider === 'local') {
     throw new GibilError(
       'invalid_request',
       'A server type, location, architecture or price is for a cloud, and this machine is none.',
@@ -30,5 +30,6 @@ export function cloudTerms(
   return {
     ...(provider === 'local' ? {} : { cloudWish: cloud ?? {} }),
     ...(cloudInit === undefined ? {} : { cloudInit }),
+    ...(maxCost === undefined ? {} : { maxCost }),
   }
 }

@@ -1,4 +1,5 @@
 import { type Charge, type CostReport, costBetween, costOf, hourlyOf, sumOf } from '@gibil/contract'
+import { dayOf } from '../box/budget.ts'
 import type { BoxRecord, Owner } from '../box-record.ts'
 import type { BilledBox, Store } from '../ports/store.ts'
 
@@ -11,9 +12,6 @@ export interface Bill {
 
 const dayMs = 86_400_000
 const daysShown = 31
-
-/** Midnight (UTC) before a time. */
-const dayOf = (ms: number): number => ms - (ms % dayMs)
 
 /** Of one owner, or of all when undefined. */
 export async function readBills(store: Store, owner?: Owner): Promise<Bill[]> {
@@ -38,7 +36,7 @@ const costIn = (bills: readonly Bill[], from: number, to: number): string =>
   sumOf(bills.flatMap(({ charges }) => charges.map((charge) => costBetween(charge, from, to))))
 
 /** Sums by box and by day, for each currency. */
-export function costReport(all: readonly Bill[], now: number): CostReport {
+export function costReport(all: readonly Bill[], now: number): Pick<CostReport, 'currencies'> {
   const of = new Map<string, Bill[]>()
   for (const bill of all) {
     const currency = bill.charges[0]?.price.currency ?? ''

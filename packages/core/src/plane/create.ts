@@ -1,4 +1,4 @@
-import { type Box, type CreateBox, GibilError } from '@gibil/contract'
+import { type Box, type CreateBox, compareAmounts, GibilError, hourlyOf, type Price } from '@gibil/contract'
 import { newBoxId } from '../box/ids.ts'
 import { checkName, friendlyName } from '../box/names.ts'
 import type { BoxRecord } from '../box-record.ts'
@@ -11,6 +11,7 @@ import type { Reconciler } from './reconciler.ts'
 import { type Settled, settle } from './settle.ts'
 import { viewOf } from './view-of.ts'
 import { waitFor } from './waiting.ts'
+import { wantedOf } from './wanted-cost.ts'
 
 export interface Creator {
   create(input: CreateBox, options?: CreateOptions): Promise<Box>
@@ -27,6 +28,18 @@ export interface Creator {
 /** Names that are made up collide hardly ever; more often than this is a fault. */
 const nameTries = 8
 
+/** What keeps its machine within the budgets, whichever is to be had. */
+function pricedBy(
+  { cloudWish }: Pick<BoxRecord, 'cloudWish'>,
+  price: Price | undefined,
+): Pick<BoxRecord, 'estimate' | 'cloudWish'> {
+  if (!price) return {}
+  const most = hourlyOf(price)
+  const asked = cloudWish?.maxHourly
+  const maxHourly = asked !== undefined && compareAmounts(asked, most) < 0 ? asked : most
+  return { estimate: price, cloudWish: { ...cloudWish, maxHourly } }
+}
+
 export function createCreator(context: Context, reconciler: Reconciler, gate: Gate): Creator {
   const { admission, boxes, deps, pool, progress, stopping, tokens } = context
   const { clock, random } = deps
@@ -37,6 +50,7 @@ export function createCreator(context: Context, reconciler: Reconciler, gate: Ga
       const createdAt = clock.now()
       const record: BoxRecord = {
         ...draft,
+        ...pricedBy(draft, place.price),
         id: spare ?? newBoxId(random),
         name: name ?? friendlyName(random),
         owner: place.owner,
@@ -99,7 +113,7 @@ export function createCreator(context: Context, reconciler: Reconciler, gate: Ga
       const begin = clock.now()
       const settled = await settle(context, rest, null)
       options.onProgress?.({ phase: 'check', ms: clock.now() - begin })
-      const place = await admission.reserve(owner, settled.draft.size)
+      const place = await admission.reserve(owner, settled.draft.size, await wantedOf(context, settled.draft))
       return make(settled, place, name ?? null, wait, options)
     },
   }

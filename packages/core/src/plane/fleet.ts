@@ -9,6 +9,7 @@ import type { Context } from './context.ts'
 import type { Creator } from './create.ts'
 import { noSuchFleet } from './ownership.ts'
 import { type Settled, settle } from './settle.ts'
+import { wantedOf } from './wanted-cost.ts'
 
 interface Makers {
   readonly context: Context
@@ -29,7 +30,8 @@ export async function createFleet(
   fleetName(base, count)
   const id = newFleetId(deps.random)
   const settled = await settle(context, rest, id)
-  const places = await context.admission.reserveAll(options.owner ?? null, settled.draft.size, count)
+  const wanted = await wantedOf(context, settled.draft)
+  const places = await context.admission.reserveAll(options.owner ?? null, settled.draft.size, count, wanted)
   const names = places.map((_, index) => fleetName(base, index + 1))
   const made = await makeEach(context, creator, { settled, places, names, wait }, options)
   if (onPartial === 'keep' || made.failures.length === 0) return { id, ...made }

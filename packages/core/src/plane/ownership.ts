@@ -61,7 +61,7 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
     async cost() {
       const { currencies } = await plane.cost({ owner })
       const ours = currencies.map((sheet) => ({ ...sheet, boxes: sheet.boxes.map((box) => ({ ...box, owner: null })) }))
-      return { currencies: ours }
+      return { budget: null, currencies: ours }
     },
     shapes: () => plane.shapes(),
     choose: (needs) => plane.choose(needs),

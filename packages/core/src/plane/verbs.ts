@@ -111,7 +111,12 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
         await setups.cancel(record.id, new GibilError('interrupted', 'The box was stopped during its set-up.'))
       })
     },
-    startBox: (ref) => become(ref, 'start', 'running'),
+    startBox: (ref) =>
+      become(ref, 'start', 'running', async (record) => {
+        const { expiresAt } = { ...record, ...renewedLease(record, 'running', deps.clock.now()) }
+        // One that is billed while it is off costs nothing more by its start.
+        if (record.cloud?.billedSince === null) await context.admission.bill(record, expiresAt, async () => undefined)
+      }),
 
     async restart(ref, { force = false, fresh = false } = {}) {
       const { id } = await boxes.find(ref)
@@ -143,11 +148,17 @@ export function createVerbs(context: Context, reconciler: Reconciler, setups: Se
       const record = await boxes.find(ref)
       const ttlMs = parseTtl(ttl, record.shape)
       const now = deps.clock.now()
-      const after = await boxes.update(record.id, (latest) => {
-        allow('extend', latest)
-        const explicit = latest.explicit.includes('ttl') ? latest.explicit : [...latest.explicit, 'ttl' as const]
-        return { ttlMs, expiresAt: ttlMs === null ? null : now + ttlMs, explicit }
-      })
+      const end = ttlMs === null ? null : now + ttlMs
+      const write = (): Promise<BoxRecord | undefined> =>
+        boxes.update(record.id, (latest) => {
+          allow('extend', latest)
+          const explicit = latest.explicit.includes('ttl') ? latest.explicit : [...latest.explicit, 'ttl' as const]
+          return { ttlMs, expiresAt: end, explicit }
+        })
+      // Less time is never too dear, nor is any for a box that is off and costs nothing.
+      const dearer = (end ?? Number.POSITIVE_INFINITY) > (record.expiresAt ?? Number.POSITIVE_INFINITY)
+      const off = record.status === 'stopped' && record.cloud?.billedSince === null
+      const after = dearer && !off ? await context.admission.bill(record, end, write) : await write()
       if (!after) throw new GibilError('box_not_found', `The box "${record.name}" is gone.`)
       const expiresAt = after.expiresAt === null ? null : new Date(after.expiresAt).toISOString()
       await context.events.append('box.extended', after, { expiresAt })

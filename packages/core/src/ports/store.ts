@@ -1,4 +1,4 @@
-import type { Amounts, Charge, Event } from '@gibil/contract'
+import type { Amounts, BudgetLimits, Charge, Event } from '@gibil/contract'
 import type { BoxRecord, Owner } from '../box-record.ts'
 import type { SnapshotRecord } from '../snapshot-record.ts'
 import type { TokenRecord } from '../token-record.ts'
@@ -36,6 +36,10 @@ export interface Store {
   keepCharges(box: BilledBox, charges: readonly EndedCharge[]): Promise<void>
   /** Of boxes that are gone, or are about to be; oldest first. */
   listCharges(): Promise<{ readonly box: BilledBox; readonly charge: EndedCharge }[]>
+
+  /** What boxes of clouds may cost; no limit before it was set. */
+  getBudget(): Promise<BudgetLimits>
+  setBudget(limits: BudgetLimits): Promise<void>
 
   /** Throws `name_in_use` when its owner keeps a snapshot of that name. */
   insertSnapshot(record: SnapshotRecord): Promise<void>

@@ -16,6 +16,7 @@ const creation = [
   'size_beyond_host',
   'needs_root',
   'disk_full',
+  'over_budget',
   'task_failed',
 ] as const
 
@@ -88,7 +89,7 @@ export const boxRoutes: readonly Route[] = [
     summary: 'Give a box more time to live',
     body: ExtendBox,
     answer: json(Box),
-    errors: ['box_not_found', 'invalid_duration', 'lease_out_of_range'],
+    errors: ['box_not_found', 'invalid_duration', 'lease_out_of_range', 'over_budget'],
     handle: async ({ param, body }, { plane }) => plane.extend(param('box'), body.ttl),
   }),
   route({

@@ -1,4 +1,4 @@
-import { Health, HostCheck, SshState, SweepResult, TopEntry, Version } from '@gibil/contract'
+import { Budget, BudgetLimits, Health, HostCheck, SshState, SweepResult, TopEntry, Version } from '@gibil/contract'
 import * as z from 'zod'
 import { empty, json, type Route, route, stream, written } from '../http/route.ts'
 import { readTop } from './top.ts'
@@ -81,6 +81,18 @@ export const systemRoutes: readonly Route[] = [
     progress: true,
     answer: json(SweepResult),
     handle: async (_, { control }) => ({ removed: await control.sweep() }),
+  }),
+  route({
+    method: 'put',
+    path: '/budget',
+    id: 'setBudget',
+    tag,
+    summary: 'Set what boxes of clouds may cost',
+    description:
+      'A create, an extension or a start by which a budget would be passed before the lease ends is refused with `over_budget`. Boxes that are there stay.',
+    body: BudgetLimits,
+    answer: json(Budget),
+    handle: async ({ body }, { control }) => control.setBudget(body),
   }),
   route({
     method: 'post',

@@ -5,6 +5,7 @@ import {
   type AdoptableBox,
   type BakedImage,
   type Box,
+  type BudgetLimits,
   type CreateBox,
   type Event,
   type Fleet,
@@ -111,6 +112,7 @@ export function createFakePlane(options: {
   const baked = new Map<string, BakedImage>()
   const mounted = new Map<string, Mount[]>()
   const logs = new Map<string, { text: string; done: boolean }>()
+  let budget: BudgetLimits = { daily: null, perBox: null }
   const kept: Event[] = []
   const bus = new EventEmitter()
   bus.setMaxListeners(0)
@@ -312,8 +314,12 @@ export function createFakePlane(options: {
       return put({ ...base, id: found.id, name: name ?? found.name })
     },
     imageEvent: async () => undefined,
-    cost: async () => ({ budget: { perDay: null, perBox: null }, currencies: [] }),
     ended: async () => undefined,
+    cost: async () => ({ budget: { ...budget, planned: '0.25', left: '1.00' }, currencies: [] }),
+    setBudget: async (limits) => {
+      budget = limits
+      return { ...budget, planned: '0.25', left: '1.00' }
+    },
     shapes: () => [{ shape: 'container', provider: 'local', unavailable: null }],
     choose: async (needs) => ({ ...recommend(needs, aHost, defaultPolicy), before: [], cost: null }),
   }
