@@ -25,6 +25,8 @@ export const streaming = <Request, Answer>(
         yield answer
         begun = true
       }
+      // What ended because its time was over must not look as if it had come to its end.
+      context.signal.throwIfAborted()
     } catch (error) {
       if (begun && isLost(error)) call.breakOff()
       throw toConnectError(error, call)
