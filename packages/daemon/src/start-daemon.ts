@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { apiVersion, GibilError, type Health, type ProxyState } from '@gibil/contract'
+import type { ServerFactory } from '@gibil/mcp'
 import type { SshPort } from '@gibil/ssh-gateway'
 import type { Logger } from 'pino'
 import type { Api } from './api.ts'
@@ -7,6 +8,7 @@ import type { OpenApiDocument } from './documents/document.ts'
 import { mountE2b } from './e2b/mount.ts'
 import { type Compose, startEngine } from './engine.ts'
 import { createApplication } from './http/application.ts'
+import { mountMcp } from './http/mcp.ts'
 import { createOpenCalls } from './http/open-calls.ts'
 import { openListeners } from './listeners.ts'
 import { createMetrics } from './metrics.ts'
@@ -49,6 +51,8 @@ export interface DaemonOptions {
   /** Where a test wants the process to be killed. */
   readonly failpoint?: string
   readonly compose?: Compose
+  /** What a test serves at /mcp instead of the tools. */
+  readonly mcpServer?: ServerFactory
 }
 
 export interface RunningDaemon {
@@ -151,7 +155,9 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
   }
   const e2b = mountE2b(home.e2b, api, token)
   const webSockets = createWebSockets(webSocketHandlers, api)
-  const listeners = await openListeners(createApplication(routes, api), webSockets, {
+  const app = createApplication(routes, api)
+  mountMcp(app, api, options.mcpServer)
+  const listeners = await openListeners(app, webSockets, {
     socketPath: path,
     port: options.port,
     preferredUrl: last?.url,

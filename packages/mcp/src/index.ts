@@ -1,3 +1,4 @@
 /** @module The door for agents: an MCP server over the SDK, by stdio and by HTTP. */
+export { type ServerFactory, serveOverHttp } from './serve/http.ts'
 export { serveOverStdio } from './serve/stdio.ts'
-export type { Workplace } from './tool.ts'
+export { createServer } from './server.ts'

@@ -1,4 +1,5 @@
 import { McpServer } from '@modelcontextprotocol/server'
+import { registerResources } from './resources.ts'
 import type { Workplace } from './tool.ts'
 import { tools } from './tools/index.ts'
 
@@ -13,10 +14,11 @@ const instructions = `Gibil gives you Linux boxes: real machines to run, build, 
 export function createServer(place: Workplace, version: string): McpServer {
   const server = new McpServer(
     { name: 'gibil', title: 'Gibil', version },
-    { instructions, capabilities: { tools: { listChanged: false } } },
+    { instructions, capabilities: { tools: { listChanged: false }, resources: { listChanged: false } } },
   )
   for (const tool of tools) {
     if (!tool.local || place.local !== null) tool.register(server, place)
   }
+  registerResources(server, place)
   return server
 }

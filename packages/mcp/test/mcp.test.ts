@@ -1,11 +1,13 @@
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { apiOf } from '../../../test/support/api.ts'
 import { makeHome, root, type TestHome } from '../../../test/support/home.ts'
 import { type Connected, connect, overStdio } from './support/client.ts'
-import { inspect, toolCall } from './support/inspector.ts'
+import { inspect, inspectUrl, toolCall } from './support/inspector.ts'
 
 // Real boxes. The clients are the official inspector and the official client, which we did not write.
 let home: TestHome
@@ -330,6 +332,62 @@ describe('boxes', () => {
     ])
     expect(await ok('box_destroy', { fleet, confirm: fleet })).toMatchObject({ destroyed: ['f-2'] })
     expect(await refused('fleet_run', { fleet, command })).toContain('fleet_not_found')
+  })
+})
+
+describe('at /mcp of the daemon', () => {
+  const at = async (token: string): Promise<StreamableHTTPClientTransport> =>
+    new StreamableHTTPClientTransport(new URL('/mcp', (await apiOf(home)).url), {
+      requestInit: { headers: { authorization: `Bearer ${token}` } },
+    })
+  const tokenOf = async (name: string): Promise<string> => {
+    const { exitCode, stdout, stderr } = await home.gibil(['token', 'create', name, '--json'])
+    expect(exitCode, stderr).toBe(0)
+    return JSON.parse(stdout).secret
+  }
+
+  test('a token has its own boxes, in both generations of the protocol, until it is revoked', async () => {
+    await using remote = await connect(await at(await tokenOf('ci')))
+    await using before = await connect(await at(await tokenOf('old')), 'before')
+    expect((await remote.call('box_create', { name: 'w' })).data.box.name).toBe('w')
+    const told: string[] = []
+    const ran = await remote.call(
+      'box_run',
+      { box: 'w', command: 'sleep 6; echo mine' },
+      { onprogress: () => told.push('x') },
+    )
+    expect(ran.data).toMatchObject({ exitCode: 0, output: 'mine\n' })
+    expect(told.length).toBeGreaterThan(0)
+    expect((await before.call('box_list', {})).data.boxes).toEqual([])
+    expect((await before.call('box_show', { box: 'w@ci' })).text).toContain('box_not_found')
+    await remote.call('box_destroy', { box: 'w', confirm: 'w' })
+    await home.gibil(['token', 'revoke', 'ci'])
+    await expect(remote.call('box_list', {})).rejects.toThrow(/401|unauthorized/i)
+  })
+
+  test('the machine of the daemon is not for its callers', async () => {
+    await using remote = await connect(await at((await apiOf(home)).token))
+    const { tools } = await remote.client.listTools()
+    expect(tools.map(({ name }) => name)).not.toContain('file_upload')
+    for (const repo of ['/etc', 'git@github.com:you/project']) {
+      const { isError, text } = await remote.call('box_create', { repo })
+      expect([isError, text]).toEqual([true, expect.stringContaining('https')])
+    }
+  })
+
+  test('the inspector comes with a token; nobody comes without, with a wrong one, or from a page', async () => {
+    const { url, token, call } = await apiOf(home)
+    const target = [new URL('/mcp', url).href, '--transport', 'http']
+    const listed = await inspectUrl(target, ['tools/list', '--header', `Authorization: Bearer ${token}`])
+    expect(listed.raw).toContain('box_create')
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' })
+    const status = async (options: object) => (await call('POST', '/mcp', { body, ...options })).status
+    expect(await status({ token: null })).toBe(401)
+    expect(await status({ token: 'gibil_wrong' })).toBe(401)
+    expect(await status({ headers: { host: 'evil.example:80' } })).toBe(403)
+    expect(await status({ headers: { origin: 'http://evil.example' } })).toBe(403)
+    expect(await status({ body: 'x'.repeat(2_000_000) })).toBe(413)
+    expect(await status({ body: '{' })).toBe(400)
   })
 })
 

@@ -18,7 +18,7 @@ interface Bindings {
   /** The peer came by the unix socket, which only the owner of the home directory can open. */
   readonly trusted: boolean
 }
-type Ctx = Context<{ Bindings: Bindings }>
+export type Ctx = Context<{ Bindings: Bindings }>
 export type Application = Hono<{ Bindings: Bindings }>
 
 /** The HTTP application over a table of routes. */
@@ -51,13 +51,8 @@ async function serve(c: Ctx, route: Route, api: Api): Promise<Response> {
     // hono answers HEAD with the GET handler, which would read whole files for nothing.
     if (request.method === 'HEAD') throw notFound(c)
     if (route.open && !trusted) checkPlace(request.headers)
-    const caller = route.open ? null : await callerOf(request.headers, trusted, api)
-    if (caller) {
-      if (!route.tokens) throw administratorOnly()
-      call.signal.throwIfAborted()
-      call.atEnd(api.daemon.openCalls.enter(caller.name))
-      call.endWith(caller)
-    }
+    const caller = route.open ? null : await admit(c, call, api)
+    if (caller && !route.tokens) throw administratorOnly()
     if (!route.early) await api.daemon.ready
     if (route.large) {
       call.atEnd(await api.daemon.openCalls.enterLarge(caller?.name ?? null, call.signal))
@@ -85,6 +80,18 @@ async function serve(c: Ctx, route: Route, api: Api): Promise<Response> {
   } catch (error) {
     return failed(c, error, call.signal, api)
   }
+}
+
+/** Who calls, counted among the calls of that token until the end. Throws `forbidden`, `unauthorized`, `busy`. */
+export async function admit(c: Ctx, call: Watch, api: Api): Promise<Caller | null> {
+  const { incoming, trusted } = c.env
+  const caller = await callerOf(incoming.headers, trusted, api)
+  if (caller) {
+    call.signal.throwIfAborted()
+    call.atEnd(api.daemon.openCalls.enter(caller.name))
+    call.endWith(caller)
+  }
+  return caller
 }
 
 const ignore = (): void => undefined
@@ -126,7 +133,7 @@ async function serveEvents(
   }
 }
 
-function failed(c: Ctx, thrown: unknown, signal: AbortSignal | undefined, api: Api): Response {
+export function failed(c: Ctx, thrown: unknown, signal: AbortSignal | undefined, api: Api): Response {
   const { outgoing: response } = c.env
   const error = asGibilError(thrown, signal)
   report(error, api)
@@ -154,7 +161,7 @@ interface Watch {
 }
 
 /** Counts and logs a request when its response has ended, and aborts its work when there is nobody to do it for. */
-function watch(c: Ctx, path: string, api: Api): Watch {
+export function watch(c: Ctx, path: string, api: Api): Watch {
   const { incoming: request, outgoing: response } = c.env
   const begin = performance.now()
   const abort = new AbortController()

@@ -13,14 +13,20 @@ export interface Inspected {
 
 const inspectorCli = join(root, 'node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js')
 
-/** Runs the CLI of the official inspector, a client that is not ours, against a server. */
-export async function inspect(target: readonly string[], method: readonly string[]): Promise<Inspected> {
-  const { exitCode, stdout, stderr } = await execa(
-    process.execPath,
-    // What stands behind `--` is the server with its arguments.
-    [inspectorCli, '--cli', '--method', ...method, '--', ...target],
-    { reject: false, timeout: 120_000 },
-  )
+/** Runs the CLI of the official inspector, a client that is not ours, against a server that it starts. */
+export const inspect = (server: readonly string[], method: readonly string[]): Promise<Inspected> =>
+  // What stands behind `--` is the server with its arguments.
+  run(['--method', ...method, '--', ...server])
+
+/** The same against one that runs already, by its address. */
+export const inspectUrl = (target: readonly string[], method: readonly string[]): Promise<Inspected> =>
+  run([...target, '--method', ...method])
+
+async function run(args: readonly string[]): Promise<Inspected> {
+  const { exitCode, stdout, stderr } = await execa(process.execPath, [inspectorCli, '--cli', ...args], {
+    reject: false,
+    timeout: 120_000,
+  })
   const answer = parse(stdout)
   const content: unknown[] = Array.isArray(answer['content']) ? answer['content'] : []
   const texts = content.flatMap((part) => (isText(part) ? part.text : []))
