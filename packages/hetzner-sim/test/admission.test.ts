@@ -22,7 +22,7 @@ function namespaceMachines(dir: string): Machines {
   const up = new Map<number, ChildProcess>()
   return {
     ...noMachines(),
-    freeIpv4: (taken) => [1, 2, 3].map((last) => `${names.network}.${last}`).find((one) => !taken.has(one)) ?? '',
+    freeIpv4: names.freeIpv4,
     async boot({ id, ipv4, inbound }) {
       const { namespace } = names.of(id)
       await makeLinks(names.of(id), ipv4 ?? '')

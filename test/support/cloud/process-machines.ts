@@ -66,13 +66,7 @@ export async function processMachines(dir: string): Promise<ProcessMachines> {
   }
 
   return {
-    freeIpv4(taken) {
-      for (let last = 1; last < 255; last += 1) {
-        const address = `${names.network}.${last}`
-        if (!taken.has(address)) return address
-      }
-      throw new Error('no address is left')
-    },
+    freeIpv4: names.freeIpv4,
     boot,
     powerOff: end,
     async shutdown(id) {

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { ApiError } from '../errors.ts'
 import { gateway, metadataAddress } from './metadata.ts'
 
 const exec = promisify(execFile)
@@ -12,21 +13,33 @@ const ip = async (line: string): Promise<void> => {
 /** What the networks of one simulator are called: its machines are told from those of others by the place of its state. */
 export interface Names {
   of(id: number): { namespace: string; link: string }
-  /** The nth of its addresses, out of the range kept for benchmarks (RFC 2544); undefined where that is none for a machine. */
-  address(n: number): string | undefined
+  /**
+   * One of its addresses, out of the range kept for benchmarks (RFC 2544), that is not among these. Throws
+   * `resource_unavailable` when all that are tried are.
+   */
+  freeIpv4(taken: ReadonlySet<string>): string
 }
+
+const mostMachines = 254
 
 export function namesFor(dir: string): Names {
   const hash = createHash('sha256').update(resolve(dir)).digest()
   const short = hash.toString('hex').slice(0, 4)
+  // From any of the 2^17 on, so that the addresses of two simulators are hardly ever the same.
+  const nth = (n: number): string | undefined => {
+    const at = ((hash.readUInt32BE(2) >>> 15) + n) % 2 ** 17
+    const last = at & 255
+    return last === 0 || last === 255 ? undefined : `198.${18 + (at >> 16)}.${(at >> 8) & 255}.${last}`
+  }
   return {
     // A link's name has 15 characters at most.
     of: (id) => ({ namespace: `hzsim-${short}-${id}`, link: `hz${short}${id.toString(36)}` }),
-    // From any of the 2^17 on, so that the addresses of two simulators are hardly ever the same.
-    address(n) {
-      const at = ((hash.readUInt32BE(2) >>> 15) + n) % 2 ** 17
-      const last = at & 255
-      return last === 0 || last === 255 ? undefined : `198.${18 + (at >> 16)}.${(at >> 8) & 255}.${last}`
+    freeIpv4(taken) {
+      for (let n = 0; n < mostMachines; n += 1) {
+        const address = nth(n)
+        if (address !== undefined && !taken.has(address)) return address
+      }
+      throw new ApiError(412, 'resource_unavailable', 'no address is left')
     },
   }
 }

@@ -4,7 +4,6 @@ import { copyFile, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { ApiError } from '../errors.ts'
 import { enforce } from './admission.ts'
 import { makeLinks, namesFor, removeLinks } from './links.ts'
 import { answersFor, type MachineAnswers } from './metadata.ts'
@@ -27,7 +26,6 @@ export interface QemuOptions {
 
 const responder = join(import.meta.dirname, 'responder.ts')
 const watchMs = 500
-const mostMachines = 254
 
 /**
  * Real machines: QEMU, each in a network namespace of its own, whose cloud-init takes its way for Hetzner (SMBIOS, DHCP, metadata).
@@ -66,13 +64,7 @@ export function qemuMachines({ dir, images, mostMemoryMib = 1024 }: QemuOptions)
   watch.unref()
 
   return {
-    freeIpv4(taken) {
-      for (let n = 0; n < mostMachines; n += 1) {
-        const address = names.address(n)
-        if (address !== undefined && !taken.has(address)) return address
-      }
-      throw new ApiError(412, 'resource_unavailable', 'no address is left')
-    },
+    freeIpv4: names.freeIpv4,
     async boot(spec) {
       const { id, ipv4 } = spec
       const at = place(id)
