@@ -37,7 +37,7 @@ export function recommend(needs: Needs, machine: Machine, images: ImageDefaults)
     reasons: reasonsOf(picked),
     missing: needs.workstation ? [noWorkstation] : [],
     warnings: [
-      ...speedOf(candidate, machine),
+      ...speedOf(picked.chosen, machine),
       ...smaller(size, sizeFor(needs, candidate, endless)),
       ...betterOne(picked),
       ...priceOf(candidate),
@@ -76,11 +76,11 @@ function reasonsOf({ rules, preference, chosen }: Pick): Remark[] {
 /** Why a box is a container when nobody asked for anything. */
 export const nothingMore = 'nothing that was asked for needs more than a container, the lightest box'
 
-const speedOf = ({ shape, provider }: Candidate, { emulated }: Machine): string[] => {
-  if (shape === 'container' || provider !== 'local' || emulated !== true) return []
-  return [
-    'KVM does not work on this machine, so that the processor of this box is emulated: programs run several times slower in it.',
-  ]
+function speedOf({ candidate, unavailable }: Judged, { emulated }: Machine): string[] {
+  if (candidate.shape === 'container' || candidate.provider !== 'local' || emulated === false) return []
+  const slow = 'programs run several times slower in it'
+  if (emulated) return [`KVM does not work on this machine, so that the processor of this box is emulated: ${slow}.`]
+  return unavailable ? [] : [`Whether KVM works on this machine is tried with the first such box; without it ${slow}.`]
 }
 
 const smaller = (size: Size, usual: Size): string[] =>

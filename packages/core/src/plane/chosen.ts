@@ -4,14 +4,19 @@ import type { Driver } from '../ports/driver.ts'
 import type { Drivers } from './drivers.ts'
 
 /** A box that is to be made, and why it has its shape where nobody named one. */
-type Chosen = Pick<BoxRecord, 'shape' | 'provider' | 'chosenBecause'>
+type Chosen = Pick<BoxRecord, 'shape' | 'provider' | 'chosenBecause'> & { readonly image?: string }
 
 /** What keeps a box from being made, with why it was to have that shape: its owner did not ask for it, and may not expect it. */
-export function withReason(error: unknown, { shape, provider, chosenBecause }: Chosen): unknown {
+export function withReason(error: unknown, { shape, provider, chosenBecause, image }: Chosen): unknown {
   if (!chosenBecause || shape === 'container' || provider !== 'local' || !GibilError.is(error)) return error
   const { code, message, hint, details, cause } = error
   const why = `The box is to be a ${shape} because ${chosenBecause.join('; ')}.`
-  return new GibilError(code, `${message} ${why}`, { hint, details, cause })
+  const build = `Build it: \`gibil image build ${image}\`, or name another image or shape (--image, --shape).`
+  return new GibilError(code, `${message} ${why}`, {
+    hint: code === 'image_not_found' && image !== undefined ? build : hint,
+    details,
+    cause,
+  })
 }
 
 /** Throws as `Drivers.for`. */

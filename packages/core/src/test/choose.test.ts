@@ -157,6 +157,7 @@ describe('a create without a shape', () => {
     await expect(create({ repo: withServices(images) })).rejects.toMatchObject({
       code: 'image_not_found',
       message: expect.stringContaining('The box is to be a microvm because services'),
+      hint: expect.stringContaining('gibil image build docker'),
     })
     expect(await world.plane.list()).toEqual([])
   })
