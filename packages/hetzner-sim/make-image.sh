@@ -45,7 +45,7 @@ mkdir -p "$tree/lib/modules"
 cp -a "$work/kernel/lib/modules/$version" "$tree/lib/modules/"
 chroot "$tree" /sbin/depmod "$version"
 # There is neither a locale to be made nor a boot loader to be told of disks, and cloud-init takes long to find that.
-printf 'locale: false\ngrub_dpkg: {enabled: false}\n' > "$tree/etc/cloud/cloud.cfg.d/90_hetzner-sim.cfg"
+printf 'locale: "false"\ngrub_dpkg: {enabled: false}\n' > "$tree/etc/cloud/cloud.cfg.d/90_hetzner-sim.cfg"
 rm -f "$tree"/etc/ssh/ssh_host_* "$tree/etc/hostname"
 # Empty, as in images of clouds: if it were not there systemd would enable all that it has, and then wait for a network that it does not manage.
 : > "$tree/etc/machine-id"
