@@ -22,8 +22,9 @@ import { start, stop } from './power.ts'
 import { checkProject } from './project.ts'
 import { relabel } from './relabel.ts'
 import { removeBox } from './remove.ts'
+import { createSharedLook } from './shared-look.ts'
 import type { Step } from './steps.ts'
-import { byBox, homeOf, isNothing, isOf, look, toDriverBox } from './survey.ts'
+import { homeOf, isOf, look, toDriverBox } from './survey.ts'
 import { sweepExpired } from './sweep.ts'
 import { watchEnds } from './watch.ts'
 
@@ -76,7 +77,9 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
   const listeners = new Set<(id: string) => void>()
   let opened: { readonly context: Context; readonly stopWatching: () => void } | undefined
 
+  const shared = createSharedLook(client, pace)
   const tellAll = (id: string): void => {
+    shared.forget()
     for (const listener of listeners) listener(id)
   }
   const use = (): Context => {
@@ -85,7 +88,7 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
   }
   const locked = <T>(id: string, task: (context: Context) => Promise<T>): Promise<T> => {
     assertBoxId(id)
-    return locks.run(id, () => task(use()))
+    return locks.run(id, () => task(use()).finally(shared.forget))
   }
   const hosts = new Map<string, { readonly host: string; readonly mark: string | undefined }>()
   const findHost = async (id: string): Promise<{ host: string; mark: string | undefined }> => {
@@ -141,8 +144,8 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
     async inspect(id) {
       assertBoxId(id)
       const { home } = use()
-      const things = await look(client, ofBox(id), patience)
-      if (isNothing(things)) {
+      const things = (await shared.all(patience)).get(id)
+      if (things === undefined) {
         await checkProject(use(), id)
         return undefined
       }
@@ -155,9 +158,7 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
     },
     async list() {
       const { home } = use()
-      const boxes = [...byBox(await look(client, labelNames.boxId, patience))].filter(([, things]) =>
-        isOf(things, home),
-      )
+      const boxes = [...(await shared.all(patience))].filter(([, things]) => isOf(things, home))
       return Promise.all(boxes.map(([id, things]) => toDriverBox(id, things, catalog, patience)))
     },
     async quote({ size, cloud, image }) {
@@ -165,7 +166,9 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
       return plan({ size, cloud, images }, await catalog.get(patience))
     },
     async found() {
-      const boxes = byBox(await look(client, labelNames.boxId, patience))
+      // Somebody waits for it, and may just have made it elsewhere.
+      shared.forget()
+      const boxes = await shared.all(patience)
       const found = await Promise.all(
         [...boxes].map(([id, things]) => toFound(id, things, { catalog, links }, patience)),
       )
@@ -180,7 +183,7 @@ export function createHetznerDriver(options: HetznerDriverOptions): HetznerDrive
     bake: (wish, given = {}) => locks.run(`bake ${wish.name}`, () => bake(use(), wish, given)),
     baked: () => bakedImages({ client, catalog }, patience),
     removeBaked: (name) => locks.run(`bake ${name}`, () => removeBaked(use(), name)),
-    sweep: (keep) => sweepExpired(client, pace.now(), pace, keep),
+    sweep: (keep) => sweepExpired(client, pace.now(), pace, keep).finally(shared.forget),
     async dial(id, signal): Promise<Duplex> {
       assertBoxId(id)
       const { host, mark } = await findHost(id)

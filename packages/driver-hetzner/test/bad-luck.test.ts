@@ -103,7 +103,7 @@ describe('what is refused', () => {
 
   test.each([
     ['read', 'Read & Write'],
-    ['revoked', 'HCLOUD_TOKEN'],
+    ['revoked', 'gibil init'],
   ] as const)('a token that is %s: it is said what to do, and nothing is tried twice', async (access, hint) => {
     const driver = await cloud.openDriver()
     cloud.sim.faults.add({ kind: 'token', access })
