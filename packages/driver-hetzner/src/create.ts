@@ -58,6 +58,7 @@ async function forge(context: Context, spec: DriverSpec, options: DriverOptions)
   const keys = links.forNew(spec.id)
   const { host, client: key } = keys
   const text = userDataOf(spec, keys)
+  if (isOpenToAll(context.sshFrom)) options.onNotice?.(openToAll)
   await step('create.keys')
   await context.files.keep(spec.id, { privateKey: key.privateKey, hostKey: host.publicKey })
   const marks = { home, host: machine, key: keyMark(key.publicKey), createdAt: pace.now() }
@@ -72,6 +73,10 @@ async function forge(context: Context, spec: DriverSpec, options: DriverOptions)
   options.trace?.('server', performance.now() - making)
   return server
 }
+
+const isOpenToAll = (networks: readonly string[]): boolean => networks.some((network) => network.endsWith('/0'))
+const openToAll =
+  'its SSH is open to every address, for the key of the box alone; to narrow it, start the daemon with GIBIL_SSH_FROM, such as GIBIL_SSH_FROM=203.0.113.7/32'
 
 export const imageIn =
   (images: readonly CloudImage[]) =>

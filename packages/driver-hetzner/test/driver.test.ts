@@ -188,6 +188,15 @@ describe('a box', () => {
   })
 })
 
+test('whoever makes a box hears that its SSH is open to all, unless it is not', async () => {
+  const heard: string[] = []
+  const onNotice = (text: string): void => void heard.push(text)
+  await (await cloud.openDriver({ sshFrom: ['203.0.113.7/32', '2001:db8::/32'] })).create(specOf(), { onNotice })
+  expect(heard).toEqual([])
+  await (await cloud.openDriver()).create(specOf(), { onNotice })
+  expect(heard).toEqual([expect.stringContaining('GIBIL_SSH_FROM')])
+})
+
 test('a quote is the order in which a create would try', async () => {
   const driver = await cloud.openDriver()
   cloud.sim.faults.add({ kind: 'sold_out', server_type: 'cx23' })

@@ -40,6 +40,12 @@ export function createProgress(cli: Pick<Cli, 'stderr' | 'colors'>, title: strin
 
   return {
     onProgress({ phase, message, ms }) {
+      // Stays on a terminal too, where other lines are overwritten.
+      if (/^(.*: )?notice$/.test(phase)) {
+        if (live) stderr.write('\r\u001b[2K')
+        stderr.write(`  ${colors.yellow('!')} ${clean(message ?? '')}\n`)
+        return
+      }
       const text = clean(message === undefined ? phase : `${phase}: ${message}`)
       current = text
       if (live && ms === undefined) return draw()

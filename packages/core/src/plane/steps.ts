@@ -82,7 +82,8 @@ export function createPerform(
     const onLine = (line: string): void => {
       progress.tell(record.id, { phase: 'boot', message: line.slice(0, longestLine) })
     }
-    const options = { signal, trace, onLine }
+    const onNotice = (message: string): void => progress.tell(record.id, { phase: 'notice', message })
+    const options = { signal, trace, onLine, onNotice }
     const begun = await stateFrom(record)
     const told = deadlineOfSpec(record)
     // Waited for also when the signal aborts: it ends early then, and nothing else may be done to the box before it has.

@@ -165,6 +165,8 @@ export interface DriverOptions {
   readonly trace?: Trace
   /** Progress that is worth being read as it comes, such as what cloud-init prints. Hostile text, one line. */
   readonly onLine?: (line: string) => void
+  /** Something about the box that its maker should know, said by the driver itself. */
+  readonly onNotice?: (text: string) => void
 }
 
 export interface StopOptions {

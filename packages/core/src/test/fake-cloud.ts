@@ -47,6 +47,7 @@ export function createFakeCloud(host: Host, clock: Clock): FakeCloud {
     ...base,
     async create(spec, options) {
       options?.onLine?.('Cloud-init v. 22.4.2 running')
+      options?.onNotice?.('open to all')
       const box = await base.create(spec, options)
       begin(spec, home)
       return billed(box)
