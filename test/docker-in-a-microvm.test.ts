@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { full } from './support/full-form.ts'
 import { makeHome, type TestHome } from './support/home.ts'
 import { makeProject } from './support/project.ts'
+import { makeTinyImage } from './support/tiny-image.ts'
 
 /** A Docker starts in ten seconds, and each of its containers in a few, where the processor is emulated and the machine is busy. */
 const slow = 600_000
@@ -23,18 +24,7 @@ const must = async (...args: string[]): Promise<string> => {
 const runIn = (box: string, line: string): Promise<string> => must('run', box, '--', 'sh', '-ec', line)
 const run = (line: string): Promise<string> => runIn('d', line)
 
-/** The programs of a container, taken from the box, since no registry is asked: a shell, cat, and Python for a server. */
-const rootfs = `
-mkdir -p root/bin
-for program in sh cat python3; do
-  cp -L "$(command -v $program)" root/bin/
-  ldd "$(command -v $program)" | grep -o '/[^ ]*' | while read -r library; do
-    mkdir -p "root$(dirname "$library")"
-    cp -L "$library" "root$library"
-  done
-done
-tar -c -C root . | docker import - tiny
-`
+const rootfs = makeTinyImage('python3')
 const server =
   'docker run -d -p 8080:80 --name web -v /usr/lib/python3.11:/usr/lib/python3.11:ro tiny python3 -m http.server 80'
 

@@ -11,7 +11,7 @@ import { makeHome, root, type TestHome } from './support/home.ts'
 import { tracesOf } from './support/host-traces.ts'
 import { makeProject, type Project } from './support/project.ts'
 import { makePublicInternet, type PublicInternet, printed } from './support/public-internet.ts'
-import { importTinyImage } from './support/tiny-image.ts'
+import { makeTinyImage } from './support/tiny-image.ts'
 
 /**
  * What is promised of a full VM, on this machine and at Hetzner Cloud: the same tests for both. Behind the API of the simulator real machines boot, whose cloud-init takes its way for
@@ -106,7 +106,7 @@ describe.each(places)('a full vm of the provider $provider', { timeout: slow }, 
   })
 
   it('runs containers', async () => {
-    await run(importTinyImage)
+    await run(makeTinyImage())
     expect(await run('docker run --rm tiny cat /proc/net/route')).toMatch(/^eth0\s+00000000\s/m)
   })
 

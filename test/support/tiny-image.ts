@@ -1,12 +1,14 @@
-/** A script that gives Docker the image `tiny`, of programs that the box itself has, since no registry is asked. */
-export const importTinyImage = `
+/**
+ * A line for a shell in a box that makes a container image called `tiny` of programs of the box, since no registry is asked: sh, cat and
+ * those that are named.
+ */
+export const makeTinyImage = (...programs: readonly string[]): string => `
 work=$(mktemp -d); cd "$work"; mkdir -p root/bin
-for program in sh cat; do
+for program in sh cat ${programs.join(' ')}; do
   cp -L "$(command -v $program)" root/bin/
   ldd "$(command -v $program)" | grep -o '/[^ ]*' | while read -r library; do
-    mkdir -p "root$(dirname "$library")"
-    cp -L "$library" "root$library"
+    mkdir -p "root$(dirname "$library")"; cp -L "$library" "root$library"
   done
 done
-tar -c -C root . | docker import - tiny
+tar -c -C root . | docker import - tiny >/dev/null
 `

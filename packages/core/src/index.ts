@@ -24,6 +24,7 @@ export type {
   Offer,
   OptionalVerb,
   ResolvedImage,
+  SelfEnding,
   Silence,
   SnapshotKind,
   StopOptions,

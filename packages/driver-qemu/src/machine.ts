@@ -3,6 +3,7 @@ import { GibilError } from '@gibil/contract'
 import { addressOf, gatewayOf, hostPath, isUp, lastLine, linkName, readIfThere, readPid } from '@gibil/host'
 import { lastWords } from './console.ts'
 import type { Context } from './context.ts'
+import { complaintsOf } from './ending.ts'
 import type { Machine } from './names.ts'
 import { type Monitor, openMonitor } from './qmp.ts'
 import { giveMemory } from './region.ts'
@@ -99,7 +100,7 @@ export async function whyItFailed(
     oomKills > 0
       ? 'it was out of memory'
       : (lastWords(console) ??
-        (lastLine(said) || (lives ? 'it runs, but does not answer' : 'it was killed without a word')))
+        (lastLine(complaintsOf(said)) || (lives ? 'it runs, but does not answer' : 'it was killed without a word')))
   return new GibilError('driver_failed', `The machine of box ${id} ${what}: ${why}.`, {
     cause,
     details: { stderr: said.slice(-4096), console: console.slice(-4096), oomKills, lives },

@@ -1,4 +1,5 @@
 import type { Size } from '@gibil/contract'
+import { shutdownTrace } from './ending.ts'
 import type { Guest } from './initrd.ts'
 import type { MachineModel } from './model.ts'
 
@@ -151,6 +152,8 @@ export function qemuArgs(input: MachineInput): string[] {
     `tap,id=box,fd=${boxFd}`,
     ...link('box', boxMac),
     ...device('rng'),
+    '-trace',
+    `enable=${shutdownTrace}`,
     '-S',
     ...(input.incoming ? ['-incoming', 'defer'] : []),
   ]

@@ -1,8 +1,8 @@
 import type { DriverBox } from '@gibil/core'
-import { addressOf, isBoxId, isUp, namesIn, readPid } from '@gibil/host'
+import { addressOf, isBoxId, isUp, namesIn, readIfThere, readPid } from '@gibil/host'
 import { type BoxFile, readBoxFile } from './box-file.ts'
-import { lastWords } from './console.ts'
 import type { Context } from './context.ts'
+import { endingOf } from './ending.ts'
 import { boxPaths, runBoxesDir } from './names.ts'
 
 /** Every id that anything on the host carries in this driver's corner of the home. Links and namespaces end with their process. */
@@ -25,11 +25,15 @@ export async function inspectBox(context: Context, id: string): Promise<DriverBo
   // A clean stop takes the pid file away, so one that is left tells that the box ended without being asked to.
   if ((await readPid(boxPaths(context.names, id).pidFile)) === undefined) return { id, status: 'stopped', address }
   const console = context.consoles.text(id)
+  const [oomKills, log = ''] = await Promise.all([
+    context.cgroups.oomKills(id),
+    readIfThere(boxPaths(context.names, id).log),
+  ])
   return {
     id,
     status: 'stopped',
     address,
-    reason: (await context.cgroups.oomKills(id)) > 0 ? 'out of memory' : (lastWords(console) ?? 'ended'),
+    ...(oomKills > 0 ? { reason: 'out of memory' } : endingOf(log, console)),
     ...(console === '' ? {} : { console: console.slice(-4096) }),
   }
 }

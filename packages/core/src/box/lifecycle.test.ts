@@ -26,7 +26,8 @@ describe('which verb in which status', () => {
   })
 
   test.each(cases)('$verb while $status: $mark', ({ status, verb, mark }) => {
-    const record = aRecord({ status, name: 'w' })
+    const desired = status === 'stopped' ? 'stopped' : 'running'
+    const record = aRecord({ status, desired, name: 'w' })
     if (mark !== '-') {
       expect(allow(verb, record)).toBe({ '+': 'go', '=': 'done', w: 'wait' }[mark])
       return
@@ -43,6 +44,13 @@ describe('which verb in which status', () => {
       return
     }
     throw new Error('it was allowed')
+  })
+
+  test('a box that has stopped and is about to run again is waited for, and can be kept from it', () => {
+    const record = aRecord({ status: 'stopped', desired: 'running' })
+    expect(allow('connect', record)).toBe('wait')
+    expect(allow('stop', record)).toBe('go')
+    expect(allow('start', record)).toBe('go')
   })
 
   test('a box that is about to go counts as going, whatever it still is', () => {

@@ -94,11 +94,15 @@ export const lifecycle: Readonly<Record<Status, Readonly<Record<Verb, Rule>>>> =
   },
 }
 
+/** What differs in a box that has stopped by itself, as by a reboot, and is about to run again. */
+const comingBack: Readonly<Partial<Record<Verb, Rule>>> = { stop: 'go', connect: 'wait' }
+
 /** Throws `wrong_state` that says the status and what to do. */
 export function allow(verb: Verb, record: BoxRecord): 'go' | 'done' | 'wait' {
   // The record may still say running while it has been decided that the box goes.
   const status = record.desired === 'gone' ? 'destroying' : record.status
-  const rule = lifecycle[status][verb]
+  const comesBack = status === 'stopped' && record.desired === 'running'
+  const rule = (comesBack ? comingBack[verb] : undefined) ?? lifecycle[status][verb]
   if (typeof rule === 'string') return rule
   const what = verb === 'connect' ? 'reached' : verb === 'upload' ? 'given a repository' : past[verb]
   throw new GibilError('wrong_state', `The box "${record.name}" is ${status} and cannot be ${what}.`, {

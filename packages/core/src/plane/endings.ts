@@ -1,6 +1,7 @@
 import { GibilError } from '@gibil/contract'
 import { failureLogLength, toFailure } from '../box/failure.ts'
 import type { BoxRecord } from '../box-record.ts'
+import type { SelfEnding } from '../ports/driver.ts'
 import type { Context } from './context.ts'
 
 /** What becomes of boxes that end though nobody asked. */
@@ -15,6 +16,7 @@ interface End {
   readonly reason: string
   /** False when it ended with the host, which is no failure of the box. */
   readonly itsOwn: boolean
+  readonly asked?: SelfEnding | undefined
   readonly console?: string | undefined
 }
 
@@ -51,6 +53,13 @@ export function createEndings(context: Context, poke: (id: string) => void): End
     giveUp,
     async ended(before, end) {
       const { id, onFailure = 'restart' } = before
+      // Neither is a failure: the one is a stop, the other a restart, whatever is to be done about failures.
+      if (end.asked === 'power-off') {
+        backoff.clear(id)
+        await boxes.update(id, ({ desired }) => (desired === 'gone' ? undefined : { desired: 'stopped' }))
+        return
+      }
+      if (end.asked === 'reboot') return again(before, end)
       if (onFailure === 'restart' || !end.itsOwn) return again(before, end)
       const error = failureOf(before, `ended by itself: ${end.reason}`, end)
       if (onFailure === 'stop') return giveUp(id, error)

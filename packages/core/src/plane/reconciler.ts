@@ -142,7 +142,8 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
       await setups.cancel(id, new GibilError('interrupted', `The box ended during its set-up: ${reason}.`))
       // One that was to be started anew has the first half of that behind it.
       if (status !== 'stopped' || before.desired !== 'running' || before.restart) return
-      await endings.ended(before, { reason, itsOwn: actual?.reason !== undefined, console: actual?.console })
+      const { asked, console } = actual ?? {}
+      await endings.ended(before, { reason, asked, itsOwn: actual?.reason !== undefined, console })
     })
 
   /** A box that stays silent for too long is ended, and then it is one that ended by itself; but for one that waits for something and loses nothing by it. */

@@ -130,6 +130,9 @@ export interface DriverMount {
   readonly snapshotId: string
 }
 
+/** How a box that is a machine may end itself: `poweroff` and `reboot` in it. */
+export type SelfEnding = 'power-off' | 'reboot'
+
 /** What a driver finds on the host. `partial`: remains of a create or destroy that did not finish. */
 export interface DriverBox {
   readonly id: string
@@ -137,6 +140,8 @@ export interface DriverBox {
   readonly address: string | null
   /** Why it stopped, when the driver knows: `out of memory`, `killed`. */
   readonly reason?: string
+  /** What it asked of its machine as it ended. Absent: nothing, or that is not known. */
+  readonly asked?: SelfEnding
   /** What its kernel printed last before it ended by itself, where it has one; 4 KiB at most. Hostile text. */
   readonly console?: string
   /** Of a box that is not on this machine. */

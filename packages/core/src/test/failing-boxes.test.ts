@@ -109,6 +109,26 @@ describe('a box that ends by itself', () => {
     expect(await world.plane.get('w')).toMatchObject({ status: 'failed', failure: { code: 'box_ended', log: panic } })
   })
 
+  test.each(['restart', 'destroy'] as const)(
+    'since it powered itself off stays stopped with onFailure %s',
+    async (onFailure) => {
+      const { id } = await create({ onFailure })
+      world.driver.kill(id, 'it powered itself off', undefined, 'power-off')
+      await world.clock.advance(600_000)
+      expect(await world.plane.get('w')).toMatchObject({ status: 'stopped', failure: null })
+      expect((await events('box.stopped'))[0]?.data).toMatchObject({ reason: 'it powered itself off', byItself: true })
+      expect(await until(world.plane.startBox('w'))).toMatchObject({ status: 'running' })
+    },
+  )
+
+  test.each(['stop', 'destroy'] as const)('since it rebooted starts again with onFailure %s', async (onFailure) => {
+    const { id } = await create({ onFailure })
+    world.driver.kill(id, 'it rebooted', undefined, 'reboot')
+    await later()
+    expect(await world.plane.get('w')).toMatchObject({ id, status: 'running' })
+    expect(world.box(id).starts).toBe(2)
+  })
+
   test('stays so with onFailure stop, and shows why', async () => {
     const { id } = await create({ onFailure: 'stop' })
     world.driver.kill(id, 'out of memory', panic)

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { GibilError } from '@gibil/contract'
 import { spareHostname } from '../pool/spare.ts'
-import type { Driver, DriverBox, OptionalVerb, Silence } from '../ports/driver.ts'
+import type { Driver, DriverBox, OptionalVerb, SelfEnding, Silence } from '../ports/driver.ts'
 import type { Host, HostBox, HostSnapshot } from './host.ts'
 
 /** Which box a stream that was dialled leads to. */
@@ -13,7 +13,7 @@ export interface FakeDriver extends Driver {
   /** Called in the middle of a method, to make it slow. */
   hold: (method: string, id: string) => Promise<void>
   /** A box ends by itself. */
-  kill(id: string, reason: string, console?: string): void
+  kill(id: string, reason: string, console?: string, asked?: SelfEnding): void
   /** What the driver hears of a box. */
   hears(id: string, silence: Silence | null): void
   readonly open: () => Promise<void>
@@ -25,6 +25,7 @@ const view = (id: string, box: HostBox): DriverBox => ({
   address: box.status === 'running' ? '10.0.0.2' : null,
   ...(box.reason === undefined ? {} : { reason: box.reason }),
   ...(box.console === undefined ? {} : { console: box.console }),
+  ...(box.asked === undefined ? {} : { asked: box.asked }),
 })
 
 const usual: readonly OptionalVerb[] = ['pause', 'snapshot', 'fork']
@@ -49,12 +50,13 @@ export function createFakeDriver(
     hears(id, silence) {
       for (const listener of silenceListeners) listener(id, silence)
     },
-    kill(id, reason, console) {
+    kill(id, reason, console, asked) {
       const box = host.boxes.get(id)
       if (!box) throw new Error(`kill of ${id}, which is not there`)
       box.status = 'stopped'
       box.reason = reason
       box.console = console
+      box.asked = asked
       host.endJobs(box)
       for (const listener of listeners) listener(id)
     },
@@ -119,6 +121,7 @@ export function createFakeDriver(
         if (box.status !== 'running') box.starts += 1
         box.status = 'running'
         box.reason = undefined
+        box.asked = undefined
         box.console = undefined
         return view(spec.id, box)
       }),

@@ -1,5 +1,5 @@
 import type { Exit, Job, SnapshotKind } from '@gibil/contract'
-import type { DriverSpec } from '../ports/driver.ts'
+import type { DriverSpec, SelfEnding } from '../ports/driver.ts'
 
 export const exit = (exitCode: number | null, change: Partial<Exit> = {}): Exit => ({
   exitCode,
@@ -22,6 +22,7 @@ export interface HostBox {
   status: 'running' | 'paused' | 'stopped' | 'partial'
   reason: string | undefined
   console: string | undefined
+  asked?: SelfEnding | undefined
   readonly disk: Map<string, string>
   jobs: Map<string, HostJob>
   configured: { env?: Readonly<Record<string, string>>; user?: string; cwd?: string }
