@@ -32,7 +32,12 @@ export const BuildImage = z.strictObject({
   noCache: z.boolean().optional(),
 })
 /** A line of progress of a long call, sent as a server-sent event before its result. */
-export const Progress = z.object({ phase: z.string(), message: z.string().optional(), ms: z.number().optional() })
+export const Progress = z.object({
+  phase: z.string(),
+  message: z.string().optional(),
+  ms: z.number().optional(),
+  notice: z.boolean().optional().describe('the message is to be read, not only to be seen while it lasts'),
+})
 export type Progress = z.infer<typeof Progress>
 
 export const PruneResult = z.object({

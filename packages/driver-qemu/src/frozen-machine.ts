@@ -1,5 +1,5 @@
 import type { Size } from '@gibil/contract'
-import type { ResolvedImage } from '@gibil/core'
+import type { DriverOptions, ResolvedImage } from '@gibil/core'
 import type { Backing } from './root-disk.ts'
 import type { SavedMachine } from './saved.ts'
 
@@ -22,6 +22,6 @@ export interface Frozen extends Origin {
 }
 
 export interface FrozenStore {
-  /** The frozen machine for that image and size; made at first need. */
-  provide(image: ResolvedImage, size: Size): Promise<Frozen>
+  /** The frozen machine for that image and size; made at first need, which is told. */
+  provide(image: ResolvedImage, size: Size, options?: Pick<DriverOptions, 'onLine'>): Promise<Frozen>
 }

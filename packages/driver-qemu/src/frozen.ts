@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createBoxdClient, type Identity } from '@gibil/boxd-client'
 import { GibilError, type Size } from '@gibil/contract'
-import type { ResolvedImage } from '@gibil/core'
-import { slotCount, uidBaseOf, writeWhole } from '@gibil/host'
+import type { DriverOptions, ResolvedImage } from '@gibil/core'
+import { namesIn, slotCount, uidBaseOf, writeWhole } from '@gibil/host'
 import { clearMachine } from './clear.ts'
 import type { Context, Machinery } from './context.ts'
 import { dialBoxd, freshness, identify } from './control.ts'
@@ -36,12 +36,12 @@ const freezingSlot = slotCount + 1
 export function createFrozenStore(use: () => Context): FrozenStore {
   const making = new Map<string, Promise<Frozen>>()
   return {
-    async provide(image, size) {
+    async provide(image, size, { onLine } = {}) {
       const context = use()
       const machinery = await context.machinery()
       const key = await keyOf(machinery, image, size)
       const base = await context.disks.base(image)
-      const provided = making.get(key) ?? provide(context, machinery, size, key, base)
+      const provided = making.get(key) ?? provide(context, machinery, size, key, base, onLine)
       making.set(key, provided)
       return provided.finally(() => making.delete(key))
     },
@@ -54,12 +54,16 @@ export function createFrozenStore(use: () => Context): FrozenStore {
     size: Size,
     key: string,
     base: Backing,
+    onLine: DriverOptions['onLine'],
   ): Promise<Frozen> {
     for (let generation = 0; ; generation += 1) {
       const name = generation === 0 ? key : `${key}-${generation}`
       const frozen = frozenIn(join(context.names.cacheDir, 'frozen', name), base, size.diskMib)
       const { directory } = frozen.saved
-      if (!existsSync(join(directory, 'done'))) return freeze(context, machinery, size, name, base, frozen)
+      if (!existsSync(join(directory, 'done'))) {
+        onLine?.('the first box of this image and size boots, which takes a while; those after it are copies')
+        return freeze(context, machinery, size, name, base, frozen)
+      }
       if (!(await isSaved(frozen.saved))) continue
       try {
         await checkSaved(context, frozen.saved, await machineKind(machinery, size), { once: true })
@@ -72,6 +76,12 @@ export function createFrozenStore(use: () => Context): FrozenStore {
       }
     }
   }
+}
+
+/** The directories of those that are whole, as far as they say. */
+export async function frozenNames(cacheDir: string): Promise<string[]> {
+  const directory = join(cacheDir, 'frozen')
+  return (await namesIn(directory)).filter((name) => existsSync(join(directory, name, 'done')))
 }
 
 const frozenIn = (directory: string, base: Backing, diskMib: number): Frozen => ({

@@ -31,7 +31,7 @@ export function fitQemu(shape: Shape): string {
   const qemu = locate(emulator)
   if (qemu === undefined || missing !== undefined) {
     throw new GibilError('missing_tool', `The shape ${shape} needs ${missing}, which is not installed.`, {
-      hint: 'Run `./gibil up --shape microvm` as root, or: apt-get install qemu-system-x86 qemu-utils e2fsprogs.',
+      hint: `Run \`./gibil up --shape ${shape}\` as root, or: apt-get install qemu-system-x86 qemu-utils e2fsprogs.`,
     })
   }
   return qemu

@@ -98,10 +98,9 @@ async function begun(context: Context, spec: DriverSpec, slot: number, options: 
 }
 
 /** A server that is slow for no reason that can be seen is taken for a broken one. */
-async function tellOfEmulation({ model, machinery }: Context, { onLine }: DriverOptions): Promise<void> {
-  if (!model.hasInit || onLine === undefined || (await machinery()).accelerator.name === 'kvm') return
-  onLine('No KVM that works here, so the processor is emulated: code runs several times slower.')
-  onLine('The first box of an image and size boots, which takes a minute or two; those after it are copies.')
+async function tellOfEmulation({ model, machinery }: Context, { onNotice }: DriverOptions): Promise<void> {
+  if (!model.hasInit || onNotice === undefined || (await machinery()).accelerator.name === 'kvm') return
+  onNotice('No KVM that works on this host: the processor is emulated, and code runs several times slower.')
 }
 
 interface Made {
@@ -142,7 +141,9 @@ async function made(
 /** Without it the box boots, which takes longer and is as good. */
 async function frozenFor(context: Context, spec: DriverSpec, options: DriverOptions): Promise<Frozen | undefined> {
   try {
-    return await phase(options, 'frozen', 'froze a machine', () => context.frozen.provide(spec.image, spec.size))
+    return await phase(options, 'frozen', 'froze a machine', () =>
+      context.frozen.provide(spec.image, spec.size, options),
+    )
   } catch (error) {
     throwIfAborted(options.signal)
     if (GibilError.is(error) && ['disk_full', 'invalid_size', 'missing_tool', 'host_unfit'].includes(error.code))

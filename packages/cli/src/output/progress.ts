@@ -1,5 +1,5 @@
 import { formatDuration, type Progress } from '@gibil/sdk'
-import type { Cli } from '../context.ts'
+import type { Colors } from '../context.ts'
 import { clean } from './text.ts'
 
 export interface ProgressLine {
@@ -8,22 +8,32 @@ export interface ProgressLine {
   end(): void
 }
 
+interface Shown {
+  readonly stderr: { write(text: string): unknown; isTTY?: boolean; columns?: number }
+  readonly colors: Colors
+}
+
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
 const frameMs = 100
 
 /**
  * Shows how far a long call has come: on a terminal a line that is rewritten, elsewhere a plain line for each phase. A
- * phase that has ended gets its time.
+ * phase that has ended gets its time. A notice stays, and is told once: each box of a fleet has it.
  */
-export function createProgress(cli: Pick<Cli, 'stderr' | 'colors'>, title: string): ProgressLine {
-  const { stderr, colors } = cli
+export function createProgress({ stderr, colors }: Shown, title: string): ProgressLine {
   const live = stderr.isTTY === true
   const begin = performance.now()
   let current = ''
   let frame = 0
   let ended = false
   let timer: NodeJS.Timeout | undefined
+  const noticed = new Set<string>()
 
+  const notice = (message: string): void => {
+    if (noticed.has(message)) return
+    noticed.add(message)
+    stderr.write(`${live ? '\r\u001b[2K' : ''}  ${colors.yellow('!')} ${message}\n`)
+  }
   const draw = (): void => {
     const spent = formatDuration(performance.now() - begin)
     const line = `${frames[frame % frames.length]} ${title} ${current}`.slice(
@@ -39,13 +49,8 @@ export function createProgress(cli: Pick<Cli, 'stderr' | 'colors'>, title: strin
   }
 
   return {
-    onProgress({ phase, message, ms }) {
-      // Stays on a terminal too, where other lines are overwritten.
-      if (/^(.*: )?notice$/.test(phase)) {
-        if (live) stderr.write('\r\u001b[2K')
-        stderr.write(`  ${colors.yellow('!')} ${clean(message ?? '')}\n`)
-        return
-      }
+    onProgress({ phase, message, ms, notice: isNotice }) {
+      if (isNotice && message !== undefined) return notice(clean(message))
       const text = clean(message === undefined ? phase : `${phase}: ${message}`)
       current = text
       if (live && ms === undefined) return draw()

@@ -5,7 +5,7 @@ import { type HostTool, hostTools, installPackages, microvmTools, missingTools, 
 import type { Steps } from './steps.ts'
 
 /** Shapes that a first box may have. */
-export const setUpShapes = ['container', 'microvm'] as const
+export const setUpShapes = ['container', 'microvm', 'vm'] as const
 export type SetUpShape = (typeof setUpShapes)[number]
 
 interface Preparation {
@@ -13,14 +13,19 @@ interface Preparation {
   readonly forTests?: boolean
 }
 
-const firstBoxNames = { container: 'first', microvm: 'first-microvm' } as const satisfies Record<SetUpShape, string>
+/** The first box of each shape, and the recipe of its image. */
+const firstBoxes: Readonly<Record<SetUpShape, { readonly name: string; readonly recipe: string }>> = {
+  container: { name: 'first', recipe: 'base' },
+  microvm: { name: 'first-microvm', recipe: 'base' },
+  vm: { name: 'first-vm', recipe: 'vm' },
+}
 const firstCommand = 'echo "Hello from $(hostname), $(. /etc/os-release && echo $PRETTY_NAME), as $(whoami)"'
 
 /** Packages and our own programs: what must be there before a daemon can start. */
 export async function prepareHost(steps: Steps, { shape, forTests = false }: Preparation): Promise<void> {
   const wanted: readonly HostTool[] = [
     ...hostTools,
-    ...(shape === 'microvm' ? microvmTools : []),
+    ...(shape === 'container' ? [] : microvmTools),
     ...(forTests ? testTools : []),
   ]
   await steps.run('host packages', async (say) => {
@@ -65,9 +70,10 @@ export async function startedDaemon(
 export async function bringUp(home: string, steps: Steps, shape: SetUpShape): Promise<{ box: string; output: string }> {
   await using gibil = Gibil.connect({ home })
   await assertShape(gibil, shape)
-  await steps.run('base image', async (say) => {
+  const { recipe } = firstBoxes[shape]
+  await steps.run(`${recipe} image`, async (say) => {
     const image = await gibil.images.build(
-      { name: 'base', recipe: 'base' },
+      { name: recipe, recipe },
       { onProgress: (progress) => say(progress.message ?? progress.phase) },
     )
     return image.digest.slice(0, 19)
@@ -96,7 +102,7 @@ async function assertShape(gibil: Gibil, shape: SetUpShape): Promise<void> {
 
 /** The box that shows that all works; the one of an earlier time is used again while it runs. */
 async function firstBox(gibil: Gibil, shape: SetUpShape, say: (text: string) => void): Promise<BoxHandle> {
-  const name = firstBoxNames[shape]
+  const { name } = firstBoxes[shape]
   try {
     const box = await gibil.get(name)
     const info = await box.info()

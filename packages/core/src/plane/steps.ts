@@ -82,7 +82,7 @@ export function createPerform(
     const onLine = (line: string): void => {
       progress.tell(record.id, { phase: 'boot', message: line.slice(0, longestLine) })
     }
-    const onNotice = (message: string): void => progress.tell(record.id, { phase: 'notice', message })
+    const onNotice = (message: string): void => progress.tell(record.id, { phase: 'boot', message, notice: true })
     const options = { signal, trace, onLine, onNotice }
     const begun = await stateFrom(record)
     const told = deadlineOfSpec(record)

@@ -170,7 +170,7 @@ export interface DriverOptions {
   readonly trace?: Trace
   /** Progress that is worth being read as it comes, such as what cloud-init prints. Hostile text, one line. */
   readonly onLine?: (line: string) => void
-  /** Something about the box that its maker should know, said by the driver itself. */
+  /** What whoever waits has to know of the box, in one line. */
   readonly onNotice?: (text: string) => void
 }
 

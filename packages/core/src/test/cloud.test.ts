@@ -59,7 +59,7 @@ describe('a box of a cloud', () => {
     const onProgress = ({ phase, message }: Progress): void => void heard.push(`${phase}: ${message}`)
     await world.clock.until(world.plane.create({ provider: 'hetzner', wait: 'running' }, { onProgress }))
     expect(heard).toContain('boot: Cloud-init v. 22.4.2 running')
-    expect(heard).toContain('notice: open to all')
+    expect(heard).toContain('boot: open to all')
   })
 
   test.each([
