@@ -7,7 +7,7 @@ import type { Running, Subject } from './subject.ts'
 
 const root = join(import.meta.dirname, '..')
 const cache = join(root, '.cache')
-/** Where tests and the bench build the base image once. */
+/** Where tests and the bench build images once. */
 const imageHome = join(cache, 'image-home')
 
 export interface GibilSubject extends Subject, AsyncDisposable {
@@ -23,26 +23,34 @@ export interface GibilSubject extends Subject, AsyncDisposable {
   layers(): Promise<readonly string[]>
 }
 
-async function provideBaseImage(): Promise<void> {
+type ImageName = 'base' | 'vm'
+
+async function provideImage(name: ImageName): Promise<void> {
   await mkdir(imageHome, { recursive: true })
-  const build = './gibil up --daemon-only && ./gibil image build base; status=$?; ./gibil down; exit $status'
+  const build = `./gibil up --daemon-only && ./gibil image build ${name}; status=$?; ./gibil down; exit $status`
   await mustRun(['flock', `${imageHome}.lock`, 'sh', '-c', build], {
     env: { ...process.env, GIBIL_HOME: imageHome },
     cwd: root,
   })
 }
 
+interface GibilWish {
+  readonly name: string
+  readonly pool: number
+  readonly images: readonly ImageName[]
+}
+
 /**
- * A daemon with a home of its own, with the base image in it by hard links: layers are never written to. `pool` is how many boxes it makes
+ * A daemon with a home of its own, with images in it by hard links: layers are never written to. `pool` is how many boxes it makes
  * ahead at most; without, each create is a cold one.
  */
-export async function startGibil({ name, pool }: { name: string; pool: number }): Promise<GibilSubject> {
+export async function startGibil({ name, pool, images }: GibilWish): Promise<GibilSubject> {
   const cli = (at: string, ...args: string[]): Promise<string> =>
     mustRun([join(root, 'gibil'), ...args], {
       env: { ...process.env, GIBIL_HOME: at, GIBIL_POOL: String(pool), NO_COLOR: '1' },
       cwd: root,
     })
-  await provideBaseImage()
+  for (const image of images) await provideImage(image)
   await mkdir(join(cache, 'homes'), { recursive: true })
   const home = await mkdtemp(join(cache, 'homes', 'bench-'))
   await mustRun(['cp', '-al', join(imageHome, 'images'), home])

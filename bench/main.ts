@@ -14,6 +14,7 @@ import type { Bench, Measured, Row } from './rows/row.ts'
 import { runLatency } from './rows/run.ts'
 import { sleepAndFork } from './rows/sleep.ts'
 import { timeToInteractive } from './rows/tti.ts'
+import { fullMachines } from './rows/vm.ts'
 import { renderTable } from './table.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -31,6 +32,7 @@ const parts: Readonly<Record<RowName, (bench: Bench) => Promise<Measured>>> = {
   files: fileTransfer,
   held: heldBoxes,
   microvm: microvms,
+  vm: fullMachines,
   sleep: sleepAndFork,
 }
 
@@ -48,8 +50,12 @@ async function main(argv: readonly string[]): Promise<void> {
   await mkdir(cache, { recursive: true })
 
   say('starting gibil')
-  await using gibil = await startGibil({ name: 'gibil', pool: 0 })
-  await using warm = await startGibil({ name: 'warm', pool: spares })
+  await using gibil = await startGibil({
+    name: 'gibil',
+    pool: 0,
+    images: options.rows.includes('vm') ? ['base', 'vm'] : ['base'],
+  })
+  await using warm = await startGibil({ name: 'warm', pool: spares, images: ['base'] })
   await using floor = await startFloor({ layers: await gibil.layers(), limits })
   if (options.docker) say('starting docker and importing the same root file system')
   await using docker = options.docker ? await startDockerSubject(cache, floor.rootfs, limits) : undefined
