@@ -59,9 +59,11 @@ async function prepare(from: string): Promise<void> {
 }
 
 async function run(filters: readonly string[]): Promise<Report> {
-  await using home = await makeHome('e2b')
+  await using home = await makeHome()
   const started = await home.startDaemon()
   if (started.exitCode !== 0) throw new Error(started.stderr)
+  const built = await home.gibil(['image', 'build', 'e2b'])
+  if (built.exitCode !== 0) throw new Error(built.stderr)
   const setup = await home.gibil(['e2b', 'setup', '--shape', shape, '--port', String(port), '--tls', '--json'])
   if (setup.exitCode !== 0) throw new Error(setup.stderr)
   const { variables } = JSON.parse(setup.stdout) as { variables: Record<string, string> }

@@ -44,7 +44,7 @@ async function runCli(home: string, args: readonly string[], options: RunOptions
 }
 
 /** Builds an image when it is not built for these sources yet. Test runs side by side wait for each other. */
-async function provideImage(name: 'base' | 'docker' | 'vm' | 'e2b'): Promise<void> {
+async function provideImage(name: 'base' | 'docker' | 'vm'): Promise<void> {
   await mkdir(imageHome, { recursive: true })
   const build = `./gibil up --daemon-only && ./gibil image build ${name}; status=$?; ./gibil down; exit $status`
   const result = await execa('flock', [`${imageHome}.lock`, 'sh', '-c', build], {
@@ -58,7 +58,7 @@ async function provideImage(name: 'base' | 'docker' | 'vm' | 'e2b'): Promise<voi
 
 /** `env`: of the CLI and the daemon, each time. */
 export async function makeHome(
-  image: 'base' | 'docker' | 'vm' | 'e2b' | 'no image' = 'base',
+  image: 'base' | 'docker' | 'vm' | 'no image' = 'base',
   env: Readonly<Record<string, string>> = {},
 ): Promise<TestHome> {
   if (image !== 'no image') await provideImage(image)

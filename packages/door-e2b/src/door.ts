@@ -4,14 +4,16 @@ import { getRequestListener } from '@hono/node-server'
 import type { ControlParts } from './control/app.ts'
 import { createControlApp } from './control/app.ts'
 import { wake } from './control/life.ts'
-import { asSandbox } from './control/sandboxes.ts'
+import { allSandboxes, asSandbox } from './control/sandboxes.ts'
 import type { DoorDeps, Incoming, Outgoing, PortGate } from './deps.ts'
 import { createEnvdHandler, refuse, sendJson } from './envd/handler.ts'
+import { isFileAddress, isSignedBy, signedIn } from './envd/signed.ts'
 import { noSandbox } from './errors.ts'
 import { followBoxes, type Happenings } from './happenings.ts'
 import { keepMetrics } from './metrics-log.ts'
 import { checkTraffic, notFound, refusalOf, visitOf } from './ports.ts'
 import { envdPort, targetOf } from './target.ts'
+import { tokensOf } from './tokens.ts'
 import { type Sandbox, stateOf } from './view.ts'
 
 export interface Door {
@@ -45,6 +47,15 @@ export function createDoor(deps: DoorDeps): Door {
     if (sandbox) return envd(sandbox, incoming, outgoing, (halt) => happenings.onHalt(id, halt))
     const { status, body } = notFound(id)
     sendJson(outgoing, status, body)
+  }
+  /** An address that is signed opens its file also where nothing else says of which sandbox it is: only one has made that signature. */
+  const signedFor = async (incoming: Incoming): Promise<string> => {
+    await ready
+    const signed = signedIn(incoming)
+    const all = signed === undefined ? [] : await allSandboxes(control())
+    const found = all.find(({ box }) => signed && isSignedBy(signed, tokensOf(deps.secret, box.id).envd))
+    if (found) return found.box.id
+    throw new GibilError('unauthorized', 'The address is not signed by any sandbox, and no header names one.')
   }
   const gateOf = (id: string, port: number, incoming: Incoming): PortGate => ({
     async admit() {
@@ -81,7 +92,11 @@ export function createDoor(deps: DoorDeps): Door {
     request(incoming, outgoing) {
       try {
         const target = targetOf(incoming.headers)
-        if (target.kind === 'api') void api(incoming, outgoing)
+        if (target.kind === 'api' && isFileAddress(incoming)) {
+          signedFor(incoming)
+            .then((id) => inside(id, incoming, outgoing))
+            .catch((error) => refuse(GibilError.from(error), outgoing))
+        } else if (target.kind === 'api') void api(incoming, outgoing)
         else if (target.port !== envdPort) {
           deps.ports.request(incoming, outgoing, gateOf(target.id, target.port, incoming))
         } else {

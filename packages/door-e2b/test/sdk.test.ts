@@ -1,8 +1,12 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, get } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { CommandExitError, NotFoundError, Sandbox, TimeoutError } from 'e2b'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { makeHome, type TestHome } from '../../../test/support/home.ts'
+import { makeHome, root, type TestHome } from '../../../test/support/home.ts'
 
 // The unmodified SDK of E2B, on containers of a daemon of this test.
 let home: TestHome
@@ -15,6 +19,19 @@ async function newKey(name: string): Promise<string> {
   return made.stdout.trim()
 }
 
+/** The image e2b by its own set-up, on top of base as that is: its recipe would fetch all of it again. */
+async function buildImage(): Promise<void> {
+  const context = await mkdtemp(join(tmpdir(), 'gibil-e2b-image-'))
+  await cp(join(root, 'images', 'e2b', 'setup'), join(context, 'setup'))
+  await writeFile(
+    join(context, 'Dockerfile'),
+    'FROM base\nUSER root\nCOPY setup /setup\nRUN /setup && rm /setup\nUSER agent\n',
+  )
+  const built = await home.gibil(['image', 'build', context, '--name', 'e2b'])
+  await rm(context, { recursive: true })
+  expect(built.exitCode, built.stderr).toBe(0)
+}
+
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -24,9 +41,28 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address ? address.port : 0
 }
 
+/** A program in a sandbox that tells what it is called. */
+const echoHost = `
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Echo(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write((self.headers['Host'] + ' ' + self.headers['X-Forwarded-Host']).encode())
+HTTPServer(('127.0.0.1', 8000), Echo).serve_forever()
+`
+
+/** As a client whose resolver leads the name to this machine. */
+function byName(url: string, host: string, headers: Record<string, string>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get(url, { headers: { ...headers, host } }, (answer) => text(answer).then(resolve, reject)).once('error', reject)
+  })
+}
+
 beforeAll(async () => {
-  home = await makeHome('e2b')
+  home = await makeHome()
   await home.startDaemon()
+  await buildImage()
   const setup = await home.gibil(['e2b', 'setup', '--shape', 'container', '--port', String(await freePort())])
   expect(setup.exitCode, setup.stderr).toBe(0)
   const variable = (name: string): string => new RegExp(`^export ${name}=(.*)$`, 'm').exec(setup.stdout)?.[1] ?? ''
@@ -146,9 +182,11 @@ describe('files', () => {
     await sandbox.files.write('open', 'to all')
     const headers = { 'e2b-sandbox-id': sandbox.sandboxId, 'e2b-sandbox-port': '49983' }
     const address = await sandbox.downloadUrl('open')
-    expect(await (await fetch(address, { headers })).text()).toBe('to all')
-    const other = await fetch(address.replace('path=open', 'path=empty'), { headers })
-    expect(other.status).toBe(401)
+    expect(await (await fetch(address)).text()).toBe('to all')
+    for (const where of [{}, { headers }]) {
+      const other = await fetch(address.replace('path=open', 'path=empty'), where)
+      expect(other.status).toBe(401)
+    }
     expect((await fetch(address, { headers: { ...headers, 'x-access-token': 'wrong' } })).status).toBe(401)
   })
 })
@@ -213,15 +251,19 @@ describe('sandboxes', () => {
   })
 
   test('show their ports by host name and by header, to whom they should', async () => {
-    const closed = await Sandbox.create({ ...connection, network: { allowPublicTraffic: false } })
-    await closed.commands.run('python3 -m http.server 8000', { background: true, cwd: '/etc' })
+    const network = { allowPublicTraffic: false, maskRequestHost: ['localhost:$', '{PORT}'].join('') }
+    const closed = await Sandbox.create({ ...connection, network })
+    await closed.files.write('echo.py', echoHost)
+    await closed.commands.run('python3 echo.py', { background: true })
     const byHeader = (headers: Record<string, string>): Promise<number> =>
-      fetch(`${connection.sandboxUrl}/hostname`, {
+      fetch(connection.sandboxUrl, {
         headers: { 'e2b-sandbox-id': closed.sandboxId, 'e2b-sandbox-port': '8000', ...headers },
       }).then(({ status }) => status)
     expect(await byHeader({})).toBe(403)
     const token = { 'e2b-traffic-access-token': closed.trafficAccessToken ?? '' }
     await expect.poll(() => byHeader(token)).toBe(200)
+    const host = `8000-${closed.sandboxId}.e2b.localhost`
+    expect(await byName(connection.sandboxUrl, host, token)).toBe(`localhost:8000 ${host}`)
     const shut = await fetch(connection.sandboxUrl, {
       headers: { 'e2b-sandbox-id': closed.sandboxId, 'e2b-sandbox-port': '8001', ...token },
     })

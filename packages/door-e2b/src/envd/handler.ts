@@ -6,13 +6,13 @@ import { errorAnswer } from '../errors.ts'
 import { Filesystem } from '../gen/filesystem_pb.js'
 import { type Command, Process } from '../gen/process_pb.js'
 import { sampleOf } from '../metrics-log.ts'
-import { flawOf } from '../signature.ts'
 import { sameSecret, tokensOf } from '../tokens.ts'
 import type { Sandbox } from '../view.ts'
 import { isLost, type SandboxCall, sandboxCall } from './call.ts'
 import { receiveFiles, sendFile } from './files.ts'
 import { filesystemService } from './filesystem.ts'
 import { processService } from './process.ts'
+import { flawNow, signedIn } from './signed.ts'
 import { createWatchers } from './watchers.ts'
 
 /** What E2B's proxy does not let through from outside. */
@@ -82,7 +82,7 @@ export function createEnvdHandler({ boxd, secret, log }: Pick<DoorDeps, 'boxd' |
       const given = incoming.headers['x-access-token']
       if (pathname === '/files') {
         for (const [name, value] of Object.entries(cors)) outgoing.setHeader(name, value)
-        checkFileAccess(incoming, searchParams, given, token)
+        checkFileAccess(incoming, given, token)
         const own = call(searchParams.get('username') || undefined)
         if (incoming.method === 'GET') await sendFile(own, searchParams, incoming, outgoing, abort.signal)
         else if (incoming.method === 'POST') {
@@ -123,26 +123,14 @@ const unauthorized = (
 ): GibilError => new GibilError('unauthorized', why)
 
 /** A token opens every file; a signature the one that it was made for. Throws `unauthorized`. */
-function checkFileAccess(
-  { method }: Incoming,
-  query: URLSearchParams,
-  given: string | string[] | undefined,
-  token: string,
-): void {
+function checkFileAccess(incoming: Incoming, given: string | string[] | undefined, token: string): void {
   if (given !== undefined) {
     if (typeof given === 'string' && sameSecret(given, token)) return
     throw unauthorized('access token present in header but does not match')
   }
-  const signature = query.get('signature')
-  if (signature === null) throw unauthorized('missing signature query parameter')
-  const expires = query.get('signature_expiration')
-  const signed = {
-    path: query.get('path') ?? '',
-    operation: method === 'GET' ? 'read' : 'write',
-    user: query.get('username') ?? '',
-    expires: expires === null ? undefined : Number(expires),
-  } as const
-  const flaw = flawOf(signature, signed, token, Math.floor(Date.now() / 1000))
+  const address = signedIn(incoming)
+  if (!address) throw unauthorized('missing signature query parameter')
+  const flaw = flawNow(address, token)
   if (flaw !== undefined) throw unauthorized(flaw)
 }
 

@@ -24,8 +24,9 @@ const maxTag = 200
 /** For so long the end of a process is told to who asks for it late. */
 const endKeptMs = 30_000
 
-/** How processes were started that are asked for again: boxd does not tell their environment. By box and job. */
+/** How processes were started that are asked for again: boxd does not tell their environment. By box and job, oldest first. */
 export type Launches = Map<string, Command>
+const mostLaunches = 4096
 
 export function processService(launches: Launches): ServiceImpl<typeof Process> {
   return {
@@ -113,7 +114,11 @@ async function* start(
   const leave = (): void => channel.close()
   context.signal.addEventListener('abort', leave, { once: true })
   try {
-    const started = (job: Job): void => void launches.set(keyOf(call, job.id), process)
+    const started = (job: Job): void => {
+      launches.set(keyOf(call, job.id), process)
+      const [oldest] = launches.keys()
+      if (launches.size > mostLaunches && oldest !== undefined) launches.delete(oldest)
+    }
     yield* withKeepalive(follow(channel, tty !== undefined, started), keepaliveMs(context.requestHeader), keepalive)
   } finally {
     context.signal.removeEventListener('abort', leave)
