@@ -32,6 +32,29 @@ const port = Number(process.env['GIBIL_E2B_PORT'] ?? 7743)
 const tools = ['msw', 'dotenv', 'error-stack-parser-es', 'typescript', 'vitest'] as const
 const projects = ['unit', 'template', 'connectionConfig']
 
+const configuration = `import { defineConfig } from 'vitest/config'
+const shared = { environment: 'node', setupFiles: ['tests/globalFetchFallback.setup.ts'] }
+const unit = { name: 'unit', include: ['tests/**/*.test.ts'], isolate: true, testTimeout: 60_000,
+  exclude: ['tests/runtimes/**', 'tests/template/**', 'tests/connectionConfig*.test.ts'] }
+const template = { name: 'template', include: ['tests/template/**/*.test.ts'], testTimeout: 180_000 }
+const connectionConfig = { name: 'connectionConfig', include: ['tests/connectionConfig.test.ts'], isolate: true }
+export default defineConfig({
+  test: { projects: [unit, template, connectionConfig].map((test) => ({ test: { ...shared, ...test } })) },
+})
+`
+
+/** Leads names below the domain to this machine, as a name server would that knows of it. */
+const loopback = `import dns from 'node:dns'
+const suffix = '.' + process.env.E2B_DOMAIN.replace(/:\\d+$/, '')
+const lookup = dns.lookup
+dns.lookup = (host, options, done) => {
+  if (typeof options === 'function') [options, done] = [{}, options]
+  if (!host.endsWith(suffix)) return lookup(host, options, done)
+  const found = { address: '127.0.0.1', family: 4 }
+  process.nextTick(() => (options?.all ? done(null, [found]) : done(null, found.address, found.family)))
+}
+`
+
 if (!suite) throw new Error('Set GIBIL_E2B_SUITE to the folder packages/js-sdk of the sources of E2B.')
 const work = join(root, '.cache', 'e2b-suite')
 await prepare(suite)
@@ -107,26 +130,3 @@ function table({ testResults, numPassedTests, numFailedTests, numPendingTests }:
   const sum = `${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped (${shape})`
   return `\n${sum}\n\n| file | passed | failed | skipped |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n\n${failures.join('\n')}\n`
 }
-
-const configuration = `import { defineConfig } from 'vitest/config'
-const shared = { environment: 'node', setupFiles: ['tests/globalFetchFallback.setup.ts'] }
-const unit = { name: 'unit', include: ['tests/**/*.test.ts'], isolate: true, testTimeout: 60_000,
-  exclude: ['tests/runtimes/**', 'tests/template/**', 'tests/connectionConfig*.test.ts'] }
-const template = { name: 'template', include: ['tests/template/**/*.test.ts'], testTimeout: 180_000 }
-const connectionConfig = { name: 'connectionConfig', include: ['tests/connectionConfig.test.ts'], isolate: true }
-export default defineConfig({
-  test: { projects: [unit, template, connectionConfig].map((test) => ({ test: { ...shared, ...test } })) },
-})
-`
-
-/** Leads names below the domain to this machine, as a name server would that knows of it. */
-const loopback = `import dns from 'node:dns'
-const suffix = '.' + process.env.E2B_DOMAIN.replace(/:\\d+$/, '')
-const lookup = dns.lookup
-dns.lookup = (host, options, done) => {
-  if (typeof options === 'function') [options, done] = [{}, options]
-  if (!host.endsWith(suffix)) return lookup(host, options, done)
-  const found = { address: '127.0.0.1', family: 4 }
-  process.nextTick(() => (options?.all ? done(null, [found]) : done(null, found.address, found.family)))
-}
-`

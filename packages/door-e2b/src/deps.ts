@@ -11,6 +11,8 @@ export interface DoorDeps {
   readonly control: () => ControlPlane
   /** boxd in a box, by its id. */
   readonly boxd: (id: string, signal?: AbortSignal, options?: ConnectOptions) => BoxdClient
+  /** Names of the images that boxes can be made of. */
+  readonly imageNames: () => Promise<readonly string[]>
   /** Resolves when boxes are served. */
   readonly ready: Promise<void>
   /** Aborts when the daemon begins to stop. */

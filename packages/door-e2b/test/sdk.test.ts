@@ -4,7 +4,7 @@ import { createServer, get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { CommandExitError, NotFoundError, Sandbox, TimeoutError } from 'e2b'
+import { CommandExitError, NotFoundError, Sandbox, Template, TimeoutError } from 'e2b'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeHome, root, type TestHome } from '../../../test/support/home.ts'
 
@@ -289,6 +289,8 @@ describe('sandboxes', () => {
     expect(await refused({ network: { denyOut: ['8.8.8.8'] } })).toMatch(/^501: network.denyOut/)
     expect(await refused({ network: { egressProxy: { address: 'a:1' } } })).toMatch(/^501: network.egressProxy/)
     await expect(Sandbox.create('no-such-template', connection)).rejects.toThrow(/404/)
+    expect(await Template.exists('base', connection)).toBe(true)
+    expect(await Template.exists('no-such-template', connection)).toBe(false)
     const unknown = await fetch(`${connection.apiUrl}/nodes`, { headers: { 'x-api-key': connection.apiKey } })
     expect({ status: unknown.status, body: await unknown.json() }).toMatchObject({ status: 501, body: { code: 501 } })
   })

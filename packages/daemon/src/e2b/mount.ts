@@ -35,6 +35,7 @@ export function mountE2b(dir: string, api: Api, secret: string): E2bMount {
       const door = createDoor({
         control: () => api.control,
         boxd,
+        imageNames: async () => (await api.images.list()).map(({ name }) => name),
         ready: daemon.ready,
         stopping: AbortSignal.any([daemon.stopping, stopping.signal]),
         secret,

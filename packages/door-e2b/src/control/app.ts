@@ -14,6 +14,7 @@ import { Connect, connect, kill, Pause, pause, Refresh, SetTimeout, setTimeLeft 
 import { ListQuery, type Page, select } from './list.ts'
 import { Egress, policyOf } from './network.ts'
 import { allSandboxes, findSandbox } from './sandboxes.ts'
+import { snapshotNamed } from './snapshot-names.ts'
 import {
   deleteSnapshot,
   ForkSandbox,
@@ -23,8 +24,10 @@ import {
   TakeSnapshot,
   takeSnapshot,
 } from './snapshots.ts'
+import { imageOf } from './templates.ts'
 
-export interface ControlParts extends Pick<DoorDeps, 'control' | 'ready' | 'secret' | 'settings' | 'log'> {
+export interface ControlParts
+  extends Pick<DoorDeps, 'control' | 'imageNames' | 'ready' | 'secret' | 'settings' | 'log'> {
   readonly happenings: Happenings
   readonly metrics: MetricsLog
 }
@@ -33,7 +36,7 @@ type Env = { Variables: { plane: BoxPlane } }
 
 /** The control plane of E2B: who holds a key makes, finds and ends the sandboxes of that key. */
 export function createControlApp(parts: ControlParts): Hono<Env> {
-  const { control, ready, secret, settings, happenings, metrics, log } = parts
+  const { control, imageNames, ready, secret, settings, happenings, metrics, log } = parts
   const app = new Hono<Env>()
   const answer = ({ box, terms }: Sandbox) => opened({ box, terms }, tokensOf(secret, box.id), settings.domain)
   const query = (c: Context): Record<string, string> => Object.fromEntries(new URL(c.req.url).searchParams)
@@ -123,6 +126,12 @@ export function createControlApp(parts: ControlParts): Hono<Env> {
   app.on('DELETE', both('/templates/:id'), async (c) => {
     await deleteSnapshot(c.var.plane, idOf(c))
     return c.body(null, 204)
+  })
+  app.on('GET', both('/templates/aliases/:id'), async (c) => {
+    const name = idOf(c)
+    const isThere = (await imageNames()).includes(imageOf(name).image) || (await snapshotNamed(c.var.plane, name))
+    if (!isThere) throw new GibilError('image_not_found', `Template "${name.slice(0, 80)}" not found`)
+    return c.json({ templateID: name, public: false })
   })
   app.on('POST', both('/sandboxes/:id/fork'), async (c) => {
     const forks = await forkSandbox(c.var.plane, idOf(c), await readBody(c, ForkSandbox), c.req.raw.signal)
