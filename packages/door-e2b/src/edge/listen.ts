@@ -1,7 +1,7 @@
 import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
 import { createServer as createHttp2Server, type Http2Server } from 'node:http2'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
+import { createServer as createTlsServer } from 'node:tls'
 import type { Incoming, Outgoing } from '../deps.ts'
 import type { Door } from '../door.ts'
 import { speaksHttp2 } from './alpn.ts'
@@ -32,7 +32,7 @@ const limits = {
   maxHeaderSize: 32 * 1024,
 } as const
 const maxConnections = 8192
-/** For the first byte, and for the handshake of TLS. */
+/** For the first byte, and then for the handshake of TLS. */
 const helloMs = 10_000
 /** The first byte of a TLS handshake (RFC 8446 section 5.1). */
 const handshake = 22
@@ -54,12 +54,25 @@ export async function openEdge(door: Door, { port, certificate, isUpgrade }: Edg
     door.request(incoming as unknown as Incoming, outgoing as unknown as Outgoing),
   )
   http2.on('sessionError', () => undefined)
-  const context = createSecureContext({ ...certificate, minVersion: 'TLSv1.2' })
+  const tls = createTlsServer({
+    ...certificate,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: helloMs,
+    ALPNCallback: ({ servername, protocols }) => {
+      const known = speaksHttp2(servername) ? ['h2', 'http/1.1'] : ['http/1.1']
+      return known.find((protocol) => protocols.includes(protocol))
+    },
+  })
+  tls.on('secureConnection', (secure) => {
+    if (secure.alpnProtocol === 'h2') http2.emit('connection', secure)
+    else http1.emit('connection', secure)
+  })
+  tls.on('tlsClientError', (_, secure) => secure.destroy())
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
-    sort(socket, { http1, http2, context })
+    sort(socket, { http1, tls })
   })
   server.maxConnections = maxConnections
   await bind(server, port)
@@ -70,37 +83,17 @@ export async function openEdge(door: Door, { port, certificate, isUpgrade }: Edg
 }
 
 /** Finds out by its first byte what a connection speaks. */
-function sort(
-  socket: Socket,
-  { http1, http2, context }: { http1: HttpServer; http2: Http2Server; context: SecureContext },
-): void {
+function sort(socket: Socket, { http1, tls }: { readonly http1: HttpServer; readonly tls: Server }): void {
   socket.setNoDelay(true)
   socket.setTimeout(helloMs, () => socket.destroy())
   socket.once('readable', () => {
     const first: Buffer | null = socket.read()
     if (first === null) return void socket.destroy()
     socket.unshift(first)
-    if (first[0] !== handshake) {
-      socket.setTimeout(0)
-      socket.removeAllListeners('timeout')
-      http1.emit('connection', socket)
-      return
-    }
-    const secure = new TLSSocket(socket, {
-      isServer: true,
-      secureContext: context,
-      ALPNCallback: ({ servername, protocols }) => {
-        const known = speaksHttp2(servername) ? ['h2', 'http/1.1'] : ['http/1.1']
-        return known.find((protocol) => protocols.includes(protocol))
-      },
-    })
-    secure.on('error', () => socket.destroy())
-    secure.once('secure', () => {
-      socket.setTimeout(0)
-      socket.removeAllListeners('timeout')
-      if (secure.alpnProtocol === 'h2') http2.emit('connection', secure)
-      else http1.emit('connection', secure)
-    })
+    socket.setTimeout(0)
+    socket.removeAllListeners('timeout')
+    if (first[0] === handshake) tls.emit('connection', socket)
+    else http1.emit('connection', socket)
   })
 }
 
