@@ -211,6 +211,22 @@ describe('config', () => {
     expect(codeOf(await gibil(['create', '--json']))).toBe('invalid_config')
   })
 
+  test('init registers the tools with clients, and leaves alone a config that is broken', async () => {
+    const env = { HOME: join(daemon.home, 'user') }
+    await mkdir(join(env.HOME, '.cursor'), { recursive: true })
+    await writeFile(join(env.HOME, '.claude.json'), '{"mcpServers": ')
+    const run = await gibil(['init', '--mcp', 'all', '--json'], { env })
+    expect([run.status, codeOf(run)]).toEqual([2, 'invalid_config'])
+    expect(await readFile(join(env.HOME, '.claude.json'), 'utf8')).toBe('{"mcpServers": ')
+    const { mcpServers } = JSON.parse(await readFile(join(env.HOME, '.cursor/mcp.json'), 'utf8'))
+    expect(mcpServers.gibil.args).toEqual(['mcp', '--home', daemon.home])
+    const again = await gibil(['init', '--mcp', 'cursor', '--json'], { env })
+    expect(JSON.parse(again.stdout).mcp).toMatchObject([{ client: 'cursor', result: 'unchanged' }])
+    const printed = await gibil(['mcp', '--print-config', 'cursor'], { env })
+    expect(JSON.parse(printed.stdout)).toEqual({ mcpServers })
+    expect(codeOf(await gibil(['init', '--mcp', 'emacs', '--json'], { env }))).toBe('invalid_request')
+  })
+
   test('init refuses what create would refuse, and then writes nothing', async () => {
     expect((await gibil(['init', '--ttl', 'soon'])).status).toBe(2)
     await expect(readFile(join(daemon.home, 'config.yml'))).rejects.toThrow()

@@ -1,10 +1,12 @@
 import { access } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { GibilError } from '@gibil/sdk'
 import type { Command } from 'commander'
 import { configPaths, readConfig, writeConfig } from '../config/config.ts'
 import { Config, type Defaults } from '../config/schema.ts'
 import type { Cli } from '../context.ts'
 import { keepToken, noteToken, tokenOf } from '../hcloud-token.ts'
+import { registerWith } from '../mcp-clients.ts'
 import { cpus, duration, mebibytes } from '../options/parse.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 
@@ -30,6 +32,7 @@ interface Flags
   readonly global?: boolean
   readonly yes?: boolean
   readonly hcloudToken?: string
+  readonly mcp?: string
 }
 
 export function define(command: Command, cli: Cli): void {
@@ -55,6 +58,7 @@ export function define(command: Command, cli: Cli): void {
       '--hcloud-token <source>',
       '-: read a token of a project in Hetzner Cloud from stdin, check it, and keep it in the home; none: forget it',
     )
+    .option('--mcp <clients>', 'register `gibil mcp` with claude, cursor, vscode, codex, or all that you have')
     .option('-y, --yes', 'ask nothing')
     .action(action(cli, init))
 }
@@ -68,6 +72,7 @@ async function init(session: Session, flags: Flags): Promise<void> {
     global: _global,
     yes,
     hcloudToken,
+    mcp,
     home: _home,
     json: _json,
     ...flagged
@@ -79,6 +84,7 @@ async function init(session: Session, flags: Flags): Promise<void> {
     !session.json &&
     quiet &&
     hcloudToken === undefined &&
+    mcp === undefined &&
     session.stdin.isTTY === true &&
     session.stderr.isTTY === true
   const asked = interactive ? await ask(session, before) : undefined
@@ -86,14 +92,17 @@ async function init(session: Session, flags: Flags): Promise<void> {
   const token = hcloudToken === undefined ? asked?.token : await tokenOf(hcloudToken, session)
   const kept = token === undefined ? undefined : await keepToken(session, token)
   // Whoever gives a token alone keeps his defaults.
-  if (quiet && kept && !asked) {
+  if (quiet && kept && !asked && mcp === undefined) {
     session.emit({ hcloudToken: kept }, '')
     noteToken(session, kept)
     return
   }
   const config = { ...file, ...check({ ...before, ...(asked?.defaults ?? given) }) }
   await writeConfig(path, config)
-  session.emit({ path, ...config, ...(kept ? { hcloudToken: kept } : {}) }, `${path}\n`)
+  const clients = mcp ?? (interactive ? await askClients(session) : '')
+  const registered = clients === '' ? [] : await registerWith(session, clients)
+  const told = { ...(kept ? { hcloudToken: kept } : {}), ...(mcp === undefined ? {} : { mcp: registered }) }
+  session.emit({ path, ...config, ...told }, `${path}\n`)
   session.note(`${session.colors.green('✓')} written\n`)
   if (kept) noteToken(session, kept)
   else session.note('  next: gibil create --name w\n')
@@ -159,6 +168,22 @@ async function ask(session: Session, before: Defaults): Promise<Answers> {
   outro('Flags of `gibil create` override these.', { output })
   const { token, ...defaults } = answers
   return { defaults, token: token?.trim() || undefined }
+}
+
+/** Which of the clients that the user has get the tools. */
+async function askClients(session: Session): Promise<string> {
+  const { clientsOf, mcpClients } = await import('@gibil/mcp')
+  const found = await clientsOf(session.env['HOME'] ?? homedir())
+  if (found.length === 0) return ''
+  const { isCancel, multiselect } = await import('@clack/prompts')
+  const chosen = await multiselect({
+    message: 'Register the tools (MCP) with',
+    options: found.map((value) => ({ value, label: mcpClients[value].title })),
+    initialValues: found,
+    required: false,
+    output: session.stderr,
+  })
+  return isCancel(chosen) ? '' : chosen.join(',')
 }
 
 function complaint(parse: () => unknown): string | undefined {

@@ -3,21 +3,35 @@ import type { Command } from 'commander'
 import { cliVersion } from '../cli-version.ts'
 import { readDefaults } from '../config/config.ts'
 import type { Cli } from '../context.ts'
+import { clientNamed, serverCommand } from '../mcp-clients.ts'
 import { createOptions } from '../options/create.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 
 interface Flags {
   readonly root?: string
+  readonly printConfig?: string | true
 }
 
 export function define(command: Command, cli: Cli): void {
   withCommonOptions(command)
     .option('--root <dir>', 'directory of this machine that its tools may read and write (default: the current one)')
+    .option(
+      '--print-config [client]',
+      'print what belongs into the config of claude, cursor, vscode or codex, and serve nothing',
+    )
+    .addHelpText('after', '\nStarted by the client, not by hand. Let it be registered: gibil init --mcp all')
     .action(action(cli, mcp))
 }
 
 async function mcp(session: Session, flags: Flags): Promise<void> {
   const { gibil, cwd, env, stdin, stdout, signal } = session
+  if (flags.printConfig !== undefined) {
+    const client = flags.printConfig === true ? 'claude' : await clientNamed(flags.printConfig)
+    const { configText } = await import('@gibil/mcp')
+    const text = configText(client, serverCommand(session))
+    session.emit({ client, config: text }, text)
+    return
+  }
   const { serveOverStdio } = await import('@gibil/mcp')
   const place = {
     gibil,

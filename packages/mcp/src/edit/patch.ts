@@ -30,20 +30,25 @@ export function applyPatch(text: string, patch: string): Edited {
 
 function parseHunks(patch: string): Hunk[] {
   const hunks: { start: number | undefined; old: string[]; fresh: string[] }[] = []
+  const lines = patch.replaceAll('\r\n', '\n').replace(/\n$/, '').split('\n')
   let files = 0
-  for (const line of patch.replaceAll('\r\n', '\n').replace(/\n$/, '').split('\n')) {
+  let inHead = true
+  for (const [at, line] of lines.entries()) {
     const hunk = hunks.at(-1)
     if (line.startsWith('@@')) {
       const start = /^@@ -(\d+)/.exec(line)?.[1]
       hunks.push({ start: start === undefined ? undefined : Math.max(0, Number(start) - 1), old: [], fresh: [] })
-    } else if (/^(diff --git |index |--- \S|\+\+\+ \S)/.test(line) && isHeader(line, hunk)) {
-      if (line.startsWith('+++')) files += 1
-    } else if (hunk && line.startsWith('+')) hunk.fresh.push(line.slice(1))
-    else if (hunk && line.startsWith('-')) hunk.old.push(line.slice(1))
-    else if (hunk && !line.startsWith('\\')) {
+      inHead = false
+      continue
+    }
+    inHead ||= beginsFile(lines, at)
+    if (inHead) files += line.startsWith('+++ ') ? 1 : 0
+    else if (line.startsWith('+')) hunk?.fresh.push(line.slice(1))
+    else if (line.startsWith('-')) hunk?.old.push(line.slice(1))
+    else if (!line.startsWith('\\')) {
       // An empty line of context loses its space on the way through many programs.
-      hunk.old.push(line.slice(1))
-      hunk.fresh.push(line.slice(1))
+      hunk?.old.push(line.slice(1))
+      hunk?.fresh.push(line.slice(1))
     }
   }
   const hint = 'Give a unified diff of one file with @@ lines, or edits with old and new text.'
@@ -53,8 +58,10 @@ function parseHunks(patch: string): Hunk[] {
   return hunks
 }
 
-/** The head of a file stands before its first hunk; behind one, `--- x` may be a line that goes. */
-const isHeader = (line: string, hunk: Hunk | undefined): boolean => hunk === undefined || line.startsWith('diff --git ')
+/** Whether the head of another file begins: behind a hunk, `--- x` alone may be a line that goes. */
+const beginsFile = (lines: readonly string[], at: number): boolean =>
+  /^diff --git /.test(lines[at] ?? '') ||
+  (/^--- \S/.test(lines[at] ?? '') && /^\+\+\+ \S/.test(lines[at + 1] ?? '') && /^@@/.test(lines[at + 2] ?? ''))
 
 function placeOf(lines: readonly string[], { start, old }: Hunk, shift: number, number: number): number {
   const wanted = start === undefined ? undefined : start + shift
