@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
@@ -8,6 +8,7 @@ import { apiOf } from '../../../test/support/api.ts'
 import { makeHome, root, type TestHome } from '../../../test/support/home.ts'
 import { type Connected, connect, overStdio } from './support/client.ts'
 import { inspect, inspectUrl, toolCall } from './support/inspector.ts'
+import { pagesOf, skillDir, verbsIn } from './support/skill.ts'
 
 // Real boxes. The clients are the official inspector and the official client, which we did not write.
 let home: TestHome
@@ -332,6 +333,43 @@ describe('boxes', () => {
     ])
     expect(await ok('box_destroy', { fleet, confirm: fleet })).toMatchObject({ destroyed: ['f-2'] })
     expect(await refused('fleet_run', { fleet, command })).toContain('fleet_not_found')
+  })
+})
+
+describe('the skill', () => {
+  test('is one that the reference implementation takes', async () => {
+    const program = join(root, 'node_modules/.bin/skills-ref')
+    const { exitCode, all } = await execa(process.execPath, [program, 'validate', skillDir], {
+      reject: false,
+      all: true,
+    })
+    expect(exitCode, all).toBe(0)
+  })
+
+  test('does what it says: each command of it and of its references is run', async () => {
+    const pages = await pagesOf()
+    const project = join(dir, 'project')
+    const bin = join(dir, 'bin')
+    await mkdir(bin)
+    await symlink(join(root, 'gibil'), join(bin, 'gibil'))
+    await execa('git', ['init', '-q', project])
+    await writeFile(join(project, 'README.md'), 'text\n')
+    const env = { GIBIL_HOME: home.path, PATH: `${bin}:${process.env['PATH']}` }
+    const tryPage = async ({ name, text, scripts }: (typeof pages)[number]): Promise<void> => {
+      for (const script of scripts) {
+        const options = { cwd: project, env, reject: false, all: true } as const
+        const { exitCode, all } = await execa('bash', ['-euo', 'pipefail', '-c', script], options)
+        expect(exitCode, `${name}:\n${script}\n${all}`).toBe(0)
+      }
+      const named = [...text.matchAll(/\]\((references\/[^)]+)\)/g)].map(([, page]) => page)
+      expect(pages.map((page) => page.name)).toEqual(expect.arrayContaining(named))
+    }
+    await Promise.all(pages.map(tryPage))
+    expect(await readFile(join(project, 'out-2.txt'), 'utf8')).toBe('shard 2\n')
+    // What it names outside of scripts, it has shown in one; but for the start, which is the user's.
+    const shown = new Set([...pages.flatMap(({ scripts }) => scripts.flatMap(verbsIn)), 'up', 'command'])
+    expect(pages.flatMap(({ text }) => verbsIn(text)).filter((verb) => !shown.has(verb))).toEqual([])
+    expect((await ok('box_list', {})).boxes.map((box: { name: string }) => box.name)).toEqual(['w'])
   })
 })
 
