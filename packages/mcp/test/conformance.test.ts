@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { root } from '../../../test/support/home.ts'
-import { startRealDaemon, type TestDaemon } from '../../daemon/test/support/test-daemon.ts'
+import { createFakePlane } from '../../daemon/test/support/fake-plane.ts'
+import { startRealDaemon, startTestDaemon, type TestDaemon } from '../../daemon/test/support/test-daemon.ts'
+import { everything } from './conformance/everything.ts'
 import { type Front, withToken } from './support/with-token.ts'
 
 // The official conformance suite against /mcp of a real daemon: its HTTP, its checks of token, Host and Origin, its limits.
@@ -39,6 +41,11 @@ async function conforms(url: string, baseline: string, ...which: string[]): Prom
 
 test('the server conforms to the protocol of 2026', () =>
   conforms(front.url, 'tools-of-gibil.yml', '--requirements', '2026-07-28'))
+test('what the suite asks of a server for tests goes through the same HTTP', async () => {
+  await using other = await startTestDaemon(createFakePlane({}), { mcpServer: everything })
+  await using front = await withToken(other.daemon.url, other.daemon.token)
+  await conforms(front.url, 'everything.yml', '--requirements', '2026-07-28')
+})
 // Not those that ask for a session, which a server of 2025 may go without.
 test('the server conforms to the protocol of 2025', async () => {
   const scenarios = ['server-initialize', 'ping', 'tools-list', 'resources-list', 'dns-rebinding-protection']

@@ -23,7 +23,7 @@ export const boxRun: Tool = tool({
   name: 'box_run',
   title: 'Run a command',
   description:
-    'Runs a command in a box and waits for its end, or for waitSeconds: then it goes on by itself as a job (job_output). For a server or a long build give waitSeconds 0. stdout and stderr come together, as printed. A box that sleeps wakes.',
+    'Runs a command in a box and waits for its end, or for waitSeconds: then it goes on by itself as a job (job_output). For a server or a long build give waitSeconds 0. stdout and stderr come together, as they arrive. A box that sleeps wakes.',
   effect: runs,
   input: z.object({
     box: boxRef,
