@@ -127,9 +127,10 @@ export const fleetCollect: Tool = tool({
   },
 })
 
+/** By number, so that the index of each is the same in every call: which was made first is chance. */
 async function boxesOf(gibil: Gibil, fleet: string, signal: AbortSignal): Promise<readonly Box[]> {
   const { boxes } = await gibil.fleets.get(fleet, { signal })
-  return boxes
+  return boxes.toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
 }
 
 /** What one box answers; that it fails is a part of the answer, and does not keep the others from theirs. */
