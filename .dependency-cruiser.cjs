@@ -27,6 +27,8 @@ module.exports = {
     only('sdk', 'contract'),
     only('mcp', 'sdk'),
     only('cli', 'sdk', 'mcp'),
+    only('sandcastle', 'sdk'),
+    only('computesdk', 'sdk'),
     {
       name: 'core-has-no-io',
       severity: 'error',
