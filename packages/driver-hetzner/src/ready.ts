@@ -9,9 +9,10 @@ import { tellDeadline } from './deadline.ts'
  */
 const script = [
   'command -v cloud-init >/dev/null || exit 0',
-  'tail -n +1 -F /var/log/cloud-init-output.log 2>/dev/null & follower=$!',
-  'cloud-init status --wait >/dev/null 2>&1; status=$?',
-  'sleep 0.2; kill $follower 2>/dev/null; exit $status',
+  'cloud-init status --wait >/dev/null 2>&1 & waiter=$!',
+  // It ends once that has ended and all is printed, however slow the machine is.
+  'tail -n +1 -s 0.1 --pid=$waiter -F /var/log/cloud-init-output.log 2>/dev/null',
+  'wait $waiter; exit $?',
 ].join('\n')
 const followCloudInit = `sudo -n sh -c '${script}'`
 
