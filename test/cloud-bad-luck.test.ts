@@ -118,7 +118,7 @@ describe('a box of a cloud', { timeout: slow }, () => {
   it.each([
     ['read', 'Read & Write'],
     ['revoked', 'token'],
-  ] as const)('cannot be made or destroyed with a token that is %s; it goes on', async (access, says) => {
+  ] as const)('cannot be made with a token that is %s; what is there goes on', async (access, says) => {
     cloud.sim.faults.add({ kind: 'token', access })
     const made = await create('other')
     expect(made).toMatchObject({ exitCode: 5, stderr: expect.stringContaining(says) })
