@@ -1,5 +1,6 @@
 import type { SelfEnding } from '@gibil/core'
 import { lastWords } from './console.ts'
+import type { MachineModel } from './model.ts'
 
 /** QEMU's own word of it, in its log, so that it is known also when no daemon was there to see: `qemu-system-x86_64 -trace help`. */
 export const shutdownTrace = 'qemu_system_shutdown_request'
@@ -14,12 +15,15 @@ export interface Ending {
   readonly reason: string
 }
 
+const poweredOff: Ending = { asked: 'power-off', reason: 'it powered itself off' }
+
 /** Why a machine ended that nobody ended: what its guest asked for, else by its kernel's last words. The guest may print what it likes: it decides over its own end. */
-export function endingOf(log: string, console: string): Ending {
+export function endingOf(log: string, console: string, { hasInit }: Pick<MachineModel, 'hasInit'>): Ending {
   const words = lastWords(console)
   if (words !== undefined) return { reason: words }
-  if (byGuest.test(log)) return { asked: 'power-off', reason: 'it powered itself off' }
-  if (restarts.test(console)) return { asked: 'reboot', reason: 'it rebooted' }
+  if (byGuest.test(log)) return poweredOff
+  // The machine of a microVM has no power to switch off: boxd, its first process, ends it by a restart.
+  if (restarts.test(console)) return hasInit ? { asked: 'reboot', reason: 'it rebooted' } : poweredOff
   return { reason: 'ended' }
 }
 

@@ -33,7 +33,7 @@ export async function inspectBox(context: Context, id: string): Promise<DriverBo
     id,
     status: 'stopped',
     address,
-    ...(oomKills > 0 ? { reason: 'out of memory' } : endingOf(log, console)),
+    ...(oomKills > 0 ? { reason: 'out of memory' } : endingOf(log, console, context.model)),
     ...(console === '' ? {} : { console: console.slice(-4096) }),
   }
 }
