@@ -289,7 +289,7 @@ describe('a daemon', () => {
     }
   })
 
-  it('on a host without runc says what to install', async () => {
+  it.runIf(full)('on a host without runc says what to install', async () => {
     await using other = await makeHome()
     const dir = await mkdtemp(join(tmpdir(), 'gibil-no-runc-'))
     // A mount namespace of its own, in which the directories of the runtimes are seen without them.

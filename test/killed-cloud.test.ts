@@ -9,7 +9,7 @@ import { full } from './support/full-form.ts'
  * A daemon that is killed at a step of the driver of Hetzner Cloud, and the next one. Only some are tried: those at which something is half there. All of them:
  * `GIBIL_FULL=1 npm test -- e2e test/killed-cloud.test.ts`.
  */
-const some = ['create.addresses', 'stop.server']
+const some = ['create.addresses']
 const chosen = (verb: keyof typeof steps): string[] => steps[verb].filter((step) => full || some.includes(step))
 
 /** Only a stop to a snapshot comes to these. */

@@ -58,20 +58,23 @@ describe.concurrent('the lease of a box', () => {
     check(await tracesOf(box.id)).toEqual([])
   })
 
-  it('stops it with its disk kept where that was asked for; a start begins a new lease', async ({ expect: check }) => {
-    const box = await create('stopper', '--ttl', '4s', '--on-expire', 'stop')
-    await must('run', 'stopper', 'echo kept > file')
-    await check.poll(async () => (await show('stopper')).status, soon).toBe('stopped')
-    check(await lateness(box)).toBeLessThan(late)
-    check((await show('stopper')).lease.expiresAt).toBeNull()
-    await must('start', 'stopper')
-    check((await show('stopper')).lease.expiresAt).not.toBeNull()
-    await must('extend', 'stopper', '1h')
-    check(await must('run', 'stopper', 'cat file')).toBe('kept\n')
-    await must('destroy', 'stopper')
-  })
+  it.runIf(full)(
+    'stops it with its disk kept where that was asked for; a start begins a new lease',
+    async ({ expect: check }) => {
+      const box = await create('stopper', '--ttl', '4s', '--on-expire', 'stop')
+      await must('run', 'stopper', 'echo kept > file')
+      await check.poll(async () => (await show('stopper')).status, soon).toBe('stopped')
+      check(await lateness(box)).toBeLessThan(late)
+      check((await show('stopper')).lease.expiresAt).toBeNull()
+      await must('start', 'stopper')
+      check((await show('stopper')).lease.expiresAt).not.toBeNull()
+      await must('extend', 'stopper', '1h')
+      check(await must('run', 'stopper', 'cat file')).toBe('kept\n')
+      await must('destroy', 'stopper')
+    },
+  )
 
-  it('pauses it with its memory kept where that was asked for', async ({ expect: check }) => {
+  it.runIf(full)('pauses it with its memory kept where that was asked for', async ({ expect: check }) => {
     const box = await create('pauser', '--ttl', '4s', '--on-expire', 'pause')
     const line = 'i=0; while :; do i=$((i + 1)); echo $i > counted; sleep 0.05; done'
     const job = (await must('run', 'pauser', '--detach', line)).trim()
@@ -99,14 +102,17 @@ describe.concurrent('the lease of a box', () => {
     await check.poll(() => isGone('longer'), soon).toBe(true)
   })
 
-  it('with an idle limit ends it when nothing runs, and not while something does', async ({ expect: check }) => {
-    const box = await create('lazy', '--ttl', '1h', '--idle', '3s', '--on-idle', 'destroy')
-    await must('run', 'lazy', '--detach', 'sleep 7')
-    await pause(5000)
-    check((await show('lazy')).status).toBe('running')
-    await check.poll(() => isGone('lazy'), soon).toBe(true)
-    check((await eventOf(box, 'box.expired'))?.data).toMatchObject({ reason: 'idle', action: 'destroy' })
-  })
+  it.runIf(full)(
+    'with an idle limit ends it when nothing runs, and not while something does',
+    async ({ expect: check }) => {
+      const box = await create('lazy', '--ttl', '1h', '--idle', '3s', '--on-idle', 'destroy')
+      await must('run', 'lazy', '--detach', 'sleep 7')
+      await pause(5000)
+      check((await show('lazy')).status).toBe('running')
+      await check.poll(() => isGone('lazy'), soon).toBe(true)
+      check((await eventOf(box, 'box.expired'))?.data).toMatchObject({ reason: 'idle', action: 'destroy' })
+    },
+  )
 
   it('runs beforeExpire, which has a deadline and cannot hold up the end', async ({ expect: check }) => {
     await using project = await makeProject(

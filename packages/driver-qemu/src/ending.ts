@@ -15,15 +15,13 @@ export interface Ending {
   readonly reason: string
 }
 
-const poweredOff: Ending = { asked: 'power-off', reason: 'it powered itself off' }
-
 /** Why a machine ended that nobody ended: what its guest asked for, else by its kernel's last words. The guest may print what it likes: it decides over its own end. */
 export function endingOf(log: string, console: string, { hasInit }: Pick<MachineModel, 'hasInit'>): Ending {
   const words = lastWords(console)
   if (words !== undefined) return { reason: words }
-  if (byGuest.test(log)) return poweredOff
-  // The machine of a microVM has no power to switch off: boxd, its first process, ends it by a restart.
-  if (restarts.test(console)) return hasInit ? { asked: 'reboot', reason: 'it rebooted' } : poweredOff
+  if (byGuest.test(log)) return { asked: 'power-off', reason: 'it powered itself off' }
+  // The machine of a microVM has no power to switch off: boxd, its first process, ends it by a restart, also when it fails.
+  if (hasInit && restarts.test(console)) return { asked: 'reboot', reason: 'it rebooted' }
   return { reason: 'ended' }
 }
 

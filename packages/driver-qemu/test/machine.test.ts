@@ -152,6 +152,6 @@ describe('a box with a kernel of its own', { timeout: bootMs }, () => {
     expect(await world.run('one', 'ps')).toContain('sleep 1000')
     await world.boxd('alone').shutdown(0)
     await expect.poll(() => world.exits).toEqual(['alone'])
-    expect(await world.driver.inspect('alone')).toMatchObject({ status: 'stopped', asked: 'power-off' })
+    expect(await world.driver.inspect('alone')).toMatchObject({ status: 'stopped', reason: 'ended' })
   })
 })
