@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Box, Fork, Snapshot } from '@gibil/sdk'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { footprintOf } from './support/footprint.ts'
+import { full } from './support/full-form.ts'
 import { makeHome, type TestHome } from './support/home.ts'
 import { makeProject } from './support/project.ts'
 
@@ -87,40 +88,43 @@ it('saves a project that was set up, puts it back, and forks it without setting 
   expect(await footprintOf(home.path)).toEqual([])
 })
 
-it('goes on after a daemon that was killed: snapshots are whole or gone, and boxes are what they were to be', async () => {
-  await start()
-  await must('create', '--name', 'w')
-  await inBox('w', 'head -c 40M /dev/urandom > big; sync; echo one > state')
-  await must('snapshot', 'w', 'one')
-  await inBox('w', 'echo two > state; sync')
-  for (const args of [
-    ['snapshot', 'w', 'cut'],
-    ['restore', 'w', 'one'],
-    ['fork', 'w', '--name', 'f', '--wait', 'created'],
-  ]) {
-    const pid = await start()
-    const cut = home.gibil(args)
-    await new Promise((resolve) => setTimeout(resolve, 350))
-    process.kill(pid, 'SIGKILL')
-    await cut
+it.runIf(full)(
+  'goes on after a daemon that was killed: snapshots are whole or gone, and boxes are what they were to be',
+  async () => {
     await start()
+    await must('create', '--name', 'w')
+    await inBox('w', 'head -c 40M /dev/urandom > big; sync; echo one > state')
+    await must('snapshot', 'w', 'one')
+    await inBox('w', 'echo two > state; sync')
+    for (const args of [
+      ['snapshot', 'w', 'cut'],
+      ['restore', 'w', 'one'],
+      ['fork', 'w', '--name', 'f', '--wait', 'created'],
+    ]) {
+      const pid = await start()
+      const cut = home.gibil(args)
+      await new Promise((resolve) => setTimeout(resolve, 350))
+      process.kill(pid, 'SIGKILL')
+      await cut
+      await start()
+      await expect
+        .poll(async () => (await list()).map(({ status }) => status), { timeout: 60_000, interval: 200 })
+        .not.toContain('creating')
+      const boxes: Box[] = JSON.parse(await must('list', '--json'))
+      for (const { name } of boxes) expect(await inBox(name, 'cat state')).toMatch(/^(one|two)\n$/)
+    }
+    // The one that was taken for the fork goes once the boxes that it was for are there.
+    const known = async (): Promise<string[]> => (await list()).map(({ id }) => id).sort()
     await expect
-      .poll(async () => (await list()).map(({ status }) => status), { timeout: 60_000, interval: 200 })
-      .not.toContain('creating')
-    const boxes: Box[] = JSON.parse(await must('list', '--json'))
-    for (const { name } of boxes) expect(await inBox(name, 'cat state')).toMatch(/^(one|two)\n$/)
-  }
-  // The one that was taken for the fork goes once the boxes that it was for are there.
-  const known = async (): Promise<string[]> => (await list()).map(({ id }) => id).sort()
-  await expect
-    .poll(async () => (await readdir(join(home.path, 'snapshots'))).sort(), { timeout: 30_000, interval: 200 })
-    .toEqual(await known())
-  await must('snapshots', 'rm', '--all', '--yes')
-  await must('destroy', '--all', '--yes')
-  expect(await readdir(join(home.path, 'snapshots'))).toEqual([])
-  await must('down')
-  expect(await footprintOf(home.path)).toEqual([])
-})
+      .poll(async () => (await readdir(join(home.path, 'snapshots'))).sort(), { timeout: 30_000, interval: 200 })
+      .toEqual(await known())
+    await must('snapshots', 'rm', '--all', '--yes')
+    await must('destroy', '--all', '--yes')
+    expect(await readdir(join(home.path, 'snapshots'))).toEqual([])
+    await must('down')
+    expect(await footprintOf(home.path)).toEqual([])
+  },
+)
 
 it('lets a box read what it was, over the death of the daemon', async () => {
   await start()
