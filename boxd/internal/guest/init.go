@@ -16,8 +16,6 @@ import (
 const (
 	// initOption of the kernel's command line names the init of the image that goes on from here.
 	initOption = "gibil.init="
-	// plainOption: the machine is no box, and boxd not in it.
-	plainOption = "gibil.plain"
 	// powerOffSignal is SIGRTMIN+4 as systemd(1) counts it: start poweroff.target.
 	powerOffSignal = syscall.Signal(34 + 4)
 	// identityPatience is how long the rest of the start-up waits for the host: a machine that nobody asks for comes up all the same.
@@ -80,18 +78,17 @@ func handOver() error {
 	if err != nil {
 		return err
 	}
-	program, isBox := "", true
+	program := ""
 	for _, word := range strings.Fields(string(line)) {
 		if strings.HasPrefix(word, initOption) {
 			program = strings.TrimPrefix(word, initOption)
 		}
-		isBox = isBox && word != plainOption
 	}
 	if program == "" {
 		return nil
 	}
 	err = do([]step{
-		{"run directory", func() error { return layRun(newRoot+"/run", isBox) }},
+		{"run directory", func() error { return layRun(newRoot + "/run") }},
 		{"change of root", enterRoot},
 		{"kernel modules", mountModules},
 		{"machine id", nameMachine},
@@ -103,9 +100,9 @@ func handOver() error {
 }
 
 // layRun puts boxd and its unit where systemd looks for what lasts as long as one boot.
-func layRun(run string, isBox bool) error {
+func layRun(run string) error {
 	err := mount{"run", run, "tmpfs", syscall.MS_NOSUID | syscall.MS_NODEV, "mode=755"}.do()
-	if err != nil || !isBox {
+	if err != nil {
 		return err
 	}
 	boxd, err := os.ReadFile(program)

@@ -44,6 +44,11 @@ func (a *API) dial(w http.ResponseWriter, r *http.Request) error {
 		}
 		return fault.New(code, "Nothing in the box answers on port %d: %v", port, err)
 	}
+	return joinClient(w, inner)
+}
+
+// joinClient makes the client's connection one with a connection in the box, until both have ended.
+func joinClient(w http.ResponseWriter, inner net.Conn) error {
 	defer inner.Close()
 	outer, buffered, err := hijack(w)
 	if err != nil {

@@ -186,15 +186,5 @@ func (a *API) accept(w http.ResponseWriter, r *http.Request) error {
 	if inner == nil {
 		return fault.New(fault.PortClosed, "No such connection waits any more.")
 	}
-	defer inner.Close()
-	outer, buffered, err := hijack(w)
-	if err != nil {
-		return err
-	}
-	defer outer.Close()
-	if _, err := outer.Write(switching(tcpProtocol)); err != nil {
-		return nil
-	}
-	join(outer, buffered, inner)
-	return nil
+	return joinClient(w, inner)
 }

@@ -1,4 +1,3 @@
 /** @module The drivers of the shapes `microvm` and `vm` on this machine: boxes with a kernel of their own, on QEMU. */
 export { checkMicrovmHost } from './check.ts'
 export { createMicrovmDriver, createVmDriver, type MachineDriverOptions } from './driver.ts'
-export { openPlainMachines, type PlainMachine, type PlainMachines, type PlainSpec } from './plain.ts'
