@@ -236,7 +236,7 @@ describe('a full vm', { timeout: slow }, () => {
   })
 
   it('leaves nothing when it is destroyed', async () => {
-    await must('destroy', 'one', '--yes')
+    await must('destroy', '--all', '--yes')
     for (const name of ['saved', ...(full ? ['disk'] : [])]) await must('snapshots', 'rm', name)
     expect(await leftovers(namesOf(vm, home.path).home)).toEqual([])
     expect(await must('ls', '--json')).toBe('[]\n')
