@@ -5,12 +5,14 @@
 import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 
 interface Count {
   passed: number
   failed: number
+  /** What failed, a line each: repeated at the end, since what is said in between is far above it. */
+  readonly failures: string[]
 }
 
 const root = resolve(import.meta.dirname, '..')
@@ -25,7 +27,7 @@ async function goTest(module: string): Promise<Count> {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = new Promise<number>((done) => child.once('close', (code) => done(code ?? 1)))
-  const count: Count = { passed: 0, failed: 0 }
+  const count: Count = { passed: 0, failed: 0, failures: [] }
   const output = new Map<string, string[]>()
   for await (const line of createInterface({ input: child.stdout })) {
     const event = parseEvent(line)
@@ -39,12 +41,16 @@ async function goTest(module: string): Promise<Count> {
     if (event.Action === 'pass') count.passed += 1
     if (event.Action === 'fail') {
       count.failed += 1
+      count.failures.push(`${event.Package} ${event.Test}`)
       process.stdout.write((output.get(key) ?? []).join(''))
     }
     if (event.Action === 'pass' || event.Action === 'skip') output.delete(key)
   }
   // A build that fails runs no test at all, which must not look like success.
-  if ((await ended) !== 0 && count.failed === 0) count.failed += 1
+  if ((await ended) !== 0 && count.failed === 0) {
+    count.failed += 1
+    count.failures.push(`${module}: go test failed outside of a test`)
+  }
   process.stdout.write(`${module}: ${count.passed} passed, ${count.failed} failed\n`)
   return count
 }
@@ -65,6 +71,32 @@ function parseEvent(line: string): GoEvent | undefined {
   }
 }
 
+interface VitestReport {
+  readonly numPassedTests?: number
+  readonly numFailedTests?: number
+  readonly testResults?: readonly FileReport[]
+}
+
+interface FileReport {
+  readonly name: string
+  readonly status: string
+  readonly message: string
+  readonly assertionResults: readonly {
+    readonly status: string
+    readonly fullName: string
+    readonly failureMessages?: readonly string[]
+  }[]
+}
+
+function failuresOf({ name, status, message, assertionResults }: FileReport): string[] {
+  const file = relative(root, name)
+  const failed = assertionResults.filter((test) => test.status === 'failed')
+  if (failed.length === 0) return status === 'failed' ? [`${file}: ${firstLine(message)}`] : []
+  return failed.map(({ fullName, failureMessages }) => `${file}: ${fullName}: ${firstLine(failureMessages?.[0] ?? '')}`)
+}
+
+const firstLine = (text: string): string => text.split('\n', 1)[0]?.slice(0, 300) ?? ''
+
 async function vitest(project: string, extra: readonly string[]): Promise<Count> {
   const dir = await mkdtemp(join(tmpdir(), 'gibil-tests-'))
   try {
@@ -84,10 +116,11 @@ async function vitest(project: string, extra: readonly string[]): Promise<Count>
     ]
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
     const code = await new Promise<number>((done) => child.once('close', (status) => done(status ?? 1)))
-    const counts = JSON.parse(await readFile(report, 'utf8').catch(() => '{}'))
-    const passed = Number(counts.numPassedTests ?? 0)
-    const failed = Number(counts.numFailedTests ?? 0)
-    return { passed, failed: code !== 0 && failed === 0 ? 1 : failed }
+    const found: VitestReport = JSON.parse(await readFile(report, 'utf8').catch(() => '{}'))
+    const { numPassedTests: passed = 0, numFailedTests: failed = 0 } = found
+    const failures = (found.testResults ?? []).flatMap(failuresOf)
+    if (code === 0 || failed > 0) return { passed, failed, failures }
+    return { passed, failed: 1, failures: [...failures, `${project}: vitest failed outside of a test (exit ${code})`] }
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
@@ -106,5 +139,6 @@ for (const [, projects] of one.length > 0 ? one : Object.entries(suites)) {
 
 const passed = counts.reduce((sum, count) => sum + count.passed, 0)
 const failed = counts.reduce((sum, count) => sum + count.failed, 0)
+for (const failure of counts.flatMap(({ failures }) => failures)) process.stdout.write(`failed: ${failure}\n`)
 process.stdout.write(`${passed} passed, ${failed} failed\n`)
 process.exitCode = failed === 0 ? 0 : 1
