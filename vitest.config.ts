@@ -7,10 +7,12 @@ const patience = { poll: { timeout: 20_000, interval: 20 } }
 const fuzzSeconds = Number(process.env['GIBIL_FUZZ_SECONDS'] ?? 0)
 const setupFiles = fuzzSeconds > 0 ? ['test/support/fuzz-longer.ts'] : []
 
-/** Tests of real boxes: files of one project run one after another, and the two projects side by side, since the host has two cores and one kernel. */
-const realBoxes = { testTimeout: 120_000, hookTimeout: 600_000, expect: patience, fileParallelism: false }
-/** Those with a kernel of their own, which take about half of the time. */
+const realBoxes = { testTimeout: 120_000, hookTimeout: 600_000, expect: patience }
+/** Those with a kernel of their own, one file at a time beside two of the others: a machine takes a core, a container waits more than it works. */
 const machines = ['packages/driver-qemu/test/**/*.test.ts', 'test/**/*microvm*.test.ts', 'test/full-vm.test.ts']
+
+/** How many files of a project run side by side, on a host of two cores. Vitest wants a group of its own for each such number. */
+const workers = (maxWorkers: number, groupOrder: number) => ({ maxWorkers, sequence: { groupOrder } })
 
 export default defineConfig({
   test: {
@@ -23,6 +25,7 @@ export default defineConfig({
           testTimeout: 30_000 + fuzzSeconds * 1000 * 2,
           hookTimeout: 60_000,
           expect: patience,
+          ...workers(2, 0),
         },
       },
       {
@@ -31,9 +34,10 @@ export default defineConfig({
           include: ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
           exclude: machines,
           ...realBoxes,
+          ...workers(2, 1),
         },
       },
-      { test: { name: 'machines', include: machines, ...realBoxes } },
+      { test: { name: 'machines', include: machines, ...realBoxes, ...workers(1, 2) } },
     ],
   },
 })

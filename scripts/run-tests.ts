@@ -130,9 +130,7 @@ const [first, ...rest] = process.argv.slice(2)
 const one = Object.entries(suites).filter(([name]) => name === first)
 const extra = one.length > 0 || first === undefined ? rest : [first, ...rest]
 const counts: Count[] = []
-if (first === undefined) {
-  for (const module of goModules) counts.push(await goTest(module))
-}
+if (first === undefined) counts.push(...(await Promise.all(goModules.map(goTest))))
 for (const [, projects] of one.length > 0 ? one : Object.entries(suites)) {
   counts.push(...(await Promise.all(projects.map((project) => vitest(project, extra)))))
 }
