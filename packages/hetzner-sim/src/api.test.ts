@@ -91,7 +91,7 @@ it('keeps SSH keys, each once', async () => {
 })
 
 it('makes a server by actions that take their time, locked until they end', async () => {
-  const sim = await start({ actionMs: 150 })
+  const sim = await start({ actionMs: 400 })
   await ask(sim, 'POST', '/ssh_keys', { name: 'k', public_key: key })
   const made = await makeServer(sim, 'web', { ssh_keys: ['k'], labels: { role: 'web' }, user_data: '#!/bin/sh' })
   expect(made.root_password).toBeNull()
@@ -184,7 +184,8 @@ it('turns a server off when it was asked to and has done so', async () => {
 })
 
 it('keeps an image of a server, from which another begins', async () => {
-  const sim = await start()
+  // Long enough for the image to be seen while it is made, however busy the host is.
+  const sim = await start({ actionMs: 400 })
   const { server } = await makeServer(sim, 'a')
   await sim.settled()
   const wanted = { type: 'snapshot', description: 'golden', labels: { gibil: '1' } }
