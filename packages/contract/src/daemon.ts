@@ -20,7 +20,11 @@ export type ProxyState = z.infer<typeof ProxyState>
 
 /** The SSH server of the daemon, behind which every box is. */
 export const SshState = z.object({
-  port: z.int().nullable().describe('on 127.0.0.1; null: it does not listen'),
+  host: z
+    .string()
+    .nullable()
+    .describe('the address that it listens on, `0.0.0.0` or `::` being all; null: it does not listen'),
+  port: z.int().nullable().describe('null: it does not listen'),
   problem: z.string().nullable().describe('why it does not'),
   hostKey: z.string().describe('public, as in known_hosts: `ssh-ed25519 AAAA…`'),
 })

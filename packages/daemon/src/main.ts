@@ -1,5 +1,6 @@
 /** The daemon as a process: reads its arguments, starts, and stops when it is told to. */
 import { enableCompileCache } from 'node:module'
+import { isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -10,7 +11,7 @@ const usage = `gibild: the daemon of Gibil
   --home DIR        its state (default $GIBIL_HOME, else /var/lib/gibil as root, else ~/.gibil)
   --port N          on 127.0.0.1 (default: any that is free)
   --proxy N         where published ports are served, on 127.0.0.1; off: nowhere (default $GIBIL_PROXY, else 7080 or any that is free)
-  --ssh N           where stock ssh reaches boxes, on 127.0.0.1; off: nowhere (default $GIBIL_SSH, else 7022 or any that is free)
+  --ssh [ADDRESS:]N where stock ssh reaches boxes, on 127.0.0.1 if no address is given; off: nowhere (default $GIBIL_SSH, else 7022 or any that is free)
   --foreground      log to standard error instead of gibild.log in the home
   --pool N          spare boxes made ahead, at most (default $GIBIL_POOL, else 16; 0: none)
   --log-level NAME  fatal, error, warn, info, debug, trace or silent (default info)
@@ -54,6 +55,14 @@ function portOf(text: string): number | 'auto' | 'off' {
     : fail(`"${text}" is neither a port nor off`)
 }
 
+/** `7022`, `0.0.0.0:7022`, `[::]:7022`, `192.168.1.2:auto` or `off`. */
+function sshAddressOf(text: string): { host: string; port: number | 'auto' } | 'off' {
+  const [, host = '127.0.0.1', port = ''] = /^(?:\[?(.*?)\]?:)?([^:]*)$/.exec(text) ?? []
+  if (isIP(host) === 0) fail(`"${host}" is no address: one of this machine is wanted, or 0.0.0.0 for all`)
+  const wanted = portOf(port)
+  return wanted === 'off' ? wanted : { host, port: wanted }
+}
+
 async function main(): Promise<void> {
   const {
     home = defaultHome(),
@@ -82,7 +91,7 @@ async function main(): Promise<void> {
     logLevel,
     pool: Number(pool),
     proxy: portOf(proxy),
-    ssh: portOf(ssh),
+    ssh: sshAddressOf(ssh),
     ...(port === undefined ? {} : { port: Number(port) }),
     ...(process.env['GIBIL_FAILPOINT'] ? { failpoint: process.env['GIBIL_FAILPOINT'] } : {}),
   })

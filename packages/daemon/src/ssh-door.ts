@@ -2,7 +2,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { SshState } from '@gibil/contract'
-import type { GatewayBoxes, SshPort } from '@gibil/ssh-gateway'
+import type { GatewayBoxes, SshAddress } from '@gibil/ssh-gateway'
 import type { Logger } from 'pino'
 import type { Api } from './api.ts'
 import { boxNamed } from './missing-box.ts'
@@ -19,7 +19,7 @@ export interface SshDoor {
 
 interface SshDoorOptions {
   readonly home: Home
-  readonly wanted: SshPort
+  readonly wanted: SshAddress | 'off'
   /** What a client that comes by the port and has a key reaches. */
   readonly boxes: () => Api
   readonly log: Logger
@@ -34,14 +34,14 @@ export function createSshDoor({ home, wanted, boxes, log }: SshDoorOptions): Ssh
     const gateway = createSshGateway({ hostKey: hostKey.private, keys, boxes: boxesOf(boxes()), log })
     const last = await readPort(home.sshPortFile)
     const listener = await listenForSsh(gateway, wanted, last)
-    const { port, problem } = listener
+    const { host, port, problem } = listener
     if (port !== null && port !== last) {
       const failed = (error: unknown): void => log.warn({ err: error }, 'ssh may have another port next time')
       await writePort(home.sshPortFile, port).catch(failed)
     }
     if (port === null && wanted !== 'off') log.warn({ problem }, 'ssh is not served')
-    if (port !== null) log.info({ port }, 'listening for ssh')
-    return { gateway, listener, state: { port, problem, hostKey: hostKey.public } }
+    if (port !== null) log.info({ host, port }, 'listening for ssh')
+    return { gateway, listener, state: { host, port, problem, hostKey: hostKey.public } }
   }
   let opened: ReturnType<typeof open> | undefined
   const opening = (): ReturnType<typeof open> => {

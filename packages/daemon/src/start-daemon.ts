@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { apiVersion, GibilError, type Health, type ProxyState } from '@gibil/contract'
 import type { ServerFactory } from '@gibil/mcp'
-import type { SshPort } from '@gibil/ssh-gateway'
+import type { SshAddress } from '@gibil/ssh-gateway'
 import type { Logger } from 'pino'
 import type { Api } from './api.ts'
 import type { OpenApiDocument } from './documents/document.ts'
@@ -47,7 +47,7 @@ export interface DaemonOptions {
   /** Where published ports are served; default `off`. */
   readonly proxy?: ProxyPort
   /** Where stock clients of ssh reach boxes; default `off`. */
-  readonly ssh?: SshPort
+  readonly ssh?: SshAddress | 'off'
   /** Where a test wants the process to be killed. */
   readonly failpoint?: string
   readonly compose?: Compose

@@ -34,6 +34,9 @@ export interface SshGateway {
 /** A client that has not logged in by then is sent away, as by LoginGraceTime of sshd. */
 const loginMs = 30_000
 
+/** So many may be about to log in, as by MaxStartups of sshd: whoever has no key does not keep out those who have one for long. */
+const mostLogins = 100
+
 /** Those that Node's own code does. What OpenSSH would ask for first is slower here by far; it has had these since 6.2 (2013). */
 const cipher = ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com', 'aes128-ctr', 'aes256-ctr'] as const
 
@@ -42,12 +45,13 @@ const keepaliveInterval = 2 ** 31 - 1
 
 export function createSshGateway({ hostKey, keys, boxes, log }: GatewayOptions): SshGateway {
   const open = new Set<Duplex>()
+  const loggingIn = new Set<Duplex>()
 
   const greet = (
     client: ssh2.Connection,
-    stream: Duplex,
     entrance: Entrance | undefined,
     abort: AbortController,
+    loggedIn: () => void,
   ): void => {
     let login: Login | undefined
     client.on('error', (error) => log.debug({ err: error }, 'a client of ssh failed'))
@@ -59,26 +63,32 @@ export function createSshGateway({ hostKey, keys, boxes, log }: GatewayOptions):
       login = loginOf(attempt.username)
       void admit(attempt, keys)
     })
-    const late = setTimeout(() => stream.destroy(), loginMs)
-    stream.once('close', () => clearTimeout(late))
     client.once('ready', () => {
-      clearTimeout(late)
+      loggedIn()
       if (login) serveConnection(client, createPlace(login, entrance?.boxes ?? boxes, abort.signal))
     })
   }
 
   return {
     serve(stream, entrance) {
+      if (!entrance && loggingIn.size >= mostLogins) return void stream.destroy()
       const abort = new AbortController()
       open.add(stream)
+      loggingIn.add(stream)
+      const late = setTimeout(() => stream.destroy(), loginMs)
+      const loggedIn = (): void => {
+        loggingIn.delete(stream)
+        clearTimeout(late)
+      }
       stream.on('error', () => stream.destroy())
       stream.once('close', () => {
         open.delete(stream)
+        loggedIn()
         abort.abort(new GibilError('cancelled', 'The client of ssh went away.'))
       })
       // One for each connection, so that it is known by which way it came.
       const config = { hostKeys: [hostKey], ident: 'Gibil', algorithms: { cipher: [...cipher] }, keepaliveInterval }
-      const server = new ssh2.Server(config, (client) => greet(client, stream, entrance, abort))
+      const server = new ssh2.Server(config, (client) => greet(client, entrance, abort, loggedIn))
       // It takes any stream, and looks whether that can do what only a socket can.
       server.injectSocket(stream as Socket)
     },

@@ -2,4 +2,4 @@
 export type { GatewayBoxes } from './boxes.ts'
 export { createSshGateway, type SshGateway } from './gateway.ts'
 export { type HostKey, readOrMakeHostKey } from './host-key.ts'
-export { listenForSsh, type SshListener, type SshPort } from './listen.ts'
+export { listenForSsh, type SshAddress, type SshListener } from './listen.ts'

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -67,6 +67,14 @@ describe('who comes in', () => {
     await client.run('mv', [`${client.key}`, `${client.key}.away`])
     expect((await by(kept)).exitCode).toBe(255)
     await client.run('mv', [`${client.key}.away`, client.key])
+  })
+
+  test('is sent away at once where a hundred others are about to log in', async () => {
+    const others = Array.from({ length: 100 }, () => connect(client.port, '127.0.0.1'))
+    await Promise.all(others.map((other) => once(other, 'data')))
+    expect((await client.ssh('-l', 'work', 'host', 'true')).exitCode).toBe(255)
+    await Promise.all(others.map((other) => once(other.destroy(), 'close')))
+    await expect.poll(async () => (await client.ssh('-l', 'work', 'host', 'echo in')).stdout).toBe('in\n')
   })
 
   test('is told of a box that is not there, with the nearest name', async () => {
@@ -294,7 +302,12 @@ describe('a box', () => {
   })
 })
 
-test('a home may have no gateway', async () => {
+test('a home may have its gateway at another address, or none', async () => {
+  await must('down')
+  await home.startDaemon({ GIBIL_SSH: `127.0.0.2:${client.port}` })
+  const there = async () => (await client.ssh('-o', 'HostName=127.0.0.2', '-l', 'work', 'host', 'true')).stderr
+  await expect.poll(there).toContain('"work" was destroyed')
+  expect((await client.ssh(...work, 'true')).stderr).toContain('Connection refused')
   await must('down')
   await home.startDaemon({ GIBIL_SSH: 'off' })
   const checks = JSON.parse((await home.gibil(['doctor', '--json'])).stdout)

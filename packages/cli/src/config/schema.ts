@@ -31,7 +31,7 @@ const Daemon = z
   .strictObject({
     pool: z.int().min(0).max(256),
     proxy: z.union([z.int().min(1).max(65_535), z.literal('off')]),
-    ssh: z.union([z.int().min(1).max(65_535), z.literal('off')]),
+    ssh: z.union([z.int().min(1).max(65_535), z.literal('off'), z.string().regex(/^[0-9a-fA-F.:[\]]+:\d+$/)]),
   })
   .partial()
 

@@ -7,9 +7,9 @@ const proxyCheck = ({ port, problem }: Version['proxy']): Check =>
     ? ok('proxy', `published ports are at http://<port>-<box>.localhost:${port}/`)
     : warn('proxy', problem, 'set daemon.proxy in config.yml to a free port; gibil down; gibil up')
 
-const sshCheck = ({ port, problem }: SshState): Check =>
+const sshCheck = ({ host, port, problem }: SshState): Check =>
   problem === null
-    ? ok('ssh', `ssh -p ${port} <box>@127.0.0.1, and gibil ssh <box>`)
+    ? ok('ssh', `ssh -p ${port} <box>@${host}, and gibil ssh <box>`)
     : warn(
         'ssh',
         `${problem}; gibil ssh <box> works`,

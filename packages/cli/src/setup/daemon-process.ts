@@ -18,8 +18,8 @@ export interface DaemonSettings {
   readonly pool?: number | undefined
   /** The port on 127.0.0.1 where published ports are served. */
   readonly proxy?: number | 'off' | undefined
-  /** The port on 127.0.0.1 where stock ssh reaches boxes. */
-  readonly ssh?: number | 'off' | undefined
+  /** The port, or address and port, where stock ssh reaches boxes. */
+  readonly ssh?: number | string | undefined
 }
 
 const deadlineMs = 20_000

@@ -30,7 +30,7 @@ export async function openSsh(home: string, dir: string, key: string): Promise<O
   const { port, hostKey, problem } = await gibil.ssh()
   if (port === null) throw new Error(`The gateway does not listen: ${problem}`)
   const knownHosts = join(dir, 'known_hosts')
-  await writeFile(knownHosts, `[127.0.0.1]:${port} ${hostKey}\n`)
+  await writeFile(knownHosts, `[127.0.0.1]:${port},[127.0.0.2]:${port} ${hostKey}\n`)
   const config = join(dir, 'config')
   await writeFile(
     config,
