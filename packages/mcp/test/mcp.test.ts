@@ -301,6 +301,9 @@ describe('boxes', () => {
     expect((await ok('file_read', { box: 'w', path: 'state' })).text).toBe('good\n')
     expect((await ok('box_show', { box: 'w' })).snapshots).toMatchObject([{ name: 'before' }])
     await ok('box_destroy', { box: 'try', confirm: 'try' })
+    expect(await refused('snapshot_delete', { snapshot: 'befor' })).toContain('Did you mean "before"?')
+    expect(await ok('snapshot_delete', { snapshot: 'before' })).toEqual({ deleted: 'before' })
+    expect((await ok('box_show', { box: 'w' })).snapshots).toEqual([])
   })
 
   test('a port is published, and a page of it comes to whoever has the link', async () => {
@@ -311,6 +314,9 @@ describe('boxes', () => {
     const url = new URL(link)
     const token = url.searchParams.get('gibil_token') ?? ''
     expect(await inBrowser(url, token)).toBe('page\n')
+    await ok('port_unpublish', { box: 'w', port: 8123 })
+    expect((await ok('box_show', { box: 'w' })).published).toEqual([])
+    expect(await inBrowser(url, token)).not.toBe('page\n')
   })
 
   test('several at once: made, shared work out, collected, destroyed by one id', async () => {

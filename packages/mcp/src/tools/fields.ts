@@ -14,7 +14,9 @@ export const boxFields = {
     .describe('https address or github.com/you/project; where this server runs on your machine also a local path'),
   branch: z.string().optional(),
   image: image.describe('default base: Debian with git, Python, Node and build tools'),
-  shape: shape.describe('container (default, quick), microvm (a kernel of its own) or vm (systemd, SSH, Docker)'),
+  shape: shape.describe(
+    'container (quick), microvm (a kernel of its own) or vm (systemd, SSH, Docker); default auto: what the project needs, else container',
+  ),
   provider,
   size: size.describe('small: 2 CPU 4 GiB, medium: 4 CPU 8 GiB, large: 8 CPU 16 GiB'),
   cpu,

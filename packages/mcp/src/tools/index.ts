@@ -13,8 +13,8 @@ import { fileSearch } from './file-search.ts'
 import { fileWrite } from './file-write.ts'
 import { fleetCollect, fleetCreate, fleetRun } from './fleet.ts'
 import { jobCancel, jobList, jobOutput } from './jobs.ts'
-import { portPublish } from './ports.ts'
-import { boxFork, boxRestore, boxSnapshot } from './snapshots.ts'
+import { portPublish, portUnpublish } from './ports.ts'
+import { boxFork, boxRestore, boxSnapshot, snapshotDelete } from './snapshots.ts'
 import { fileDownload, fileUpload } from './transfer.ts'
 
 /** Every tool, in the order in which a model is told of them. */
@@ -35,12 +35,14 @@ export const tools: readonly Tool[] = [
   fileUpload,
   fileDownload,
   portPublish,
+  portUnpublish,
   boxExtend,
   boxPause,
   boxResume,
   boxSnapshot,
   boxRestore,
   boxFork,
+  snapshotDelete,
   fleetCreate,
   fleetRun,
   fleetCollect,

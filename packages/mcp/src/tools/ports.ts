@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { BoxState, boxLine, boxState } from '../results/box.ts'
 import { findBox } from '../results/find.ts'
-import { sets, type Tool, tool } from '../tool.ts'
+import { removes, sets, type Tool, tool } from '../tool.ts'
 import { boxRef } from './fields.ts'
 
 export const portPublish: Tool = tool({
@@ -32,5 +32,21 @@ export const portPublish: Tool = tool({
       data: { box: state, url: address.url, link: address.link, public: address.public, listening },
       text: [address.link ?? address.url ?? '', note, boxLine(state)].filter(Boolean).join('\n'),
     }
+  },
+})
+
+export const portUnpublish: Tool = tool({
+  name: 'port_unpublish',
+  title: 'Take back a published port',
+  description:
+    'Takes the address of a port away, and its links with it: connections by it end. The program in the box goes on.',
+  effect: removes,
+  input: z.object({ box: boxRef, port: z.int().min(1).max(65_535) }),
+  output: z.object({ box: BoxState }),
+  async handle({ box: ref, port }, { gibil, signal }) {
+    const { handle } = await findBox(gibil, ref, signal)
+    await handle.unpublish(port, { signal })
+    const state = boxState(await handle.refresh())
+    return { data: { box: state }, text: `port ${port} is private to ${state.name} again\n${boxLine(state)}` }
   },
 })

@@ -68,6 +68,19 @@ export const boxFork: Tool = tool({
   },
 })
 
+export const snapshotDelete: Tool = tool({
+  name: 'snapshot_delete',
+  title: 'Delete a snapshot',
+  description: 'Ends a snapshot for good and frees its disk. Boxes that began as it live on. Names are in box_show.',
+  effect: removes,
+  input: z.object({ snapshot: z.string().min(1).describe('name or id') }),
+  output: z.object({ deleted: z.string() }),
+  async handle({ snapshot }, call) {
+    const { name } = await call.gibil.snapshots.remove(snapshot).catch((error) => explained(error, snapshot, call))
+    return { data: { deleted: name }, text: `${name} is deleted` }
+  },
+})
+
 /** Names that are there, when the one that was given is not. */
 async function explained(error: unknown, ref: string, { gibil }: ToolCall, box?: string): Promise<never> {
   if (!GibilError.is(error) || error.code !== 'snapshot_not_found') throw error
