@@ -1,7 +1,6 @@
-import { type BakedImage, formatBytes, formatDuration, GibilError } from '@gibil/sdk'
+import { type BakedImage, formatBytes, formatDuration, formatMoney, GibilError } from '@gibil/sdk'
 import { cloudOptions } from './options/cloud.ts'
 import { oneOf } from './options/parse.ts'
-import { money } from './output/money.ts'
 import { createProgress } from './output/progress.ts'
 import { clean, table } from './output/text.ts'
 import type { Session } from './session.ts'
@@ -85,4 +84,4 @@ export function bakedTable(images: readonly BakedImage[], { colors }: Session): 
 
 const sizeOf = ({ sizeBytes }: BakedImage): string => (sizeBytes === null ? 'size not known' : formatBytes(sizeBytes))
 const costOf = ({ monthly, currency }: BakedImage): string =>
-  monthly === null ? 'price not known' : `${money(monthly, currency)} per month`
+  monthly === null ? 'price not known' : `${formatMoney(monthly, currency)} per month`

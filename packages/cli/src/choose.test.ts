@@ -1,11 +1,11 @@
 import { Choice, type CreateBox, type ErrorBody, type Needs } from '@gibil/contract'
+import { needsOfAnswers } from '@gibil/sdk'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { anyNeeds } from '../../core/src/test/any-needs.ts'
 import { createFakePlane } from '../../daemon/test/support/fake-plane.ts'
 import { startTestDaemon, type TestDaemon } from '../../daemon/test/support/test-daemon.ts'
 import { type CliRun, cli } from '../test/support/run-cli.ts'
-import { needsOfAnswers } from './options/ask-needs.ts'
 import { needsOf } from './options/needs.ts'
 
 let daemon: TestDaemon

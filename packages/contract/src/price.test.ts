@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Charge, compareAmounts, costBetween, costOf, hourlyOf, nextHour, sumOf } from './price.ts'
+import { type Charge, compareAmounts, costBetween, costOf, formatMoney, hourlyOf, nextHour, sumOf } from './price.ts'
 
 const price = { currency: 'EUR', hourly: '0.0088', monthly: '5.49', ipv4Hourly: '0.0008', ipv4Monthly: '0.50' }
 const at = (text: string): number => Date.parse(`${text}Z`)
@@ -52,3 +52,13 @@ describe('a charge', () => {
     expect(costBetween(open, 0, days[3] ?? 0)).toBe(sumOf(each))
   })
 })
+
+test.each([
+  ['0.0096', '0.0096 EUR'],
+  ['12', '12.00 EUR'],
+  ['0.10', '0.10 EUR'],
+  ['5.9900', '5.99 EUR'],
+  ['0.00001', '0.0001 EUR'],
+  ['9.99999', '10.00 EUR'],
+  ['0.00', '0.00 EUR'],
+])('%s is written as %s', (amount, expected) => expect(formatMoney(amount, 'EUR')).toBe(expected))

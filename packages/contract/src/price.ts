@@ -57,6 +57,16 @@ export function compareAmounts(a: string, b: string): number {
   return difference < 0n ? -1 : difference > 0n ? 1 : 0
 }
 
+/** An amount as people write it: to a hundredth of a cent, and no sum looks less than it is. */
+export function formatMoney(amount: string, currency: string): string {
+  const [whole = '0', part = ''] = amount.split('.')
+  const kept = part.slice(0, 4)
+  const cut = /[1-9]/.test(part.slice(4))
+  const units = BigInt(whole + kept.padEnd(4, '0')) + (cut ? 1n : 0n)
+  const digits = units.toString().padStart(5, '0')
+  return `${digits.slice(0, -4)}.${digits.slice(-4).replace(/0{1,2}$/, '')} ${currency}`
+}
+
 /** What an hour of a server with its address costs. */
 export const hourlyOf = (price: Price): string => sumOf([price.hourly, price.ipv4Hourly])
 

@@ -57,6 +57,7 @@ export {
   ForkBoxes,
   formatBytes,
   formatDuration,
+  formatMoney,
   GibilError,
   hourlyOf,
   parseDuration,
@@ -69,6 +70,7 @@ export type { Command, CommandOptions, RunOptions } from './box/command.ts'
 export type { CommandOutput, CommandStream, SignalName, StreamOptions, StreamSettings } from './box/command-stream.ts'
 export type { FileData, Files, ReadOptions, ReplaceOptions, WriteOptions } from './box/files.ts'
 export type { Jobs, OutputOptions } from './box/jobs.ts'
+export { type Answers, agents, needsOfAnswers, questions } from './choose/questions.ts'
 export { type ConnectOptions, type Endpoint, gibilHome } from './connect/locate.ts'
 export type { CreateOptions, OwnedBox, RepoOptions } from './create/create.ts'
 export type { FleetOptions } from './create/fleet.ts'

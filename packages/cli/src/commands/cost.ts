@@ -1,9 +1,8 @@
-import type { CostReport } from '@gibil/sdk'
+import { type CostReport, formatMoney } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Cli } from '../context.ts'
 import { refOf } from '../output/box.ts'
 import { budgetLine } from '../output/budget.ts'
-import { money } from '../output/money.ts'
 import { table } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 
@@ -19,7 +18,7 @@ async function cost(session: Session): Promise<void> {
 }
 
 function sheetOf(sheet: CostReport['currencies'][number], { colors }: Session): string {
-  const amount = (value: string): string => money(value, sheet.currency)
+  const amount = (value: string): string => formatMoney(value, sheet.currency)
   const boxes = sheet.boxes.map((box) => [
     refOf(box),
     box.exists ? (box.billed ? 'billed' : 'not billed now') : 'gone',

@@ -1,7 +1,6 @@
-import type { Box } from '@gibil/sdk'
+import { type Box, formatMoney } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Cli } from '../context.ts'
-import { money } from '../output/money.ts'
 import { clean } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 import { eachBox } from '../targets.ts'
@@ -27,7 +26,7 @@ export function define(command: Command, cli: Cli): void {
 /** Whoever stops a box may think that it costs nothing then. */
 function noteBill(session: Session, { name, cost }: Box): void {
   if (!cost?.billed) return
-  const rate = money(cost.hourly, cost.currency)
+  const rate = formatMoney(cost.hourly, cost.currency)
   const ref = clean(name)
   session.note(
     `${session.colors.yellow('!')} ${ref} is off and still billed: ${rate} per hour, as long as its machine exists\n`,

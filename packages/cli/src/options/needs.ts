@@ -1,4 +1,4 @@
-import type { ErrorCode, Needs } from '@gibil/sdk'
+import { agents, type ErrorCode, type Needs } from '@gibil/sdk'
 import type { Command } from 'commander'
 import { amountOfMoney } from './cloud.ts'
 import * as parse from './parse.ts'
@@ -23,7 +23,6 @@ export interface NeedsFlags {
 }
 
 const barriers = ['shared-kernel', 'own-kernel', 'other-machine'] as const
-export const agents = ['claude', 'codex', 'gemini', 'opencode', 'any'] as const
 
 export const addNeedsOptions = (command: Command): Command =>
   command

@@ -1,6 +1,6 @@
-import { type AwakeReason, type Box, formatBytes, formatDuration } from '@gibil/sdk'
+import { type AwakeReason, type Box, formatBytes, formatDuration, formatMoney } from '@gibil/sdk'
 import type { Cli } from '../context.ts'
-import { costOf, money } from './money.ts'
+import { costOf } from './money.ts'
 import { formatMs } from './progress.ts'
 import { clean, table } from './text.ts'
 
@@ -37,7 +37,7 @@ export function boxTable(boxes: readonly Box[], cli: Pick<Cli, 'colors'>, now = 
     `${box.size.cpu} cpu/${formatBytes(box.size.memoryMib * mib)}`,
     timeLeft(box, now),
     // Whoever has boxes of this machine alone is not asked to read what they do not cost.
-    ...(billed ? [box.cost?.billed ? money(box.cost.hourly, box.cost.currency) : '-', soFar(box)] : []),
+    ...(billed ? [box.cost?.billed ? formatMoney(box.cost.hourly, box.cost.currency) : '-', soFar(box)] : []),
     box.fleet ?? '-',
     box.repo?.source ?? '-',
   ])
@@ -45,7 +45,7 @@ export function boxTable(boxes: readonly Box[], cli: Pick<Cli, 'colors'>, now = 
   return table(['NAME', 'STATE', 'SHAPE', 'IMAGE', 'SIZE', 'LEFT', ...cost, 'FLEET', 'REPO'], rows, cli.colors.dim)
 }
 
-const soFar = ({ cost }: Box): string => (cost === null ? '-' : money(cost.soFar, cost.currency))
+const soFar = ({ cost }: Box): string => (cost === null ? '-' : formatMoney(cost.soFar, cost.currency))
 
 const awakeReasons = {
   setup: 'its set-up runs',

@@ -1,9 +1,8 @@
-import type { Budget } from '@gibil/sdk'
-import { money } from './money.ts'
+import { type Budget, formatMoney } from '@gibil/sdk'
 
 /** What boxes of clouds may cost, and what of that is left today. */
 export function budgetLine({ daily, perBox, planned, left }: Budget, currency = ''): string {
-  const amount = (value: string): string => money(value, currency).trimEnd()
+  const amount = (value: string): string => formatMoney(value, currency).trimEnd()
   const day =
     daily === null
       ? 'no budget of a day'

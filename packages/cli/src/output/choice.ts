@@ -1,7 +1,6 @@
-import type { Choice } from '@gibil/sdk'
+import { type Choice, formatMoney } from '@gibil/sdk'
 import type { Cli } from '../context.ts'
 import { formatSize } from './box.ts'
-import { money } from './money.ts'
 import { clean } from './text.ts'
 
 type Place = Pick<Choice, 'shape' | 'provider'>
@@ -33,8 +32,8 @@ function costOf({ cost, free }: Choice): string {
   if (free) return 'nothing: it is on this machine'
   if (cost === null) return 'not known'
   const { currency, hourly, monthly, total, serverType, location } = cost
-  const all = total === null ? '' : `, ${money(total, currency)} in all`
-  return `${money(hourly, currency)} per hour, ${money(monthly, currency)} per month at most${all} (${serverType} in ${location}, net)`
+  const all = total === null ? '' : `, ${formatMoney(total, currency)} in all`
+  return `${formatMoney(hourly, currency)} per hour, ${formatMoney(monthly, currency)} per month at most${all} (${serverType} in ${location}, net)`
 }
 
 function insteadOf({ lacks, note, unavailable }: Choice['others'][number]): string {
