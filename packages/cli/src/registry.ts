@@ -35,6 +35,12 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/cost.ts'),
   },
   {
+    name: 'egress',
+    group: 'Boxes',
+    summary: 'say which addresses a box may connect to, or see it',
+    load: () => import('./commands/egress.ts'),
+  },
+  {
     name: 'extend',
     group: 'Boxes',
     summary: 'give a box a new time to live',

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { Cloud, CloudWish, maxCloudInitBytes } from './cloud.ts'
 import { BoxCost } from './cost.ts'
+import { Egress } from './egress.ts'
 import { Amount } from './price.ts'
 import { Activity, PublishedPort } from './published-port.ts'
 
@@ -139,6 +140,7 @@ export const Box = z.object({
     .nullable()
     .describe('null: your own; else the token that made it, and `<name>@<owner>` is how to name it'),
   network: NetworkPolicy,
+  egress: Egress.describe('addresses that it may, or may not, connect to within that'),
   isolation: Isolation,
   address: z.string().nullable().describe("the box's address on the host's private network"),
   cloud: Cloud.nullable().describe('what it is at its provider; null: it is on this machine, or is not made yet'),
@@ -204,6 +206,7 @@ const createFields = {
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
   user: z.string().optional().describe('default user of commands: agent'),
   network: NetworkPolicy.optional(),
+  egress: Egress.optional().describe('of a box on this machine; default all that its network policy lets it'),
   isolation: Isolation.optional().describe('of a container; default namespaces'),
   labels: z.record(z.string(), z.string()).optional(),
   repo: RepoInput.optional(),

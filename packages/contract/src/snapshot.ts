@@ -67,6 +67,7 @@ export const ForkBoxes = z.strictObject({
   onIdle: fresh.onIdle,
   env: fresh.env.describe('instead of that of the source, when given'),
   labels: fresh.labels.describe('instead of those of the source, when given'),
+  egress: fresh.egress.describe('instead of that of the source, when given'),
   wait: fresh.wait,
 })
 export type ForkBoxes = z.infer<typeof ForkBoxes>

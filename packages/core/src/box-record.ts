@@ -1,6 +1,7 @@
 import type {
   Charge,
   CloudWish,
+  Egress,
   Failure,
   Isolation,
   Lease,
@@ -87,6 +88,10 @@ export interface BoxRecord extends Making {
   readonly labels: Readonly<Record<string, string>>
   readonly fleet: string | null
   readonly network: NetworkPolicy
+  /** Absent: all that the policy lets it. */
+  readonly egress?: Egress
+  /** Its driver has yet to be told of that. */
+  readonly egressBehind?: boolean
   readonly isolation: Isolation
   readonly address: string | null
   /** What was asked of its cloud. Absent here and below: it is on this machine. */

@@ -29,6 +29,7 @@ import type {
 } from '@gibil/contract'
 import type { Owner } from './box-record.ts'
 import type { Use } from './lease/activity.ts'
+import type { SetEgress } from './plane/egress.ts'
 import type { Ended } from './plane/ended.ts'
 import type { Publishing } from './plane/publishing.ts'
 import type { Tokens } from './plane/tokens.ts'
@@ -65,6 +66,8 @@ export interface BoxPlane extends Publishing {
   get(ref: string): Promise<Box>
   list(filter?: { fleet?: string; owner?: Owner }): Promise<Box[]>
   extend(ref: string, ttl: string | number): Promise<Box>
+  /** What it may connect to from now on, in place of what was said before. */
+  setEgress: SetEgress
   pause(ref: string): Promise<Box>
   resume(ref: string): Promise<Box>
   /** `snapshot`: so that it costs no more than a snapshot. Throws `unsupported_by_shape` for a box of this machine, which costs nothing. */

@@ -18,6 +18,7 @@ import { costReport, readBills } from './plane/cost-report.ts'
 import { createCreator } from './plane/create.ts'
 import { type ControlPlaneDeps, defaultPolicy } from './plane/deps.ts'
 import { createDrivers } from './plane/drivers.ts'
+import { createSetEgress } from './plane/egress.ts'
 import { endOf } from './plane/ended.ts'
 import { createEventLog } from './plane/event-log.ts'
 import { createFleet, fleetMembers } from './plane/fleet.ts'
@@ -198,6 +199,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       return records.map((record) => viewOf(context, record))
     },
     ...verbs,
+    setEgress: createSetEgress(context, reconciler.converge),
     async console(ref) {
       const record = await boxes.find(ref)
       const driver = drivers.for(record)

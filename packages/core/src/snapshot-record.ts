@@ -7,6 +7,7 @@ export type Saved = Making &
     BoxRecord,
     | 'isolation'
     | 'network'
+    | 'egress'
     | 'user'
     | 'env'
     | 'labels'

@@ -1,4 +1,5 @@
 import type { Box } from '@gibil/contract'
+import { deniesAll, networkOf } from './control/network.ts'
 import type { Terms } from './terms.ts'
 import type { SandboxTokens } from './tokens.ts'
 
@@ -61,9 +62,9 @@ export function detailed(sandbox: Sandbox, tokens: SandboxTokens, domain: string
     ...listed(sandbox, pausedAt),
     envdAccessToken: tokens.envd,
     domain,
-    allowInternetAccess: box.network !== 'none',
+    allowInternetAccess: !deniesAll(box.egress),
     network: {
-      ...(box.network === 'none' ? { denyOut: ['0.0.0.0/0'] } : {}),
+      ...networkOf(box.egress),
       allowPublicTraffic: publicTraffic,
       ...(maskRequestHost === null ? {} : { maskRequestHost }),
     },

@@ -17,7 +17,7 @@ import type { Context } from './context.ts'
 import { addressOfBox } from './forge.ts'
 
 /**
- * Gives a box that nobody has used, but whose image has run a program in it, another host name and network policy. The box file is written last: until then it says that the box is
+ * Gives a box that nobody has used, but whose image has run a program in it, another host name, network policy and egress. The box file is written last: until then it says that the box is
  * another's, so that a create which comes after a crash makes it anew.
  */
 export async function adapt(
@@ -54,6 +54,7 @@ export async function adapt(
   return { id: spec.id, status: 'running', address }
 
   async function changeNetwork({ spec: was, slot }: BoxFile): Promise<void> {
+    await network.setEgress(slot, spec.egress)
     const [from, to] = [routedPolicy(was.network), routedPolicy(spec.network)]
     if (from === to) return
     if (from === undefined) throw new GibilError('driver_failed', 'A box without a network cannot be given one.')

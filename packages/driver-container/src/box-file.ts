@@ -1,4 +1,4 @@
-import { GibilError, Isolation, NetworkPolicy, Size } from '@gibil/contract'
+import { Egress, GibilError, Isolation, NetworkPolicy, Size } from '@gibil/contract'
 import type { DriverSpec } from '@gibil/core'
 import { type HomeNames, isBoxId, parseJson, type RoutedPolicy, readNow, slotCount, writeWhole } from '@gibil/host'
 import * as z from 'zod'
@@ -17,6 +17,7 @@ const spec = z.object({
   }),
   size: Size,
   network: NetworkPolicy,
+  egress: Egress.optional(),
   // Boxes of before there was a choice have none.
   isolation: Isolation.default('namespaces'),
   labels: z.record(z.string(), z.string()),

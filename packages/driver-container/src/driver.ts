@@ -32,6 +32,7 @@ import { readBoxFile } from './box-file.ts'
 import { boxPaths } from './box-paths.ts'
 import { type BuildNetworks, createBuildNetworks, sweepBuildNetworks } from './build-network.ts'
 import type { Context } from './context.ts'
+import { egressKept, setEgress } from './egress.ts'
 import { chooseGvisor } from './gvisor.ts'
 import * as mounts from './mounts.ts'
 import { restore } from './restore.ts'
@@ -137,6 +138,7 @@ export function createContainerDriver(options: ContainerDriverOptions): Containe
       assertBoxId(id)
       return mounts.listMounts(use().context, id)
     },
+    setEgress: (id, egress) => locked(id, ({ context }) => setEgress(context, id, egress)),
     destroy: (id) => locked(id, ({ context, watch }) => verbs.destroy(context, watch, id)),
     async inspect(id) {
       assertBoxId(id)
@@ -198,7 +200,8 @@ async function openContext(names: HomeNames, options: ContainerDriverOptions): P
   const candidates = options.runtime === undefined ? knownRuntimes : [options.runtime]
   const runtimeDeps = { names, layout, cgroups, run, log, boxdBinary, openFiles }
   const runtime = await chooseRuntime({ ...runtimeDeps, candidates })
-  const network = await openNetwork({ names, run, log, resolver: options.resolver })
+  const egress = await egressKept(names)
+  const network = await openNetwork({ names, run, log, resolver: options.resolver, egress })
   return {
     names,
     hostkit,

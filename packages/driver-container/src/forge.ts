@@ -96,6 +96,7 @@ export async function forge(
       if (policy === undefined) return
       const host = linkName(names, policy, box.slot)
       await symlink(host, paths.link)
+      await network.setEgress(box.slot, spec.egress)
       await Promise.all([
         network.refreshResolver(),
         hostkit.netCreate({

@@ -183,6 +183,7 @@ export async function destroy(
     await rm(paths.boxFile, { force: true })
     await rm(paths.kept, { recursive: true, force: true })
   })
+  if (box) await context.network.setEgress(box.slot, undefined)
   context.slots.free(id)
   await step('destroy.end')
 }

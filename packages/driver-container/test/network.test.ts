@@ -16,6 +16,8 @@ const mark = `gt${process.pid.toString(36)}`
 const inet = `${mark}-inet`
 const outside = '198.51.100.1'
 const internet = '198.51.100.2'
+/** Another host there. */
+const neighbour = '198.51.100.3'
 const privateHost = '172.31.251.10'
 const linkLocal = '169.254.77.77'
 
@@ -36,6 +38,7 @@ beforeAll(async () => {
     ip netns exec ${inet} bash -ec '
       ip link set lo up
       ip addr add ${internet}/29 dev inet0
+      ip addr add ${neighbour}/29 dev inet0
       ip addr add ${privateHost}/24 dev inet0
       ip addr add ${linkLocal}/32 dev inet0
       ip link set inet0 up'
@@ -136,6 +139,87 @@ describe.each(['inet', 'lan'])('%s cannot reach', (id) => {
       expect((await get(id, `${address}:8000`)).exitCode).not.toBe(0)
       expect((await run(world.driver, id, `probe ping ${address}`)).output).not.toContain('pong')
     }
+  })
+})
+
+describe('addresses that a box may or may not connect to', () => {
+  const size = { cpu: 1, memoryMib: 64, diskMib: 64 }
+  const everything = { allow: [], deny: ['0.0.0.0/0'] }
+  const reaches = async (id: string, host: string) => (await get(id, `${host}:8080`)).exitCode === 0
+  const both = async (id: string) => [await reaches(id, internet), await reaches(id, neighbour)]
+
+  it('are denied really, at once, and what is allowed stays open', async () => {
+    await world.driver.create(world.spec('only', { size, egress: { ...everything, allow: [internet] } }))
+    expect(await both('only')).toEqual([true, false])
+    const begun = performance.now()
+    await get('only', `${neighbour}:8080`)
+    expect(performance.now() - begun).toBeLessThan(2500)
+    expect((await run(world.driver, 'only', `probe ping ${neighbour}`)).output).not.toContain('pong')
+    // Whose resolver is not allowed: a name would be a way out.
+    expect((await get('only', 'anything.example:8080')).exitCode).not.toBe(0)
+    await world.driver.destroy('only')
+  })
+
+  it('change while it runs: an open connection ends, and names and new ones go again', async () => {
+    const ask = async (id: string) => {
+      const asked = run(
+        world.driver,
+        id,
+        `exec 3<>/dev/tcp/${internet}/8080; touch /tmp/open; until [ -e /tmp/go ]; do sleep 0.05; done
+         printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`,
+      )
+      await expect.poll(async () => (await run(world.driver, id, 'test -e /tmp/open')).exitCode).toBe(0)
+      return async () => {
+        await run(world.driver, id, 'touch /tmp/go')
+        const { output } = await asked
+        await run(world.driver, id, 'rm /tmp/go /tmp/open')
+        return output
+      }
+    }
+    await world.driver.create(world.spec('live', { size }))
+    const kept = await ask('live')
+    expect(await kept()).toContain(outside)
+    const cut = await ask('live')
+    await world.driver.setEgress?.('live', everything)
+    expect(await cut()).not.toContain(outside)
+    expect(await both('live')).toEqual([false, false])
+    await world.driver.setEgress?.('live', { allow: [], deny: ['198.51.100.2/31', internet] })
+    expect(await both('live')).toEqual([false, false])
+    await world.driver.setEgress?.('live', { allow: [], deny: [neighbour] })
+    expect(await both('live')).toEqual([true, false])
+    expect(await reaches('inet', neighbour)).toBe(true)
+    await world.driver.setEgress?.('live', { allow: [], deny: [] })
+    expect(await both('live')).toEqual([true, true])
+    expect(await reaches('live', 'anything.example')).toBe(true)
+  })
+
+  it('never open what the policy of the network closes', async () => {
+    await world.driver.setEgress?.('live', { allow: [privateHost, linkLocal, outside, '0.0.0.0/0'], deny: [] })
+    expect(await reaches('live', privateHost)).toBe(false)
+    expect(await reaches('live', linkLocal)).toBe(false)
+    expect((await get('live', `${outside}:${hostPort}`)).exitCode).not.toBe(0)
+    expect((await get('live', `${await addressOf(world, 'lan')}:8000`)).exitCode).not.toBe(0)
+  })
+
+  it('hold over a stop, a restart of the daemon, and end with the box', async () => {
+    await world.driver.setEgress?.('live', { allow: [], deny: [neighbour] })
+    const rules = () => sh(`nft list set inet ${homeNames(world.home).prefix} denied`)
+    expect(await rules()).toContain(neighbour)
+    world = await world.reopen({ resolver: privateHost })
+    expect(await both('live')).toEqual([true, false])
+    await world.driver.stop('live', 0)
+    await world.driver.start(world.spec('live', { size, egress: { allow: [], deny: [internet] } }))
+    expect(await both('live')).toEqual([false, true])
+    await world.driver.destroy('live')
+    expect(await rules()).not.toContain('198.51')
+    await world.driver.create(world.spec('next', { size }))
+    expect(await both('next')).toEqual([true, true])
+  })
+
+  it('are there before a box that was made ahead has its user', async () => {
+    await world.driver.adapt?.(world.spec('next', { size, egress: everything, hostname: 'used' }))
+    expect(await both('next')).toEqual([false, false])
+    await world.driver.destroy('next')
   })
 })
 

@@ -56,6 +56,7 @@ async function changeLink(
   pid: number,
 ): Promise<void> {
   const { hostkit, names, network } = context
+  await network.setEgress(slot, spec.egress)
   const [from, to] = [was.network, spec.network]
   if (from === to || from === 'none') return
   const host = linkName(names, from, slot)

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { checkUserText } from '@gibil/cloud-init'
-import { GibilError, Isolation, NetworkPolicy, Size } from '@gibil/contract'
+import { Egress, GibilError, Isolation, NetworkPolicy, Size } from '@gibil/contract'
 import type { DriverSpec } from '@gibil/core'
 import { isBoxId, parseJson, readIfThere, slotCount, writeWhole } from '@gibil/host'
 import * as z from 'zod'
@@ -20,6 +20,7 @@ const spec = z.object({
   }),
   size: Size,
   network: NetworkPolicy,
+  egress: Egress.optional(),
   isolation: Isolation,
   labels: z.record(z.string(), z.string()),
   from: z.string().refine(isBoxId).optional(),

@@ -45,6 +45,7 @@ export async function bringUp(
   checked?.catch(() => undefined)
   const { pid, monitor } = await phase(options, 'machine', "started the box's machine", async () => {
     await network.refreshResolver()
+    await network.setEgress(slot, spec.egress)
     return startMachine(context, {
       machine,
       size: spec.size,

@@ -21,6 +21,7 @@ import { readBoxFile } from './box-file.ts'
 import { createConsoles } from './console.ts'
 import type { Context } from './context.ts'
 import { dialBoxd } from './control.ts'
+import { egressKept, setEgress } from './egress.ts'
 import { createFrozenStore } from './frozen.ts'
 import { createMachineCgroups } from './machine-cgroups.ts'
 import { fitQemu, machineryOnce } from './machinery.ts'
@@ -136,6 +137,7 @@ function createMachineDriver(model: MachineModel, options: MachineDriverOptions)
       assertBoxId(id)
       return mounts.listMounts(use().context, id)
     },
+    setEgress: (id, egress) => locked(id, ({ context }) => setEgress(context, id, egress)),
     destroy: (id) => locked(id, ({ context, watch }) => verbs.destroy(context, watch, id)),
     async inspect(id) {
       assertBoxId(id)
@@ -187,7 +189,13 @@ async function openContext(model: MachineModel, names: HomeNames, options: Machi
     hostkitBinary: options.hostkitBinary,
     cgroups: createCgroups(layout, names.prefix),
     machineCgroups: createMachineCgroups(layout, names.prefix),
-    network: await openNetwork({ names, run: runTool, log, resolver: options.resolver }),
+    network: await openNetwork({
+      names,
+      run: runTool,
+      log,
+      resolver: options.resolver,
+      egress: await egressKept(names),
+    }),
     slots: createSlots(),
     consoles: createConsoles(),
     disks: createRootDisks({ names, hostkit, run: runTool }),

@@ -237,6 +237,7 @@ export async function destroy(
   step: Context['step'] = context.step,
 ): Promise<void> {
   const paths = boxPaths(context.names, id)
+  const read = await readBoxFile(paths)
   watch.forget(id)
   await clear(context, id, (name) => step(`destroy.${name}`))
   await step('destroy.disk')
@@ -247,6 +248,7 @@ export async function destroy(
     await rm(paths.boxFile, { force: true })
     await rm(paths.kept, { recursive: true, force: true })
   })
+  if (read.kind === 'box') await context.network.setEgress(read.box.slot, undefined)
   context.slots.free(id)
   context.consoles.forget(id)
   await sweepSnapshots(context.names)

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { GibilError } from '@gibil/contract'
+import { isDeepStrictEqual } from 'node:util'
+import { type Egress, GibilError } from '@gibil/contract'
 import * as z from 'zod'
 import { type Claims, createClaims } from './claims.ts'
 import { parseJson, readIfThere, writeWhole } from './files.ts'
@@ -17,6 +18,7 @@ import {
   type Upstream,
 } from './host-network.ts'
 import { formatNet, type Ipv4Net, overlaps, parseNet } from './ipv4.ts'
+import { createKeyedLock } from './keyed-lock.ts'
 import type { Log } from './log.ts'
 import type { HomeNames } from './names.ts'
 import { nftRules } from './nft-rules.ts'
@@ -38,6 +40,8 @@ export interface HomeNetwork {
   readonly mtu: number
   /** Makes the firewall send boxes' questions to the host's resolver of now, which changes as a laptop moves. */
   refreshResolver(): Promise<void>
+  /** What the box of a slot may connect to from now on; undefined: all that its policy lets it. Nothing happens when that is so already. */
+  setEgress(slot: number, egress: Egress | undefined): Promise<void>
   /** Removes the rules and gives the subnet back, for another home to take or for this one to take again. */
   dismantle(): Promise<void>
 }
@@ -48,6 +52,8 @@ export interface NetworkDeps {
   readonly log: Log
   /** Instead of the host's resolvers. */
   readonly resolver?: string | undefined
+  /** Of the boxes that are there, by their slots: the firewall has them from its first moment on. */
+  readonly egress: ReadonlyMap<number, Egress>
 }
 
 /** Chooses (once) and claims the home's subnet and user ids, turns on forwarding and applies the firewall. */
@@ -62,13 +68,28 @@ export async function openNetwork(deps: NetworkDeps): Promise<HomeNetwork> {
     await claims.release(subnetClaim(subnet))
     await claims.release(uidClaim(uidBlock))
   }
-  let applied: string | undefined
+  const { run: alone } = createKeyedLock()
+  let applied: Applied = { resolver: undefined, egress: new Map(deps.egress) }
+  const apply = async (resolver: string, egress: ReadonlyMap<number, Egress>): Promise<void> => {
+    await mustRun(run, 'nft', ['-f', '-'], nftRules({ names, subnet, upstream: resolver, egress }))
+    applied = { resolver, egress }
+  }
   const refreshResolver = async (): Promise<void> => {
-    const upstream = await currentUpstream(deps.resolver)
-    if (upstream.address === applied) return
-    await mustRun(run, 'nft', ['-f', '-'], nftRules({ names, subnet, upstream: upstream.address }))
-    applied = upstream.address
-    log('info', 'firewall applied', { table: names.prefix, subnet: formatNet(subnet), resolver: upstream.address })
+    const { address: resolver } = await currentUpstream(deps.resolver)
+    if (resolver === applied.resolver) return
+    await alone('firewall', () => apply(resolver, applied.egress))
+    log('info', 'firewall applied', { table: names.prefix, subnet: formatNet(subnet), resolver })
+  }
+  const setEgress: HomeNetwork['setEgress'] = (slot, wish) => {
+    const egress = wish && wish.allow.length + wish.deny.length > 0 ? wish : undefined
+    // Most boxes have none, and wait for nobody.
+    if (egress === undefined && !applied.egress.has(slot)) return Promise.resolve()
+    return alone('firewall', async () => {
+      if (isDeepStrictEqual(applied.egress.get(slot), egress)) return
+      const others = [...applied.egress].filter(([other]) => other !== slot)
+      const resolver = applied.resolver ?? (await currentUpstream(deps.resolver)).address
+      await apply(resolver, new Map([...others, ...(egress ? [[slot, egress] as const] : [])]))
+    })
   }
   await enableForwarding(log)
   await refreshResolver()
@@ -81,8 +102,14 @@ export async function openNetwork(deps: NetworkDeps): Promise<HomeNetwork> {
     uidBlock,
     mtu: await uplinkMtu(routes),
     refreshResolver,
+    setEgress,
     dismantle,
   }
+}
+
+interface Applied {
+  readonly resolver: string | undefined
+  readonly egress: ReadonlyMap<number, Egress>
 }
 
 const subnetClaim = (subnet: Ipv4Net): string => `subnet-${formatNet(subnet).replace('/', '-')}`

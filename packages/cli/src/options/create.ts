@@ -23,6 +23,8 @@ export interface CreateFlags extends LeaseFlags {
   readonly envFile?: string[]
   readonly user?: string
   readonly network?: string
+  readonly allow?: string[]
+  readonly deny?: string[]
   readonly isolation?: string
   readonly provider?: string
   readonly serverType?: string
@@ -57,6 +59,8 @@ export const addCreateOptions = (command: Command): Command =>
     .option('--env-file <file>', 'the same, from a file with a KEY=value on each line', parse.collect)
     .option('--user <user>', 'default user of commands (default agent)')
     .option('--network <policy>', 'internet, lan or none (default internet)')
+    .option('--deny <address>', 'an IPv4 address or network that it may not connect to; repeat it', parse.collect)
+    .option('--allow <address>', 'one that it may, whatever is denied; repeat it', parse.collect)
     .option('--provider <provider>', 'local: this machine, or hetzner (default local)')
     .option('--server-type <name>', 'of a cloud, such as cx33 (default: the cheapest that has the size)')
     .option('--location <name>', 'of a cloud, such as fsn1 (default: any)')
@@ -112,6 +116,7 @@ export async function createOptions(
     shape: shape === undefined ? undefined : parse.oneOf(shape, ['auto', 'container', 'microvm', 'vm'], 'a shape'),
     size: size === undefined ? undefined : parse.oneOf(size, ['small', 'medium', 'large'], 'a size', 'invalid_size'),
     network: network === undefined ? undefined : parse.oneOf(network, ['internet', 'lan', 'none'], 'a network policy'),
+    egress: egressOptions(flags),
     isolation:
       isolation === undefined ? undefined : parse.oneOf(isolation, ['namespaces', 'gvisor'], 'a kind of isolation'),
     wait:
@@ -126,6 +131,11 @@ export async function createOptions(
     ...(await cloudOptions(flags, cli)),
   }
   return { ...withoutUndefined(options), ...defaultedOf(flags, defaults) }
+}
+
+/** Undefined: nothing was said of addresses. What they are is checked where boxes are made. */
+export function egressOptions({ allow, deny }: Pick<CreateFlags, 'allow' | 'deny'>): CreateOptions['egress'] {
+  return allow || deny ? { allow: allow ?? [], deny: deny ?? [] } : undefined
 }
 
 /** Which options come from the config alone: the `.gibil.yml` of a repository wins over those. */

@@ -87,6 +87,8 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
     ['cloud', box.cloud ? `${box.cloud.serverType} (${box.cloud.arch}) in ${box.cloud.location}` : undefined],
     ['cost', costOf(box)],
     ['network', `${box.network}${box.address ? `, ${box.address}` : ''}`],
+    ['allowed', box.egress.allow.join(', ') || undefined],
+    ['denied', box.egress.deny.join(', ') || undefined],
     ['time left', `${timeLeft(box, now)}, then ${lease.onExpire}`],
     ['on failure', box.onFailure],
     ['no answer', box.unresponsiveSince === null ? undefined : `since ${box.unresponsiveSince}`],

@@ -1,7 +1,17 @@
 import type { BoxRecord } from '../box-record.ts'
 
 /** One change outside the process; each may be repeated. */
-export type Step = 'create' | 'adopt' | 'remake' | 'start' | 'stop' | 'pause' | 'resume' | 'restore' | 'destroy'
+export type Step =
+  | 'create'
+  | 'adopt'
+  | 'remake'
+  | 'start'
+  | 'stop'
+  | 'pause'
+  | 'resume'
+  | 'restore'
+  | 'egress'
+  | 'destroy'
 
 /** The next step from what a box is to what it should be; undefined when they are the same. */
 export function nextStep({
@@ -11,17 +21,20 @@ export function nextStep({
   remake,
   restart,
   restoring,
+  egressBehind,
   stopAsSnapshot,
   cloud,
 }: Pick<
   BoxRecord,
-  'desired' | 'status' | 'adopting' | 'remake' | 'restart' | 'restoring' | 'stopAsSnapshot' | 'cloud'
+  'desired' | 'status' | 'adopting' | 'remake' | 'restart' | 'restoring' | 'egressBehind' | 'stopAsSnapshot' | 'cloud'
 >): Step | undefined {
   if (desired === 'gone') return 'destroy'
   if (adopting) return 'adopt'
   if (remake) return 'remake'
   if (restoring !== null) return 'restore'
-  if (restart && desired === 'running' && (status === 'running' || status === 'paused')) return 'stop'
+  const lives = status === 'running' || status === 'paused'
+  if (restart && desired === 'running' && lives) return 'stop'
+  if (egressBehind && lives) return 'egress'
   switch (status) {
     case 'creating':
       return 'create'

@@ -56,8 +56,9 @@ export function checkFitsBox(record: BoxRecord, snapshot: SnapshotRecord): void 
 
 export function savedOf(record: BoxRecord): Saved {
   const { shape, provider, image, imageDigest, size, isolation, network, user, env, labels } = record
-  const { ports, repo, explicit, config, remakes, tasksDone, readiness, failure, onFailure } = record
+  const { ports, repo, explicit, config, remakes, tasksDone, readiness, failure, onFailure, egress } = record
   const made = { shape, provider, image, imageDigest, size, isolation, network, user, env, labels }
   const state = { ports, repo, explicit, config, remakes, tasksDone, readiness, failure }
-  return { ...made, ...state, ...(onFailure === undefined ? {} : { onFailure }) }
+  const maybe = { ...(onFailure === undefined ? {} : { onFailure }), ...(egress === undefined ? {} : { egress }) }
+  return { ...made, ...state, ...maybe }
 }

@@ -1,4 +1,4 @@
-import type { Box } from '@gibil/contract'
+import { type Box, openEgress } from '@gibil/contract'
 import type { BoxRecord } from '../box-record.ts'
 import type { Activity } from '../lease/activity.ts'
 import { deadlineOfSpec as deadlineOf } from '../plane/spec.ts'
@@ -38,6 +38,7 @@ export function toBox(
     fleet: record.fleet,
     owner: record.owner,
     network: record.network,
+    egress: record.egress ?? openEgress,
     isolation: record.isolation,
     address: record.address,
     cloud: cloudOf(record),

@@ -1,4 +1,4 @@
-import { type Fork, type ForkBoxes, GibilError } from '@gibil/contract'
+import { type Fork, type ForkBoxes, GibilError, openEgress } from '@gibil/contract'
 import { toError } from '../box/failure.ts'
 import { newFleetId } from '../box/ids.ts'
 import { checkName, fleetName, friendlyName } from '../box/names.ts'
@@ -12,6 +12,7 @@ import { abortable } from '../util/timing.ts'
 import { boxMeantBy } from './box-reference.ts'
 import type { Context } from './context.ts'
 import type { Creator } from './create.ts'
+import { checkEgress } from './egress.ts'
 import { makeEach } from './fleet.ts'
 import { resolveImage } from './images.ts'
 import { checkCanPause, idleActionOf, type Settled } from './settle.ts'
@@ -101,10 +102,13 @@ async function settleFork(
   const onIdle = input.onIdle ?? idleActionOf(driver)
   checkCanPause(driver, onExpire)
   checkCanPause(driver, onIdle)
+  const egress = input.egress ?? saved.egress ?? openEgress
+  checkEgress(egress, saved.network, driver)
   await checkFits(saved.size, saved, deps.host)
   await resolveImage(deps.images, saved.provider, saved.imageDigest)
   return {
     ...saved,
+    egress,
     env: input.env ?? saved.env,
     labels: input.labels ?? saved.labels,
     desired: 'running',

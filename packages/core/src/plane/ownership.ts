@@ -22,6 +22,7 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
     get: async (ref) => own(await plane.get(await idOf(ref))),
     list: async (filter) => (await plane.list({ ...filter, owner })).map(own),
     extend: async (ref, ttl) => own(await plane.extend(await idOf(ref), ttl)),
+    setEgress: async (ref, egress) => own(await plane.setEgress(await idOf(ref), egress)),
     pause: async (ref) => own(await plane.pause(await idOf(ref))),
     resume: async (ref) => own(await plane.resume(await idOf(ref))),
     stopBox: async (ref, options) => own(await plane.stopBox(await idOf(ref), options)),

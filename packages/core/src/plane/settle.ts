@@ -2,6 +2,7 @@ import {
   type CreateBox,
   GibilError,
   type OnExpire,
+  openEgress,
   type Provider,
   parseRepo,
   type RepoInput,
@@ -20,6 +21,7 @@ import { repoPath } from '../setup/clone.ts'
 import { driverOf, withReason } from './chosen.ts'
 import { cloudTerms } from './cloud-terms.ts'
 import type { Context, RepoToken } from './context.ts'
+import { checkEgress } from './egress.ts'
 import { resolveImage } from './images.ts'
 
 /** What an idle limit does when nobody says: the box sleeps, and wakes when it is used. */
@@ -91,6 +93,7 @@ export async function settle(
   const driver = await drivers.reach({ shape, provider }).catch((error) => {
     throw withReason(error, { shape, provider, chosenBecause })
   })
+  checkEgress(input.egress ?? openEgress, network, driver)
   checkCanPause(driver, onExpire)
   if (input.onIdle !== undefined) checkCanPause(driver, input.onIdle)
   await checkFits(size, { shape, provider }, deps.host)
@@ -113,6 +116,7 @@ export async function settle(
       labels: input.labels ?? {},
       fleet,
       network,
+      ...(input.egress === undefined ? {} : { egress: input.egress }),
       isolation,
       ...cloud,
       address: null,

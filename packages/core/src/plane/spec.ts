@@ -14,6 +14,7 @@ export const toSpec = (record: BoxRecord, image: ResolvedImage): DriverSpec => (
   image,
   size: record.size,
   network: record.network,
+  ...(record.egress === undefined ? {} : { egress: record.egress }),
   isolation: record.isolation,
   labels: record.labels,
   ...(record.from === null ? {} : { from: record.from }),

@@ -8,6 +8,7 @@ import type { DriverBox, DriverOptions, ResolvedImage } from '../ports/driver.ts
 import { abortable, within } from '../util/timing.ts'
 import { adoptStep } from './adopt-step.ts'
 import type { Context } from './context.ts'
+import { egressStep } from './egress.ts'
 import { resolveImage } from './images.ts'
 import { restoreStep } from './restore-step.ts'
 import { noSuchSnapshot } from './snapshot-records.ts'
@@ -189,6 +190,7 @@ export function createPerform(
       await restoreStep({ context, configure }, record, signal)
       whenDone.made(record.id, 'start')
     },
+    egress: (record) => egressStep(context, record),
     async destroy(record) {
       await whenDone.gone(record.id)
       await drivers.for(record).destroy(record.id)

@@ -3,6 +3,7 @@ import type {
   Arch,
   CloudWish,
   BakedImage as ContractBakedImage,
+  Egress,
   GibilError,
   Isolation,
   NetworkPolicy,
@@ -32,6 +33,8 @@ export interface DriverSpec {
   readonly image: ResolvedImage
   readonly size: Size
   readonly network: NetworkPolicy
+  /** Absent: all that the policy lets it. */
+  readonly egress?: Egress | undefined
   readonly isolation: Isolation
   readonly labels: Readonly<Record<string, string>>
   /** The snapshot that the box begins as, instead of its image. */
@@ -250,6 +253,11 @@ export interface Driver {
    * else ends boxes of this driver.
    */
   setDeadline?(id: string, deadline: number | null): Promise<void>
+  /**
+   * Changes what a box may connect to, at once and for connections that are open too; also of one that does not run. Absent: boxes of this driver
+   * reach all that their policy lets them.
+   */
+  setEgress?(id: string, egress: Egress): Promise<void>
   /** What could be had for a spec, in the order in which `create` would try it. Absent: boxes of this driver cost nothing. */
   quote?(spec: Pick<DriverSpec, 'image' | 'size' | 'cloud'>): Promise<readonly Offer[]>
   /** Whether the processors of its boxes are emulated, which is several times slower; null: it is found out with the first box. Absent: they are not. */

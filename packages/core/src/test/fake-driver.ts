@@ -203,6 +203,12 @@ export function createFakeDriver(
         if (!need(id).mounts.delete(path)) throw violation(`nothing is mounted at ${path}`)
       }),
     listMounts: async (id) => [...need(id).mounts].map(([path, snapshotId]) => ({ path, snapshotId })),
+    setEgress: (id, egress) =>
+      change('setEgress', id, async () => {
+        const box = need(id)
+        await driver.hold('setEgress', id)
+        host.boxes.set(id, { ...box, spec: { ...box.spec, egress } })
+      }),
     removeSnapshot: (id) =>
       change('removeSnapshot', id, async () => {
         await driver.hold('removeSnapshot', id)

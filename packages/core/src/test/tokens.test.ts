@@ -118,6 +118,7 @@ describe('whose a box is', () => {
     uploadRepo: () => plane.uploadRepo(ref, Readable.from([])),
     get: () => plane.get(ref),
     extend: () => plane.extend(ref, '1h'),
+    setEgress: () => plane.setEgress(ref, { allow: [], deny: [] }),
     pause: () => plane.pause(ref),
     resume: () => plane.resume(ref),
     stopBox: () => plane.stopBox(ref),

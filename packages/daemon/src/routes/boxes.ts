@@ -1,4 +1,14 @@
-import { Box, ConsoleText, CostReport, CreateBox, ExtendBox, RestartBox, SetupLogPage, Wait } from '@gibil/contract'
+import {
+  Box,
+  ConsoleText,
+  CostReport,
+  CreateBox,
+  Egress,
+  ExtendBox,
+  RestartBox,
+  SetupLogPage,
+  Wait,
+} from '@gibil/contract'
 import * as z from 'zod'
 import { uploadOf } from '../http/body.ts'
 import { streamEvents } from '../http/event-stream.ts'
@@ -91,6 +101,19 @@ export const boxRoutes: readonly Route[] = [
     answer: json(Box),
     errors: ['box_not_found', 'invalid_duration', 'lease_out_of_range', 'over_budget'],
     handle: async ({ param, body }, { plane }) => plane.extend(param('box'), body.ttl),
+  }),
+  route({
+    method: 'put',
+    path: '/boxes/{box}/egress',
+    id: 'setEgress',
+    tag,
+    summary: 'Say which addresses a box may connect to',
+    description:
+      'In place of what was said before. It holds at once, for open connections too; a box that does not run has it when it starts.',
+    body: Egress,
+    answer: json(Box),
+    errors: ['box_not_found', 'wrong_state', 'unsupported_by_shape'],
+    handle: async ({ param, body }, { plane }) => plane.setEgress(param('box'), body),
   }),
   route({
     method: 'post',

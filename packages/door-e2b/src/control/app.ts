@@ -12,7 +12,7 @@ import { parsed, readBody } from './body.ts'
 import { CreateSandbox, createSandbox } from './create.ts'
 import { Connect, connect, kill, Pause, pause, Refresh, SetTimeout, setTimeLeft } from './life.ts'
 import { ListQuery, type Page, select } from './list.ts'
-import { Egress, policyOf } from './network.ts'
+import { Egress, egressOf } from './network.ts'
 import { allSandboxes, findSandbox } from './sandboxes.ts'
 import { snapshotNamed } from './snapshot-names.ts'
 import {
@@ -113,8 +113,7 @@ export function createControlApp(parts: ControlParts): Hono<Env> {
   app.on('PUT', both('/sandboxes/:id/network'), async (c) => {
     const { box } = await findSandbox(c.var.plane, idOf(c))
     const { allow_internet_access: internet, ...egress } = await readBody(c, UpdateNetwork)
-    if (policyOf(egress, internet ?? undefined) !== box.network)
-      throw notDone('Another network policy for a sandbox that runs')
+    await c.var.plane.setEgress(box.id, egressOf(egress, internet ?? undefined))
     return c.body(null, 204)
   })
   app.on('POST', both('/sandboxes/:id/snapshots'), async (c) =>

@@ -6,7 +6,7 @@ import { notDone } from '../errors.ts'
 import type { DoorSettings } from '../settings.ts'
 import { labelsOf, type Terms } from '../terms.ts'
 import type { Sandbox } from '../view.ts'
-import { Network, policyOf } from './network.ts'
+import { egressOf, Network } from './network.ts'
 import { snapshotNamed } from './snapshot-names.ts'
 import { imageOf } from './templates.ts'
 
@@ -40,14 +40,13 @@ interface Where {
 /** Makes a sandbox; resolves when commands can be run in it. Throws what core throws for a box. */
 export async function createSandbox(input: CreateSandbox, { plane, settings, signal }: Where): Promise<Sandbox> {
   const { template, terms, lease } = termsOfCreate(input)
-  const network = policyOf(egressOf(input), input.allow_internet_access ?? undefined)
-  const shared = { ...lease, env: envOf(input), labels: labelsOf(terms), wait: 'ready' } as const
+  const egress = egressOf(wishOf(input), input.allow_internet_access ?? undefined)
+  const shared = { ...lease, egress, env: envOf(input), labels: labelsOf(terms), wait: 'ready' } as const
   const snapshot = await snapshotNamed(plane, template)
   if (snapshot === undefined) {
-    const box = await plane.create({ shape: settings.shape, ...imageOf(template), network, ...shared }, { signal })
+    const box = await plane.create({ shape: settings.shape, ...imageOf(template), ...shared }, { signal })
     return { box, terms }
   }
-  if (network === 'none') throw notDone('A network policy for a sandbox that begins as a snapshot')
   const { boxes } = await plane.fork({ from: snapshot.id, ...shared }, { signal })
   const [box] = boxes
   if (!box) throw new GibilError('internal', 'The snapshot gave no box.')
@@ -88,7 +87,7 @@ function termsOfCreate(input: CreateSandbox) {
   return { template: input.templateID, terms, lease: { ttl: `${seconds}s`, onExpire } }
 }
 
-function egressOf({ network }: CreateSandbox) {
+function wishOf({ network }: CreateSandbox) {
   if (!network) return undefined
   const { allowOut, denyOut, rules, egressProxy } = network
   return { allowOut, denyOut, rules, egressProxy }

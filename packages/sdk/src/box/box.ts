@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import {
   Box,
   ConsoleText,
+  type Egress,
   Metrics,
   Mount,
   OpenPort,
@@ -82,6 +83,8 @@ export interface BoxHandle {
 
   /** A new time to live, counted from now: `90m`, `2h`, a number of minutes, or `none`. */
   extend(ttl: string | number, options?: Cancel): Promise<Box>
+  /** Addresses that it may, or may not, connect to, in place of what was said before. It holds at once. */
+  setEgress(egress: Partial<Egress>, options?: Cancel): Promise<Box>
   pause(options?: Cancel): Promise<Box>
   resume(options?: Cancel): Promise<Box>
   /** A box of a cloud that is off is billed as one that is on, unless `snapshot`: then it is kept as one, and its machine goes. */
@@ -179,6 +182,8 @@ export function createBoxHandle(transport: Transport, ref: string, known?: Box):
     ssh: (options = {}) => openBytes(transport, `${path}/ssh`, options),
 
     extend: (ttl, options) => change('extend', { body: { ttl }, ...options }),
+    setEgress: async (egress, options = {}) =>
+      keep(await transport.call(Box, 'PUT', `${path}/egress`, { body: egress, ...options })),
     pause: (options) => change('pause', options),
     resume: (options) => change('resume', options),
     stop: ({ snapshot, ...options } = {}) =>
