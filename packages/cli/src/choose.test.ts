@@ -110,7 +110,7 @@ describe('gibil choose', () => {
 
   test('is for programs with --json', async () => {
     const { stdout } = await gibil('choose', '--workstation', '--json')
-    expect(Choice.parse(JSON.parse(stdout))).toMatchObject({ shape: 'vm', missing: [{ need: 'workstation' }] })
+    expect(Choice.parse(JSON.parse(stdout))).toMatchObject({ shape: 'vm', image: 'workstation' })
   })
 
   test.each([

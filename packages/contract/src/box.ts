@@ -9,8 +9,8 @@ import { Activity, PublishedPort } from './published-port.ts'
 export const Shape = z.enum(['container', 'microvm', 'vm'])
 export type Shape = z.infer<typeof Shape>
 
-/** `auto`: what is asked for decides. */
-const ShapeWish = z.enum(['auto', ...Shape.options])
+/** `auto`: what is asked for decides. `managed`: a vm of the image workstation. */
+const ShapeWish = z.enum(['auto', 'managed', ...Shape.options])
 
 export const Provider = z.enum(['local', 'hetzner'])
 export type Provider = z.infer<typeof Provider>
@@ -180,7 +180,9 @@ export const RepoInput = z.object({
 export type RepoInput = z.infer<typeof RepoInput>
 
 const createFields = {
-  shape: ShapeWish.optional().describe('default auto: a container unless what is asked for needs more'),
+  shape: ShapeWish.optional().describe(
+    'default auto: a container unless what is asked for needs more; managed: a vm of the image workstation, 4 vCPU, 16 GiB, 30 GiB',
+  ),
   provider: Provider.optional().describe('default local'),
   cloud: CloudWish.optional().describe('of a provider that is not this machine'),
   maxCost: Amount.optional().describe(

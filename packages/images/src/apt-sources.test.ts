@@ -26,7 +26,7 @@ describe('package mirrors', () => {
   })
 
   it('names public mirrors in the image', () => {
-    expect(publicSourceLines('bookworm')).toEqual([
+    expect(publicSourceLines('bookworm', false)).toEqual([
       'deb http://deb.debian.org/debian bookworm main',
       'deb http://deb.debian.org/debian bookworm-updates main',
       'deb http://deb.debian.org/debian-security bookworm-security main',

@@ -15,14 +15,17 @@ const debian = 'http://deb.debian.org/debian'
 const debianSecurity = 'http://deb.debian.org/debian-security'
 
 /** The entries for a suite on a mirror and a security mirror. */
-const sourceLines = (suite: string, mirror: string, security: string): string[] => [
+const sourceLines = (suite: string, mirror: string, security: string, backports: boolean): string[] => [
   `deb ${mirror} ${suite} main`,
   `deb ${mirror} ${suite}-updates main`,
   `deb ${security} ${suite}-security main`,
+  // What is in both comes from the suite unless somebody asks for the other: apt gives backports a lower priority.
+  ...(backports ? [`deb ${mirror} ${suite}-backports main`] : []),
 ]
 
 /** What images name as their own sources, whatever mirror built them: a box is elsewhere on the network than its host. */
-export const publicSourceLines = (suite: string): string[] => sourceLines(suite, debian, debianSecurity)
+export const publicSourceLines = (suite: string, backports: boolean): string[] =>
+  sourceLines(suite, debian, debianSecurity, backports)
 
 /** Reads the lines `<uri> <suite> <origin>` of apt's index targets; only what Debian itself published counts. */
 export const mirrorsFrom = (targets: string): { mirror: string; security: string } => {
@@ -41,7 +44,11 @@ export const mirrorsFrom = (targets: string): { mirror: string; security: string
  * The mirrors of the host's own apt where the host is Debian, else deb.debian.org. Throws `missing_tool` without Debian's
  * keys, which Ubuntu has in the package debian-archive-keyring.
  */
-export const findAptSources = async (suite: string, env: HostEnv, signal?: AbortSignal): Promise<AptSources> => {
+export const findAptSources = async (
+  { suite, backports }: { readonly suite: string; readonly backports: readonly string[] },
+  env: HostEnv,
+  signal?: AbortSignal,
+): Promise<AptSources> => {
   const hasKeys = await stat(keyring).then(
     () => true,
     () => false,
@@ -64,7 +71,7 @@ export const findAptSources = async (suite: string, env: HostEnv, signal?: Abort
   const wanted = /^(Acquire::https?::Proxy(::[^ ]+)?|Acquire::Check-Valid-Until|Acquire::Check-Date) ".*";$/
   const { mirror, security } = mirrorsFrom(targets.exitCode === 0 ? targets.stdout : '')
   return {
-    lines: sourceLines(suite, mirror, security),
+    lines: sourceLines(suite, mirror, security, backports.length > 0),
     settings: dump.stdout.split('\n').filter((line) => wanted.test(line)),
   }
 }

@@ -7,7 +7,9 @@ import type { Operation } from './operation.ts'
 import { inPhase, type OperationOptions } from './progress.ts'
 import type { Recipe } from './recipe.ts'
 import { buildDebian } from './recipe-debian.ts'
+import { layFiles } from './recipe-files.ts'
 import { buildNode } from './recipe-node.ts'
+import { buildNpmTools } from './recipe-npm.ts'
 import type { HostEnv } from './tool.ts'
 
 type Make = (folder: string, options: OperationOptions & { env: HostEnv }) => Promise<string>
@@ -68,25 +70,40 @@ export const buildRecipe = async (
   options: { name: string; noCache: boolean },
 ): Promise<ImageManifest> => {
   const { arch } = operation
-  const keys = {
-    debian: cacheKey(['debian', 1, arch, recipe.suite, recipe.packages, recipe.setupText]),
-    node: cacheKey(['node', 1, arch, recipe.node, recipe.npm]),
+  const makers: (readonly [key: string, make: Make])[] = [
+    [
+      // What a recipe without backports has made of old is still that.
+      cacheKey([
+        ...['debian', 1, arch, recipe.suite, recipe.packages, recipe.setupText],
+        ...(recipe.backports.length > 0 ? [recipe.backports] : []),
+      ]),
+      (folder, given) => buildDebian(recipe, folder, given),
+    ],
+    [
+      cacheKey(['node', 1, arch, recipe.node, recipe.npm]),
+      (folder, given) => buildNode({ node: recipe.node, npm: recipe.npm, arch }, folder, given),
+    ],
+  ]
+  if (Object.keys(recipe.nodes).length + Object.keys(recipe.npmPackages).length > 0) {
+    const { nodes, npmPackages } = recipe
+    makers.push([
+      cacheKey(['npm', 1, arch, nodes, npmPackages]),
+      (folder, given) => buildNpmTools({ nodes, npmPackages, arch }, folder, given),
+    ])
   }
-  // The one waits for the disk and the other for the network. When one fails, the other is stopped and waited for.
+  if (recipe.filesPaths.length > 0) {
+    makers.push([cacheKey(['files', 1, recipe.filesHash]), (folder) => layFiles(recipe.filesPaths, folder)])
+  }
+  // The one waits for the disk and the others for the network. When one fails, the others are stopped and waited for.
   const other = new AbortController()
   const signal = operation.signal ? AbortSignal.any([operation.signal, other.signal]) : other.signal
-  const stopOther = (error: unknown) => {
+  const stopOthers = (error: unknown) => {
     other.abort(error)
     throw error
   }
-  const results = await Promise.allSettled([
-    layerOf(operation, keys.debian, options.noCache, signal, (folder, given) =>
-      buildDebian(recipe, folder, given),
-    ).catch(stopOther),
-    layerOf(operation, keys.node, options.noCache, signal, (folder, given) =>
-      buildNode({ node: recipe.node, npm: recipe.npm, arch }, folder, given),
-    ).catch(stopOther),
-  ])
+  const results = await Promise.allSettled(
+    makers.map(([key, make]) => layerOf(operation, key, options.noCache, signal, make).catch(stopOthers)),
+  )
   const layers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   if (layers.length < results.length) throw other.signal.reason
   await inPhase(operation, 'check tools', undefined, async () => {

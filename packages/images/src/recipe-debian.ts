@@ -38,7 +38,8 @@ export const buildDebian = async (
   options: OperationOptions & { env: HostEnv },
 ): Promise<string> => {
   const { env, signal } = options
-  const sources = await findAptSources(recipe.suite, env, signal)
+  const packages = [...recipe.packages, ...recipe.backports]
+  const sources = await findAptSources(recipe, env, signal)
   const place = (name: string): string => join(folder, name)
   const target = place('debian')
   // A file, since a proxy may hold a password; mmdebstrap leaves it in the image, where the last hook removes it.
@@ -50,7 +51,7 @@ export const buildDebian = async (
     },
   )
   await writeFile(place('dpkg.cfg'), `${excluded.join('\n')}\n`)
-  await writeFile(place('sources.list'), `${publicSourceLines(recipe.suite).join('\n')}\n`)
+  await writeFile(place('sources.list'), `${publicSourceLines(recipe.suite, recipe.backports.length > 0).join('\n')}\n`)
   const leftovers = ['/etc/apt/apt.conf.d/99mmdebstrap', '/etc/dpkg/dpkg.cfg.d/99mmdebstrap'].map(
     (path) => `"$1"${path}`,
   )
@@ -72,12 +73,12 @@ export const buildDebian = async (
     phase = { name, since: performance.now() }
     options.onProgress?.({ phase: phase.name })
   }
-  await inPhase(options, 'debian', `${recipe.suite}, ${recipe.packages.length} packages`, async () => {
+  await inPhase(options, 'debian', `${recipe.suite}, ${packages.length} packages`, async () => {
     const argv = ['mmdebstrap', '--mode=root', '--variant=apt', '--format=directory']
     const settings = [
       `--aptopt=${place('apt.conf')}`,
       `--dpkgopt=${place('dpkg.cfg')}`,
-      `--include=${recipe.packages.join(',')}`,
+      `--include=${packages.join(',')}`,
     ]
     const customize = hooks.map((hook) => `--customize-hook=${hook}`)
     await mustRun(

@@ -1,8 +1,9 @@
-import { chmod, cp, lchown, lstat, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, cp, mkdir, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { GibilError } from '@gibil/contract'
+import { npmInstall } from './npm-install.ts'
+import { ownByRoot } from './own-by-root.ts'
 import { inPhase, type OperationOptions } from './progress.ts'
-import { type HostEnv, mustRun } from './tool.ts'
+import type { HostEnv } from './tool.ts'
 
 /**
  * Makes the layer with Node in `folder/node`: the binary from the npm package node-linux-<arch>, npm itself from its own. Fetched by
@@ -16,22 +17,7 @@ export const buildNode = async (
   inPhase(options, 'node', `node ${versions.node}, npm ${versions.npm}`, async () => {
     const work = join(folder, 'npm')
     const packages = { node: `node-linux-${versions.arch}`, npm: 'npm' }
-    await mkdir(work)
-    const wanted = [`${packages.node}@${versions.node}`, `${packages.npm}@${versions.npm}`]
-    const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-save', '--no-package-lock', '--global=false']
-    await mustRun(
-      ['npm', 'install', '--prefix', work, '--cache', join(folder, 'npm-cache'), ...flags, ...wanted],
-      { env: options.env, signal: options.signal, cwd: work },
-      (tail) =>
-        new GibilError(
-          'image_build_failed',
-          `Node could not be fetched from npm: ${tail.trim().split('\n').at(-1) ?? ''}`,
-          {
-            hint: "Check the network, and the registry in this host's npm configuration.",
-            details: { log: tail },
-          },
-        ),
-    )
+    await npmInstall(work, { [packages.node]: versions.node, [packages.npm]: versions.npm }, folder, options)
     const tree = join(folder, 'node')
     const local = join(tree, 'usr/local')
     const modules = join(local, 'lib/node_modules')
@@ -51,15 +37,3 @@ export const buildNode = async (
     for (const path of ['npm', 'npm-cache']) await rm(join(folder, path), { recursive: true, force: true })
     return tree
   })
-
-/** npm keeps the owner of the folder that it installs to, and our umask; in the image all is root's, and readable by everyone. */
-const ownByRoot = async (path: string): Promise<void> => {
-  await lchown(path, 0, 0)
-  await chmod(path, 0o755)
-  for (const entry of await readdir(path, { withFileTypes: true })) {
-    const child = join(path, entry.name)
-    if (entry.isDirectory()) await ownByRoot(child)
-    else await lchown(child, 0, 0)
-    if (entry.isFile()) await chmod(child, ((await lstat(child)).mode & 0o100) === 0 ? 0o644 : 0o755)
-  }
-}

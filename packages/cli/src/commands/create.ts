@@ -10,6 +10,7 @@ import { costOf } from '../output/money.ts'
 import { createProgress } from '../output/progress.ts'
 import { clean } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
+import { ensureWorkstation } from '../workstation.ts'
 
 export function define(command: Command, cli: Cli): void {
   addCreateOptions(withCommonOptions(command)).action(action(cli, create))
@@ -28,6 +29,7 @@ async function create(session: Session, flags: CreateFlags): Promise<number | un
   }
   const onPartial = remedy === undefined ? {} : { onPartial: oneOf(remedy, ['keep', 'destroy'], 'a remedy') }
   const options = await createOptions(flags, await readDefaults(session), session)
+  await ensureWorkstation(session, options)
   const begin = performance.now()
   const progress = session.json ? undefined : createProgress(session, options.name ?? 'box')
   const call = { onProgress: progress?.onProgress, signal: session.signal }

@@ -4,6 +4,7 @@ import type { Cli } from '../context.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 import { createSteps, type Steps } from '../setup/steps.ts'
 import { bringUp, prepareHost, type SetUpShape, setUpShapes, startedDaemon } from '../setup/up.ts'
+import { lacksWorkstation, workstationCost } from '../workstation.ts'
 
 interface UpFlags {
   readonly prepare?: boolean
@@ -34,6 +35,7 @@ async function up(session: Session, flags: UpFlags): Promise<void> {
     session.emit({ home: session.home, daemon: { pid, version } }, '')
     return
   }
+  await tellOfWorkstation(session, shape)
   const { box, output } = await bringUp(session.home, steps, shape)
   session.emit({ home: session.home, daemon: { pid, version }, box, output }, `${output}\n`)
   session.note(`
@@ -43,6 +45,10 @@ Next:
   ./gibil run work -- npm test             run something there
   ./gibil --help                           everything else
 `)
+}
+
+async function tellOfWorkstation(session: Session, shape: SetUpShape): Promise<void> {
+  if (shape === 'managed' && (await lacksWorkstation(session))) session.note(`  ${workstationCost}\n`)
 }
 
 /** With --json nobody reads along. */

@@ -20,7 +20,7 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
   arch: ['x86', 'arm'],
   setting: ['budget.daily', 'budget.box'],
   size: ['small', 'medium', 'large'],
-  shape: ['auto', 'container', 'microvm', 'vm'],
+  shape: ['auto', 'container', 'microvm', 'vm', 'managed'],
   barrier: ['shared-kernel', 'own-kernel', 'other-machine'],
   where: ['here', 'own-cloud'],
   services: ['command', 'image', 'unit'],

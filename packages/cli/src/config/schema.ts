@@ -7,7 +7,7 @@ export const Defaults = z
   .strictObject({
     image: z.string(),
     provider: z.enum(['local', 'hetzner']),
-    shape: z.enum(['auto', 'container', 'microvm', 'vm']),
+    shape: z.enum(['auto', 'container', 'microvm', 'vm', 'managed']),
     size: z.enum(['small', 'medium', 'large']),
     cpu: amount,
     memory: amount,

@@ -50,7 +50,10 @@ export const addCreateOptions = (command: Command): Command =>
   )
     .option('--on-failure <remedy>', 'restart, stop or destroy when it ends by itself or hangs (default restart)')
     .option('--image <image>', 'image to make it of (default base; vm of a vm)')
-    .option('--shape <shape>', 'auto, container, microvm or vm (default auto: a container unless more is asked for)')
+    .option(
+      '--shape <shape>',
+      'auto, container, microvm, vm or managed: a workstation (default auto: a container unless more is asked for)',
+    )
     .option('--size <size>', 'small 2 cpu/4 GiB, medium 4/8, large 8/16')
     .option('--cpu <n>', 'cpus, such as 2 or 0.5')
     .option('--memory <amount>', 'such as 512M or 4G')
@@ -113,7 +116,10 @@ export async function createOptions(
       onFailure === undefined
         ? undefined
         : parse.oneOf(onFailure, ['restart', 'stop', 'destroy'], 'something that can happen after a failure'),
-    shape: shape === undefined ? undefined : parse.oneOf(shape, ['auto', 'container', 'microvm', 'vm'], 'a shape'),
+    shape:
+      shape === undefined
+        ? undefined
+        : parse.oneOf(shape, ['auto', 'container', 'microvm', 'vm', 'managed'], 'a shape'),
     size: size === undefined ? undefined : parse.oneOf(size, ['small', 'medium', 'large'], 'a size', 'invalid_size'),
     network: network === undefined ? undefined : parse.oneOf(network, ['internet', 'lan', 'none'], 'a network policy'),
     egress: egressOptions(flags),

@@ -1,11 +1,11 @@
-import { type BoxHandle, Gibil, GibilError } from '@gibil/sdk'
+import { type BoxHandle, Gibil, GibilError, type Shape } from '@gibil/sdk'
 import { buildBinaries } from './binaries.ts'
 import { type DaemonProcess, type DaemonSettings, runningDaemon, startDaemon, stopDaemon } from './daemon-process.ts'
 import { type HostTool, hostTools, installPackages, microvmTools, missingTools, testTools } from './host-packages.ts'
 import type { Steps } from './steps.ts'
 
 /** Shapes that a first box may have. */
-export const setUpShapes = ['container', 'microvm', 'vm'] as const
+export const setUpShapes = ['container', 'microvm', 'vm', 'managed'] as const
 export type SetUpShape = (typeof setUpShapes)[number]
 
 interface Preparation {
@@ -18,7 +18,10 @@ const firstBoxes: Readonly<Record<SetUpShape, { readonly name: string; readonly 
   container: { name: 'first', recipe: 'base' },
   microvm: { name: 'first-microvm', recipe: 'base' },
   vm: { name: 'first-vm', recipe: 'vm' },
+  managed: { name: 'first-managed', recipe: 'workstation' },
 }
+/** `managed` is a vm. */
+const shapeOf = (shape: SetUpShape): Shape => (shape === 'managed' ? 'vm' : shape)
 const firstCommand = 'echo "Hello from $(hostname), $(. /etc/os-release && echo $PRETTY_NAME), as $(whoami)"'
 
 /** Packages and our own programs: what must be there before a daemon can start. */
@@ -50,7 +53,7 @@ export async function startedDaemon(
   shape: SetUpShape,
 ): Promise<DaemonProcess> {
   const lacks = ({ shapes }: DaemonProcess): boolean =>
-    shapes.some((one) => one.shape === shape && one.unavailable?.code === 'missing_tool')
+    shapes.some((one) => one.shape === shapeOf(shape) && one.unavailable?.code === 'missing_tool')
   return steps.run(
     'daemon',
     async (say) => {
@@ -96,7 +99,7 @@ async function assertShape(gibil: Gibil, shape: SetUpShape): Promise<void> {
   // Answered only once the daemon knows what its host can do.
   await gibil.list()
   const { shapes } = await gibil.version()
-  const error = shapes.find((one) => one.shape === shape)?.unavailable
+  const error = shapes.find((one) => one.shape === shapeOf(shape))?.unavailable
   if (error) throw GibilError.fromBody({ error }, error.message)
 }
 

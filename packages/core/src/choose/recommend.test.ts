@@ -183,8 +183,7 @@ describe('what is recommended', () => {
     })
     expect(of({ location: 'fsn1', maxHourly: '0.05', workstation: true })).toMatchObject({
       free: false,
-      command:
-        'gibil create --shape vm --provider hetzner --cpu 4 --memory 16G --disk 30G --location fsn1 --max-hourly 0.05',
+      command: 'gibil create --shape managed --provider hetzner --location fsn1 --max-hourly 0.05',
     })
     // What only a cloud takes is not said to this machine.
     expect(of({ maxHourly: '0.05' })).toMatchObject({ free: true, create: { shape: 'container' } })
@@ -216,13 +215,19 @@ describe('what is recommended', () => {
     expect(warnings).toEqual(['A vm would be the better box, but cannot be made here now: No QEMU.'])
   })
 
-  test('is honest about a workstation', () => {
+  test('of a workstation is the preset, with what is named of a size beside it', () => {
     expect(of({ workstation: true })).toMatchObject({
       shape: 'vm',
+      image: 'workstation',
       size: { cpu: 4, memoryMib: 16_384, diskMib: 30_720 },
-      missing: [{ need: 'workstation' }],
+      missing: [],
+      create: { shape: 'managed' },
+      command: 'gibil create --shape managed',
     })
-    expect(of({}).missing).toEqual([])
+    expect(of({ workstation: true, cpu: 2, memoryMib: 8192 })).toMatchObject({
+      size: { cpu: 2, memoryMib: 8192, diskMib: 30_720 },
+      command: 'gibil create --shape managed --cpu 2 --memory 8G',
+    })
   })
 
   test('is refused for a size or a time that is none', () => {

@@ -4,7 +4,7 @@ import { chooseSize } from '../box/sizes.ts'
 import type { Candidate } from './candidates.ts'
 import { commandOf } from './command.ts'
 import { type Host, type Judged, type Pick, pick } from './pick.ts'
-import { endless, sizeFor, sizeWish } from './size.ts'
+import { endless, sizeFor, sizeNamed, sizeWish } from './size.ts'
 
 export interface Machine extends Host {
   /** Whether processors of machines on this host are emulated; null: not known yet. */
@@ -20,13 +20,13 @@ export function recommend(needs: Needs, machine: Machine, images: ImageDefaults)
   const picked = pick(needs, machine)
   const { candidate, unavailable } = picked.chosen
   const { shape, provider } = candidate
-  const image = defaultImage(shape, images, needsDocker(needs))
+  const image = needs.workstation ? images.workstationImage : defaultImage(shape, images, needsDocker(needs))
   const size = sizeFor(needs, candidate, machine)
   const create: CreateBox = {
-    shape,
+    shape: needs.workstation ? 'managed' : shape,
     ...(provider === 'local' ? {} : { provider, ...cloudOf(needs) }),
-    ...(image === defaultImage(shape, images) ? {} : { image }),
-    ...sizeWish(needs, size),
+    ...(needs.workstation || image === defaultImage(shape, images) ? {} : { image }),
+    ...(needs.workstation ? sizeNamed(needs) : sizeWish(needs, size)),
     ...(needs.ttl === undefined ? {} : { ttl: String(needs.ttl).trim() }),
   }
   return {
@@ -35,7 +35,7 @@ export function recommend(needs: Needs, machine: Machine, images: ImageDefaults)
     image,
     size,
     reasons: reasonsOf(picked),
-    missing: needs.workstation ? [noWorkstation] : [],
+    missing: [],
     warnings: [
       ...speedOf(picked.chosen, machine),
       ...smaller(size, sizeFor(needs, candidate, endless)),
@@ -50,14 +50,7 @@ export function recommend(needs: Needs, machine: Machine, images: ImageDefaults)
   }
 }
 
-/** What was asked of a box that is met by no shape, but by an image that is yet to come. */
-const noWorkstation: Remark = {
-  need: 'workstation',
-  text: 'There is no image yet with all tools of a workstation: the image vm has systemd, SSH, Docker, PostgreSQL, Redis, Node and Python; let .gibil.yml install what else is needed.',
-}
-
-const needsDocker = ({ docker, services, workstation }: Needs): boolean =>
-  docker === true || workstation === true || services === 'image'
+const needsDocker = ({ docker, services }: Needs): boolean => docker === true || services === 'image'
 
 function cloudOf({ location, maxHourly }: Needs): { cloud?: CreateBox['cloud'] } {
   if (location === undefined && maxHourly === undefined) return {}

@@ -109,9 +109,9 @@ export const rules: readonly Rule[] = [
   {
     need: 'workstation',
     when: is('workstation', true),
-    takes: 'Docker',
-    because: 'work of any kind needs Docker sooner or later',
-    without: 'cannot run Docker',
+    takes: 'systemd',
+    because: 'the workstation is a whole system: its databases are units, and Docker runs in it',
+    without: 'has no systemd, which the workstation needs',
   },
   {
     need: 'agent',

@@ -11,7 +11,7 @@ export const endless: Room = {
 }
 
 /** A ready workstation, when nobody says how large. */
-const workstationSize: Size = { cpu: 4, memoryMib: 16_384, diskMib: 30_720 }
+export const workstationSize: Size = { cpu: 4, memoryMib: 16_384, diskMib: 30_720 }
 
 /**
  * What was named of a size, and of the rest the usual. A machine takes what it names, so that where the usual is more than this host has, half of what there is
@@ -29,8 +29,10 @@ export function sizeFor(asked: Asked, { shape, provider, leastMemoryMib }: Candi
   }
 }
 
+type SizeWish = { size?: 'small' | 'medium' | 'large' } & Partial<Size>
+
 /** The size as `create` is told it: the preset that was named, and what differs from it. */
-export function sizeWish(asked: Asked, size: Size): { size?: 'small' | 'medium' | 'large' } & Partial<Size> {
+export function sizeWish(asked: Asked, size: Size): SizeWish {
   const preset = sizePresets[asked.size ?? 'small']
   return {
     ...(asked.size === undefined ? {} : { size: asked.size }),
@@ -39,3 +41,11 @@ export function sizeWish(asked: Asked, size: Size): { size?: 'small' | 'medium' 
     ...(size.diskMib === preset.diskMib ? {} : { diskMib: size.diskMib }),
   }
 }
+
+/** What is named of a size beside a preset that has one of its own. */
+export const sizeNamed = ({ size, cpu, memoryMib, diskMib }: Asked): SizeWish => ({
+  ...(size === undefined ? {} : { size }),
+  ...(cpu === undefined ? {} : { cpu }),
+  ...(memoryMib === undefined ? {} : { memoryMib }),
+  ...(diskMib === undefined ? {} : { diskMib }),
+})

@@ -19,7 +19,7 @@ import { resolveImage } from './images.ts'
 /** Which box some needs are best met by here, and what it costs. Throws what `recommend` does, and what a cloud says of a size, place or price that it has not. */
 export async function choose(context: Context, needs: Needs): Promise<Choice> {
   const chosen = recommend(needs, await machineOf(context), context.policy)
-  const before = (await lacksImage(context, chosen)) ? [`gibil image build ${chosen.image}`] : []
+  const before = await missingImage(context, chosen)
   const { cost, warnings } = await priceOf(context, chosen)
   return { ...chosen, before, cost, warnings: [...chosen.warnings, ...warnings] }
 }
@@ -47,13 +47,23 @@ async function machineOf({ deps, drivers }: Context): Promise<Machine> {
   }
 }
 
-/** A cloud has an image of its own, or says so when it is asked for a price. */
-async function lacksImage({ deps }: Context, { provider, image }: Recommendation): Promise<boolean> {
-  if (provider !== 'local') return false
-  return deps.images.resolve(image).then(
-    () => false,
-    (error) => GibilError.from(error).code === 'image_not_found',
-  )
+/** What makes the image, where there is none yet. A cloud has systems of its own for the others. */
+async function missingImage(
+  { deps, drivers, policy }: Context,
+  { provider, image }: Recommendation,
+): Promise<string[]> {
+  if (provider === 'local') {
+    return deps.images.resolve(image).then(
+      () => [],
+      (error) => (GibilError.from(error).code === 'image_not_found' ? [`gibil image build ${image}`] : []),
+    )
+  }
+  if (image !== policy.workstationImage) return []
+  const baked = await drivers
+    .reach({ provider, shape: 'vm' })
+    .then((driver) => driver.baked?.())
+    .catch(() => undefined)
+  return baked?.some(({ name }) => name === image) ? [] : [`gibil image bake ${image} --provider ${provider}`]
 }
 
 /** What is wrong with the needs themselves, where a cloud says it; anything else is a price that is not known. */

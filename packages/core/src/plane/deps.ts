@@ -24,6 +24,8 @@ export interface Policy {
   readonly dockerImage: string
   /** The same for a vm, whose image has to bring its own system. */
   readonly vmImage: string
+  /** The image of the preset `managed`. */
+  readonly workstationImage: string
   /** Between two looks at everything. */
   readonly reconcileEveryMs: number
   /** What commands in a box get between SIGTERM and SIGKILL when it is stopped. */
@@ -70,6 +72,7 @@ export const defaultPolicy: Policy = {
   defaultImage: 'base',
   dockerImage: 'docker',
   vmImage: 'vm',
+  workstationImage: 'workstation',
   reconcileEveryMs: 60_000,
   stopGraceMs: 5000,
   bootMs: 10_000,

@@ -23,6 +23,7 @@ import { cloudTerms } from './cloud-terms.ts'
 import type { Context, RepoToken } from './context.ts'
 import { checkEgress } from './egress.ts'
 import { resolveImage } from './images.ts'
+import { managed } from './managed.ts'
 
 /** What an idle limit does when nobody says: the box sleeps, and wakes when it is used. */
 export const idleActionOf = ({ capabilities }: Driver): OnExpire => (capabilities.has('pause') ? 'pause' : 'stop')
@@ -50,13 +51,7 @@ export async function settle(
   const { deps, drivers, policy } = context
   const explicit = explicitFields(input)
   const provider = input.provider ?? 'local'
-  const first = shapeAsked(input, provider)
-  const asked = {
-    ...first,
-    image: input.image ?? defaultImage(first.shape, policy),
-    size: chooseSize(input),
-    ttl: input.ttl,
-  }
+  const asked = { ...(await askedFor(context, input, provider)), ttl: input.ttl }
   // What the file says of lease, ports and set-up is read from the tree itself, once it is in the box.
   const config = input.repo?.config
   const told = config === undefined ? undefined : parseGibilYml(config)
@@ -147,11 +142,22 @@ export async function settle(
 /** Why a box has the shape of its image. */
 export const madeFor = (image: string): readonly string[] => [`the image ${image} is made for it`]
 
+async function askedFor(
+  context: Context,
+  input: Omit<CreateBox, 'name' | 'wait'>,
+  provider: Provider,
+): Promise<Wanted> {
+  const size = chooseSize(input)
+  if (input.shape === 'managed') return managed(context, provider, input)
+  const first = shapeAsked(input, provider)
+  return { ...first, image: input.image ?? defaultImage(first.shape, context.policy), size }
+}
+
 function shapeAsked(
   { shape, ttl, cloudInit }: Omit<CreateBox, 'name' | 'wait'>,
   provider: Provider,
 ): Pick<Wanted, 'shape' | 'chosenBecause'> {
-  if (shape !== undefined && shape !== 'auto') return { shape, chosenBecause: null }
+  if (shape !== undefined && shape !== 'auto' && shape !== 'managed') return { shape, chosenBecause: null }
   const auto = autoShape({ provider, ttl, cloudInit: cloudInit !== undefined, services: undefined })
   return { shape: auto.shape, chosenBecause: auto.because }
 }
@@ -161,8 +167,12 @@ function explicitFields(input: Omit<CreateBox, 'name' | 'wait'>): ExplicitField[
     input[field] !== undefined && input[field] !== 'auto' && !input.defaulted?.includes(field)
   const sizes = ['cpu', 'memoryMib', 'diskMib'] as const
   const others = ['shape', 'image', 'ttl', 'idle', 'onExpire', 'onIdle', 'onFailure'] as const
-  // A named preset is all three.
-  return [...sizes.filter((field) => named('size') || named(field)), ...others.filter(named)]
+  // A named preset is all three, and `managed` is the image, too.
+  const preset = input.shape === 'managed' && named('shape')
+  return [
+    ...sizes.filter((field) => preset || named('size') || named(field)),
+    ...others.filter((field) => named(field) || (preset && field === 'image')),
+  ]
 }
 
 function settleRepo(input: RepoInput | undefined): { repo: RepoRecord | null; token: RepoToken | null } {

@@ -15,7 +15,7 @@ export const boxFields = {
   branch: z.string().optional(),
   image: image.describe('default base: Debian with git, Python, Node and build tools'),
   shape: shape.describe(
-    'container (quick), microvm (a kernel of its own) or vm (systemd, SSH, Docker); default auto: what the project needs, else container',
+    'container (quick), microvm (a kernel of its own), vm (systemd, SSH, Docker) or managed (all tools of a workstation); default auto: what the project needs, else container',
   ),
   provider,
   size: size.describe('small: 2 CPU 4 GiB, medium: 4 CPU 8 GiB, large: 8 CPU 16 GiB'),
