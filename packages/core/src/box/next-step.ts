@@ -44,7 +44,8 @@ export function nextStep({
       return desired === 'running' ? 'resume' : desired === 'stopped' ? 'stop' : undefined
     case 'stopped':
     case 'failed':
-      if (desired === 'running') return 'start'
+      // It was told to pause while it was being started anew: first the one, then the other.
+      if (desired === 'running' || (desired === 'paused' && status === 'stopped')) return 'start'
       // One that is off is billed until only a snapshot of it is left.
       return desired === 'stopped' && stopAsSnapshot && cloud?.billedSince ? 'stop' : undefined
     case 'destroying':

@@ -16,7 +16,7 @@ describe('nextStep', () => {
     ['paused', 'creating', 'create'],
     ['paused', 'running', 'pause'],
     ['paused', 'paused', undefined],
-    ['paused', 'stopped', undefined],
+    ['paused', 'stopped', 'start'],
     ['stopped', 'creating', 'create'],
     ['stopped', 'running', 'stop'],
     ['stopped', 'paused', 'stop'],
