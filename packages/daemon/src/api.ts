@@ -14,7 +14,7 @@ import type { SshDoor } from './ssh-door.ts'
 /** What the routes need of the images of this machine. */
 export type ImageService = Pick<
   ImageStore,
-  'list' | 'build' | 'cloudScript' | 'pull' | 'importTar' | 'remove' | 'prune'
+  'list' | 'build' | 'buildSteps' | 'cloudScript' | 'pull' | 'importTar' | 'remove' | 'prune'
 >
 
 /** All that the routes work with: the administrator's, or what a token has of it (see `apiOf`). */

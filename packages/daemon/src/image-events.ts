@@ -18,9 +18,10 @@ export function withImageEvents(images: ImageService, { imageEvent }: Pick<Contr
     cloudScript: (recipe) => images.cloudScript(recipe),
     pull: (input, options) => telling(() => images.pull(input, options)),
     build: (input, context, options) => telling(() => images.build(input, context, options)),
+    buildSteps: (input, options) => telling(() => images.buildSteps(input, options)),
     importTar: (name, tar, options) => telling(() => images.importTar(name, tar, options)),
-    async remove(name) {
-      await images.remove(name)
+    async remove(name, options) {
+      await images.remove(name, options)
       await imageEvent('image.removed', { name })
     },
     prune: () => images.prune(),

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { BoxdClient } from '@gibil/boxd-client'
-import type { GibilError } from '@gibil/contract'
-import type { ConnectOptions, ControlPlane } from '@gibil/core'
+import type { GibilError, Image, Progress } from '@gibil/contract'
+import type { ConnectOptions, ControlPlane, StepsBuild } from '@gibil/core'
 import type { PortRefusal, PortVisit } from './ports.ts'
 import type { DoorSettings } from './settings.ts'
 
@@ -13,6 +13,10 @@ export interface DoorDeps {
   readonly boxd: (id: string, signal?: AbortSignal, options?: ConnectOptions) => BoxdClient
   /** Names of the images that boxes can be made of. */
   readonly imageNames: () => Promise<readonly string[]>
+  /** Where templates come from and go to. */
+  readonly images: TemplateImages
+  /** Where templates are kept. */
+  readonly templatesDir: string
   /** Resolves when boxes are served. */
   readonly ready: Promise<void>
   /** Aborts when the daemon begins to stop. */
@@ -23,6 +27,18 @@ export interface DoorDeps {
   /** Passes what was let in on to a port of a box. */
   readonly ports: PortPasser
   readonly log: DoorLog
+}
+
+/** What builds of templates need of the images of this machine. */
+interface TemplateImages {
+  buildSteps(input: StepsBuild, options: BuildOptions): Promise<Pick<Image, 'workdir'>>
+  /** With `whileUsed` its name goes at once, and it itself with the last box that uses it. Throws `image_not_found`. */
+  remove(name: string, options: { readonly whileUsed: boolean }): Promise<void>
+}
+
+interface BuildOptions {
+  readonly signal: AbortSignal
+  readonly onProgress: (progress: Progress) => void
 }
 
 /** How a connection is passed on belongs to the daemon; who may, and what is said to who may not, to the door. */

@@ -13,6 +13,7 @@ import { followBoxes, type Happenings } from './happenings.ts'
 import { keepMetrics } from './metrics-log.ts'
 import { checkTraffic, notFound, refusalOf, visitOf } from './ports.ts'
 import { envdPort, targetOf } from './target.ts'
+import { openTemplates } from './templates/templates.ts'
 import { tokensOf } from './tokens.ts'
 import { type Sandbox, stateOf } from './view.ts'
 
@@ -36,7 +37,9 @@ export function createDoor(deps: DoorDeps): Door {
     pausedAt: (id) => later.happenings?.pausedAt(id),
     onHalt: (id, halt) => later.happenings?.onHalt(id, halt) ?? (() => undefined),
   }
-  const parts: ControlParts = { ...deps, happenings, metrics: keepMetrics(deps) }
+  const templates = openTemplates(deps.templatesDir, deps)
+  templates.catch((error) => log.error({ err: error }, 'templates cannot be read'))
+  const parts: ControlParts = { ...deps, happenings, templates, metrics: keepMetrics(deps) }
   const app = createControlApp(parts)
   const api = getRequestListener((request) => app.fetch(request), { hostname: 'localhost' })
   const envd = createEnvdHandler(deps)

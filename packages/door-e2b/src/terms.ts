@@ -14,6 +14,8 @@ const Terms = z.object({
   autoResume: z.boolean(),
   publicTraffic: z.boolean(),
   maskRequestHost: z.string().nullable(),
+  /** Where commands begin when nobody says: of its template; absent: in the home of the user. */
+  workdir: z.string().nullish(),
 })
 export type Terms = z.infer<typeof Terms>
 

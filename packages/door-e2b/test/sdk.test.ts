@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { CommandExitError, NotFoundError, Sandbox, Template, TimeoutError } from 'e2b'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeHome, root, type TestHome } from '../../../test/support/home.ts'
+import { describeTemplates } from './template-cases.ts'
 
 // The unmodified SDK of E2B, on containers of a daemon of this test.
 let home: TestHome
@@ -286,7 +287,8 @@ describe('sandboxes', () => {
         (made) => made.kill(),
         (error: unknown) => (error instanceof Error ? error.message : error),
       )
-    expect(await refused({ network: { denyOut: ['8.8.8.8'] } })).toMatch(/^501: network.denyOut/)
+    const byName = { denyOut: ['0.0.0.0/0'], allowOut: ['example.com'] }
+    expect(await refused({ network: byName })).toMatch(/^501: network.allowOut by a domain/)
     expect(await refused({ network: { egressProxy: { address: 'a:1' } } })).toMatch(/^501: network.egressProxy/)
     await expect(Sandbox.create('no-such-template', connection)).rejects.toThrow(/404/)
     expect(await Template.exists('base', connection)).toBe(true)
@@ -295,3 +297,5 @@ describe('sandboxes', () => {
     expect({ status: unknown.status, body: await unknown.json() }).toMatchObject({ status: 501, body: { code: 501 } })
   })
 })
+
+describeTemplates({ home: () => home, connection: () => connection, newKey })

@@ -5,7 +5,7 @@ import { GibilError, type PullImage } from '@gibil/contract'
 import type * as z from 'zod'
 import { decompress } from './decompress.ts'
 import { verified } from './digest-stream.ts'
-import type { ImageManifest } from './manifest.ts'
+import type { ImageConfig, ImageManifest } from './manifest.ts'
 import { type OciImage, type OciLayer, readOciLayout } from './oci.ts'
 import type { Operation } from './operation.ts'
 import { inPhase } from './progress.ts'
@@ -126,8 +126,11 @@ const storeLayer = async (operation: Operation, input: PullInput, layer: OciLaye
   return (await operation.commit(tree, { id })).id
 }
 
-/** Pulls an image from a registry, for the platform of this host. */
-export const pullImage = async (operation: Operation, input: PullInput, name: string): Promise<ImageManifest> => {
+/** What an image of a registry is, for the platform of this host, with its layers in the store. */
+export const pullLayers = async (
+  operation: Operation,
+  input: PullInput,
+): Promise<{ source: string; layers: string[]; config: ImageConfig }> => {
   const reference = parseReference(input.reference)
   const layout = await inPhase(operation, 'download', formatReference(reference), () =>
     copyFromRegistry(operation, input, reference),
@@ -138,5 +141,9 @@ export const pullImage = async (operation: Operation, input: PullInput, name: st
     const message = `layer ${at + 1} of ${image.layers.length}, ${Math.ceil(layer.size / 1024 / 1024)} MiB`
     layers.push(await inPhase(operation, 'unpack', message, () => storeLayer(operation, input, layer, at)))
   }
-  return operation.add({ name, source: formatReference(reference), layers, config: image.config })
+  return { source: formatReference(reference), layers, config: image.config }
 }
+
+/** Pulls an image from a registry and keeps it under a name. */
+export const pullImage = async (operation: Operation, input: PullInput, name: string): Promise<ImageManifest> =>
+  operation.add({ name, ...(await pullLayers(operation, input)) })

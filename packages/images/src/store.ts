@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { type BuildImage, GibilError, type Image, type PruneResult, type PullImage } from '@gibil/contract'
-import type { Clock, ImageSource, Log, ResolvedImage } from '@gibil/core'
+import type { Clock, ImageSource, Log, ResolvedImage, StepsBuild } from '@gibil/core'
 import type { HostKit } from '@gibil/hostkit-client'
 import type * as z from 'zod'
 import { openBuildCache } from './build-cache.ts'
@@ -22,6 +22,7 @@ import type { OperationOptions } from './progress.ts'
 import { pullImage } from './pull-image.ts'
 import { readRecipe } from './recipe.ts'
 import { createRuncRunner, sweepBuildSteps } from './runc-runner.ts'
+import { buildSteps } from './steps/build-steps.ts'
 import type { HostEnv } from './tool.ts'
 import { openWorkspaces } from './workspace.ts'
 
@@ -65,14 +66,16 @@ export interface ImageStore extends ImageSource {
     context: Readable | string | undefined,
     options?: OperationOptions,
   ): Promise<Image>
+  /** By steps of a program. Throws `image_build_failed`, whose details name the `step`. */
+  buildSteps(input: StepsBuild, options?: OperationOptions): Promise<Image>
   /** What brings a recipe of ours to a machine of a cloud, as a script for root. Throws `image_not_found`. */
   cloudScript(recipe: string): Promise<string>
   /** Throws `image_pull_failed`. */
   pull(input: z.infer<typeof PullImage>, options?: OperationOptions): Promise<Image>
   /** From a root file system as a tar stream, plain or compressed by gzip, xz or zstd. Throws `image_damaged`. */
   importTar(name: string, tar: Readable, options?: OperationOptions): Promise<Image>
-  /** Throws `image_not_found`, `image_in_use`. */
-  remove(name: string): Promise<void>
+  /** Throws `image_not_found`, `image_in_use`. With `whileUsed` its name goes at once, and it itself with the last box that uses it. */
+  remove(name: string, options?: { readonly whileUsed?: boolean }): Promise<void>
   /** Removes unfinished work, cached build steps and layers that no image needs. */
   prune(): Promise<PruneResult>
   /** Counts every layer once, so that the first box of an image need not wait for it; names the damaged images. */
@@ -251,6 +254,10 @@ export const openImageStore = async (options: ImageStoreOptions): Promise<ImageS
         }),
       )
     },
+    buildSteps: async (input, given = {}) => {
+      checkName(input.name)
+      return operation(given, (one) => buildSteps(one, input))
+    },
     pull: async (input, given = {}) => {
       const name = checkName(input.name ?? input.reference)
       return operation(given, (one) => pullImage(one, input, name))
@@ -260,18 +267,19 @@ export const openImageStore = async (options: ImageStoreOptions): Promise<ImageS
       return operation(given, (one) => importImage(one, name, tar))
     },
     cloudScript: async (recipe) => cloudScript(await readRecipe(options.recipesDir, recipe, arch)),
-    remove: async (name) =>
+    remove: async (name, { whileUsed = false } = {}) =>
       alone(async () => {
         if (await manifests.removeFile(name)) return collectQuietly()
         const image = find(name)
         const others = manifests.all().filter((one) => one !== image)
         const isUsed = (await options.digestsInUse()).has(image.digest)
-        if (isUsed && !others.some((one) => one.digest === image.digest)) {
+        const isLast = isUsed && !others.some((one) => one.digest === image.digest)
+        if (isLast && !whileUsed) {
           throw new GibilError('image_in_use', `A box or a snapshot uses the image ${name}.`, {
             details: { image: name, digest: image.digest },
           })
         }
-        if (image.name !== null && isPinned(image.digest)) await retire(image)
+        if (image.name !== null && (isLast || isPinned(image.digest))) await retire(image)
         await manifests.remove(image)
         const elsewhere = layersOf(others)
         const own = [...layersOf([image])].filter((layer) => !elsewhere.has(layer))

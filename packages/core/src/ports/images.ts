@@ -5,3 +5,31 @@ export interface ImageSource {
   /** `ref` is a name, or the digest that a name meant when a box was made. Throws `image_not_found` or `image_damaged`. */
   resolve(ref: string): Promise<ResolvedImage>
 }
+
+/** One step of an image that is built by steps, as a program lists them. Paths are of the image unless said otherwise. */
+export type ImageStep =
+  | { readonly kind: 'run'; readonly command: string; readonly user: string | undefined }
+  | {
+      readonly kind: 'copy'
+      /** A tar archive of this host, plain or compressed, and what of it: a path, or a pattern such as `src/*`. */
+      readonly archive: string
+      readonly source: string
+      readonly target: string
+      readonly user: string | undefined
+      readonly mode: number | undefined
+    }
+  | { readonly kind: 'env'; readonly values: Readonly<Record<string, string>> }
+  | { readonly kind: 'workdir'; readonly path: string }
+  | { readonly kind: 'user'; readonly name: string }
+
+/** An image that is built by steps instead of a Dockerfile. */
+export interface StepsBuild {
+  readonly name: string
+  /** An image of this machine, else of a registry; with a password it is always fetched, and kept for this image alone. */
+  readonly base: { readonly reference: string; readonly username?: string; readonly password?: string }
+  /** Whom steps and boxes begin as, in his home; absent: whom the base says. With `prepare` it is made fit for him first. */
+  readonly beginAs: { readonly user: string; readonly prepare: boolean } | undefined
+  readonly steps: readonly ImageStep[]
+  /** The first step, 0 for the base, that is done again whatever earlier builds made. */
+  readonly freshFrom: number
+}

@@ -36,6 +36,12 @@ export function mountE2b(dir: string, api: Api, secret: string): E2bMount {
         control: () => api.control,
         boxd,
         imageNames: async () => (await api.images.list()).map(({ name }) => name),
+        // Looked up when they are asked for: the door opens before the daemon has them.
+        images: {
+          buildSteps: (input, options) => api.images.buildSteps(input, options),
+          remove: (name, options) => api.images.remove(name, options),
+        },
+        templatesDir: join(dir, 'templates'),
         ready: daemon.ready,
         stopping: AbortSignal.any([daemon.stopping, stopping.signal]),
         secret,

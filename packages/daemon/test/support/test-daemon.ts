@@ -49,6 +49,7 @@ const fakeImages: Parts['images'] = {
   list: async () => [image],
   pull: async () => image,
   build: async (input) => ({ ...image, name: input.name }),
+  buildSteps: async (input) => ({ ...image, name: input.name }),
   cloudScript: async (recipe) => `#!/bin/sh\necho ${recipe}\n`,
   importTar: async (name, tar) => ({ ...image, name, sizeBytes: (await buffer(tar)).length }),
   remove: async () => undefined,

@@ -1,42 +1,33 @@
 import { GibilError } from '@gibil/contract'
-import type { BoxPlane } from '@gibil/core'
 import { type Context, Hono } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { DoorDeps } from '../deps.ts'
 import { errorAnswer, notDone } from '../errors.ts'
 import type { Happenings } from '../happenings.ts'
 import type { MetricsLog } from '../metrics-log.ts'
+import { templateRoutes, uploadRoute } from '../templates/routes.ts'
+import type { Templates } from '../templates/templates.ts'
 import { tokensOf } from '../tokens.ts'
 import { detailed, listed, opened, type Sandbox } from '../view.ts'
 import { parsed, readBody } from './body.ts'
 import { CreateSandbox, createSandbox } from './create.ts'
+import type { Env } from './env.ts'
 import { Connect, connect, kill, Pause, pause, Refresh, SetTimeout, setTimeLeft } from './life.ts'
 import { ListQuery, type Page, select } from './list.ts'
 import { Egress, egressOf } from './network.ts'
 import { allSandboxes, findSandbox } from './sandboxes.ts'
-import { snapshotNamed } from './snapshot-names.ts'
-import {
-  deleteSnapshot,
-  ForkSandbox,
-  forkSandbox,
-  listSnapshots,
-  SnapshotQuery,
-  TakeSnapshot,
-  takeSnapshot,
-} from './snapshots.ts'
-import { imageOf } from './templates.ts'
+import { ForkSandbox, forkSandbox, listSnapshots, SnapshotQuery, TakeSnapshot, takeSnapshot } from './snapshots.ts'
 
 export interface ControlParts
-  extends Pick<DoorDeps, 'control' | 'imageNames' | 'ready' | 'secret' | 'settings' | 'log'> {
+  extends Pick<DoorDeps, 'control' | 'imageNames' | 'ready' | 'secret' | 'settings' | 'log' | 'boxd'> {
+  readonly templates: Promise<Templates>
   readonly happenings: Happenings
   readonly metrics: MetricsLog
 }
 
-type Env = { Variables: { plane: BoxPlane } }
-
 /** The control plane of E2B: who holds a key makes, finds and ends the sandboxes of that key. */
 export function createControlApp(parts: ControlParts): Hono<Env> {
-  const { control, imageNames, ready, secret, settings, happenings, metrics, log } = parts
+  const { control, ready, secret, settings, happenings, metrics, log } = parts
   const app = new Hono<Env>()
   const answer = ({ box, terms }: Sandbox) => opened({ box, terms }, tokensOf(secret, box.id), settings.domain)
   const query = (c: Context): Record<string, string> => Object.fromEntries(new URL(c.req.url).searchParams)
@@ -46,6 +37,7 @@ export function createControlApp(parts: ControlParts): Hono<Env> {
   /** Routes below `/` and `/v2/` alike. */
   const both = (path: string): string[] => [path, `/v2${path}`]
 
+  uploadRoute(app, parts)
   app.use(async (c, next) => {
     const key = c.req.header('x-api-key') ?? ''
     await ready
@@ -53,6 +45,7 @@ export function createControlApp(parts: ControlParts): Hono<Env> {
       throw new GibilError('unauthorized', 'Invalid API key, please visit your own daemon: gibil token create --e2b')
     const { name } = await control().tokens.authenticate(key)
     c.set('plane', control().as(name))
+    c.set('owner', name)
     await next()
   })
   app.onError((thrown, c) => {
@@ -68,7 +61,10 @@ export function createControlApp(parts: ControlParts): Hono<Env> {
 
   app.on('POST', both('/sandboxes'), async (c) => {
     const input = await readBody(c, CreateSandbox)
-    const where = { plane: c.var.plane, settings, signal: c.req.raw.signal }
+    const { plane, owner } = c.var
+    const templates = await parts.templates
+    const resolve = (template: string) => templates.resolve(owner, template)
+    const where = { plane, settings, resolve, boxd: parts.boxd, signal: c.req.raw.signal }
     return c.json(answer(await createSandbox(input, where)), 201)
   })
   app.get('/v2/sandboxes', async (c) => {
@@ -119,19 +115,18 @@ export function createControlApp(parts: ControlParts): Hono<Env> {
   app.on('POST', both('/sandboxes/:id/snapshots'), async (c) =>
     c.json(await takeSnapshot(c.var.plane, idOf(c), await readBody(c, TakeSnapshot)), 201),
   )
+  const hiddenSnapshots = async (owner: string) => {
+    const { hasSnapshot } = await parts.templates
+    return (id: string): boolean => hasSnapshot(owner, id)
+  }
   app.on('GET', both('/snapshots'), async (c) =>
-    paged(c, await listSnapshots(c.var.plane, parsed(SnapshotQuery, query(c))), (one) => one),
+    paged(
+      c,
+      await listSnapshots(c.var.plane, parsed(SnapshotQuery, query(c)), await hiddenSnapshots(c.var.owner)),
+      (one) => one,
+    ),
   )
-  app.on('DELETE', both('/templates/:id'), async (c) => {
-    await deleteSnapshot(c.var.plane, idOf(c))
-    return c.body(null, 204)
-  })
-  app.on('GET', both('/templates/aliases/:id'), async (c) => {
-    const name = idOf(c)
-    const isThere = (await imageNames()).includes(imageOf(name).image) || (await snapshotNamed(c.var.plane, name))
-    if (!isThere) throw new GibilError('image_not_found', `Template "${name.slice(0, 80)}" not found`)
-    return c.json({ templateID: name, public: false })
-  })
+  templateRoutes(app, parts)
   app.on('POST', both('/sandboxes/:id/fork'), async (c) => {
     const forks = await forkSandbox(c.var.plane, idOf(c), await readBody(c, ForkSandbox), c.req.raw.signal)
     return c.json(

@@ -1,9 +1,14 @@
-import type { CreateBox } from '@gibil/contract'
+import type { Box, CreateBox } from '@gibil/contract'
 import { GibilError } from '@gibil/contract'
 import type { BoxPlane } from '@gibil/core'
 import * as z from 'zod'
+import type { DoorDeps } from '../deps.ts'
+import { ownEnvironment } from '../envd/process.ts'
 import { notDone } from '../errors.ts'
 import type { DoorSettings } from '../settings.ts'
+import { boxOf } from '../templates/builder.ts'
+import { type StartCommands, startIn } from '../templates/start.ts'
+import type { Templates } from '../templates/templates.ts'
 import { labelsOf, type Terms } from '../terms.ts'
 import type { Sandbox } from '../view.ts'
 import { egressOf, Network } from './network.ts'
@@ -35,22 +40,57 @@ interface Where {
   readonly plane: BoxPlane
   readonly settings: DoorSettings
   readonly signal: AbortSignal
+  /** What a template of the caller is made of, if there is one of that name. */
+  readonly resolve: (template: string) => ReturnType<Templates['resolve']>
+  readonly boxd: DoorDeps['boxd']
 }
 
 /** Makes a sandbox; resolves when commands can be run in it. Throws what core throws for a box. */
-export async function createSandbox(input: CreateSandbox, { plane, settings, signal }: Where): Promise<Sandbox> {
-  const { template, terms, lease } = termsOfCreate(input)
+export async function createSandbox(input: CreateSandbox, where: Where): Promise<Sandbox> {
+  const { plane, settings, signal, resolve } = where
+  const { template, terms: asked, lease } = termsOfCreate(input)
+  const own = resolve(template)
+  const terms: Terms = own ? { ...asked, workdir: own.workdir } : asked
   const egress = egressOf(wishOf(input), input.allow_internet_access ?? undefined)
   const shared = { ...lease, egress, env: envOf(input), labels: labelsOf(terms), wait: 'ready' } as const
+  if (own) {
+    // What runs in the snapshot is ready; on another shape it is started anew.
+    if (own.snapshot !== null && settings.shape === 'microvm') {
+      const forked = await plane.fork({ from: own.snapshot, ...shared }, { signal }).catch(unlessRemoved)
+      if (forked) return { box: onlyOf(forked.boxes), terms }
+    }
+    const box = await plane.create({ shape: settings.shape, ...boxOf(own, own.image), ...shared }, { signal })
+    return started({ box, terms }, own, where)
+  }
   const snapshot = await snapshotNamed(plane, template)
   if (snapshot === undefined) {
     const box = await plane.create({ shape: settings.shape, ...imageOf(template), ...shared }, { signal })
     return { box, terms }
   }
   const { boxes } = await plane.fork({ from: snapshot.id, ...shared }, { signal })
-  const [box] = boxes
-  if (!box) throw new GibilError('internal', 'The snapshot gave no box.')
-  return { box, terms }
+  return { box: onlyOf(boxes), terms }
+}
+
+/** Somebody may have removed the snapshot of a template, which can do without it. */
+function unlessRemoved(error: unknown): undefined {
+  if (!GibilError.is(error) || error.code !== 'snapshot_not_found') throw error
+}
+
+function onlyOf([box]: readonly Box[]): Box {
+  if (box) return box
+  throw new GibilError('internal', 'The snapshot gave no box.')
+}
+
+/** Starts what its template says, and waits until that is ready. A sandbox in which it comes to nothing is not kept. */
+async function started(sandbox: Sandbox, commands: StartCommands, { plane, boxd, signal }: Where): Promise<Sandbox> {
+  const { box } = sandbox
+  try {
+    await startIn((one) => boxd(box.id, one, { quiet: true }), commands, ownEnvironment(sandbox), signal)
+    return sandbox
+  } catch (error) {
+    await plane.destroy(box.id)
+    throw error
+  }
 }
 
 /** Checks what was asked for, before anything is made. */

@@ -37,14 +37,17 @@ export async function takeSnapshot(
   return { snapshotID: snapshotIdOf(snapshot), names: own ? namesOf(snapshot) : [] }
 }
 
-/** Oldest first. */
+/** Oldest first. `isHidden`: by its id, which one is none that the caller took. */
 export async function listSnapshots(
   plane: BoxPlane,
   { sandboxID, name, ...page }: z.infer<typeof SnapshotQuery>,
+  isHidden: (id: string) => boolean,
 ): Promise<Page<WireSnapshot>> {
   const wanted = name?.replace(/:default$/, '')
   const filter = sandboxID === undefined ? {} : { box: sandboxID.split('-')[0] ?? '' }
-  const found = (await plane.snapshots(filter)).filter((one) => wanted === undefined || one.name === wanted)
+  const found = (await plane.snapshots(filter)).filter(
+    (one) => !isHidden(one.id) && (wanted === undefined || one.name === wanted),
+  )
   const { items, next } = pageOf(found, page, ({ createdAt, id }) => `${createdAt} ${id}`)
   return { items: items.map((one) => ({ snapshotID: snapshotIdOf(one), names: namesOf(one) })), next }
 }

@@ -14,3 +14,6 @@ export function imageOf(template: string): TemplateImage {
   const name = template.replace(/:default$/, '')
   return known[name] ?? { image: name }
 }
+
+/** Whether it is one of E2B's own, that nobody can make another of. */
+export const isKnown = (template: string): boolean => Object.hasOwn(known, template.replace(/:default$/, ''))

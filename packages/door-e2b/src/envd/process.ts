@@ -15,6 +15,7 @@ import {
   Signal,
   type Terminal,
 } from '../gen/process_pb.js'
+import type { Sandbox } from '../view.ts'
 import type { SandboxCall } from './call.ts'
 import { keepaliveMs, withKeepalive } from './keepalive.ts'
 import { streaming, unary } from './serve.ts'
@@ -101,7 +102,7 @@ async function* start(
   const channel = await boxd
     .openCommand({
       argv: [process.cmd, ...process.args],
-      cwd: process.cwd || undefined,
+      cwd: process.cwd || call.terms.workdir || undefined,
       env: { ...ownEnvironment(call), ...process.envs },
       user: call.user,
       label: tag,
@@ -135,7 +136,7 @@ function timeoutOf({ requestHeader }: HandlerContext): number | undefined {
 }
 
 /** What every process of a sandbox knows of where it is. */
-const ownEnvironment = ({ box, terms }: SandboxCall): Record<string, string> => ({
+export const ownEnvironment = ({ box, terms }: Sandbox): Record<string, string> => ({
   E2B_SANDBOX: 'true',
   E2B_SANDBOX_ID: box.id,
   E2B_TEMPLATE_ID: terms.template,

@@ -1,14 +1,10 @@
-import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { GibilError } from '@gibil/contract'
-import { cacheKey } from '../build-cache.ts'
-import { makeFolder } from '../files.ts'
 import type { ImageManifest } from '../manifest.ts'
 import type { Operation } from '../operation.ts'
-import { pullImage } from '../pull-image.ts'
 import { type BuildArguments, configure, readArgument } from './configure.ts'
 import type { Context } from './context.ts'
 import { copyStep } from './copy-step.ts'
+import { createLayering } from './layering.ts'
 import { describe, failAt, type Instruction, parseDockerfile } from './parse.ts'
 import { findStage, type PlannedStage, planStages } from './plan.ts'
 import { runStep } from './run-step.ts'
@@ -83,48 +79,14 @@ export const buildDockerfile = async (operation: Operation, input: DockerfileBui
   const total = stages.reduce((sum, stage) => sum + stage.instructions.length + 1, 0)
   let number = 0
   let phase = ''
-  let folders = 0
-  const made = new Set<string>()
 
-  const newFolder = async (): Promise<string> => {
-    folders += 1
-    const folder = join(operation.folder, `step-${folders}`)
-    await makeFolder(folder, 0o700)
-    return folder
-  }
   const say = (message: string): void => operation.onProgress?.({ phase, message })
 
-  const layer: Build['layer'] = async (stage, key, make) => {
-    const full = cacheKey(['dockerfile', 1, operation.arch, stage.layers, key])
-    const hit = input.noCache ? undefined : await operation.cached(full)
-    if (hit) say('cached')
-    let id = hit?.layer
-    if (id === undefined) {
-      const folder = await newFolder()
-      const tree = await make(folder)
-      id = (await readdir(tree)).length === 0 ? null : (await operation.commit(tree)).id
-      await operation.cache.put(full, id)
-      await rm(folder, { recursive: true, force: true })
-    }
-    if (id === null) return stage
-    made.add(id)
-    return { ...stage, layers: [...stage.layers, id] }
-  }
-
-  const images = new Map<string, Stage>()
-  const stageOfImage = async (ref: string): Promise<Stage> => {
-    const known = images.get(ref)
-    if (known) return known
-    const local = operation.manifests.find(ref)
-    const manifest = local ?? (await pullImage({ ...operation, folder: await newFolder() }, { reference: ref }, ref))
-    operation.keep(manifest.layers)
-    for (const id of manifest.layers) {
-      if (!(await operation.layers.check(id))) throw new GibilError('image_damaged', `The image ${ref} is damaged.`)
-    }
-    const stage: Stage = { name: ref, layers: manifest.layers, config: manifest.config, args: {} }
-    images.set(ref, stage)
-    return stage
-  }
+  const { layer, made, stageOfImage } = createLayering(operation, {
+    language: 'dockerfile',
+    isFresh: () => input.noCache,
+    say,
+  })
 
   const done = new Map<number, Stage>()
   const build: Build = {

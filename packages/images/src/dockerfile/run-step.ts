@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { GibilError } from '@gibil/contract'
 import type { BuildNetwork } from '../build-runner.ts'
 import type { Operation } from '../operation.ts'
 import { identify, readUsers } from '../users.ts'
 import { failAt, type Instruction } from './parse.ts'
 import { readStage } from './read-stage.ts'
 import { proxyArguments, type Stage, stageEnvironment, stageShell } from './stage.ts'
-import type { StepMaker } from './step.ts'
+import type { Build, StepMaker } from './step.ts'
 import { SyntaxProblem } from './words.ts'
 
 /** A here-document that is the whole command: its lines are the script. */
@@ -72,10 +73,33 @@ const isOffline = (instruction: Instruction): boolean => {
 export const runStep: StepMaker = async (build, stage, instruction) => {
   const unknown = instruction.flags.find((flag) => flag.name !== 'mount' && flag.name !== 'network')
   if (unknown) throw new SyntaxProblem(`--${unknown.name} is not supported.`)
-  const { operation } = build
   const { argv, script } = commandOf(stage, instruction)
   const scratch = scratchOf(instruction)
   const offline = isOffline(instruction)
+  return runCommand(build, stage, {
+    argv,
+    script,
+    scratch,
+    offline,
+    failure: (exitCode, tail) => failAt(instruction, `exit code ${exitCode}.${lastWords(tail)}`, { log: tail }),
+  })
+}
+
+export interface RunCommand {
+  readonly argv: readonly string[]
+  readonly script: string | null
+  readonly scratch: readonly string[]
+  readonly offline: boolean
+  readonly failure: (exitCode: number, tail: string) => GibilError
+}
+
+/** Runs a command in a stage, as its user and in its directory, and makes a layer of what it changed. Throws `user_not_found`. */
+export const runCommand = async (
+  build: Pick<Build, 'operation' | 'layer' | 'say'>,
+  stage: Stage,
+  { argv, script, scratch, offline, failure }: RunCommand,
+): Promise<Stage> => {
+  const { operation } = build
   const env = stageEnvironment(stage)
   const counted = Object.fromEntries(
     Object.entries(env).filter(([name]) => !proxyArguments.includes(name) || name in stage.config.env),
@@ -102,7 +126,7 @@ export const runStep: StepMaker = async (build, stage, instruction) => {
         onLine: build.say,
         signal: operation.signal,
       })
-      if (exitCode !== 0) throw failAt(instruction, `exit code ${exitCode}.${lastWords(tail)}`, { log: tail })
+      if (exitCode !== 0) throw failure(exitCode, tail)
       return tree
     } finally {
       if (network.kind === 'namespace') await operation.networks?.destroy(id)
