@@ -120,6 +120,10 @@ func (a *API) table() map[string]handler {
 		"GET tar":               a.getTar,
 		"PUT tar":               a.putTar,
 		"GET watch":             a.watchFiles,
+		"GET tree":              a.getTree,
+		"PUT tree":              a.putTree,
+		"GET tree/survey":       a.surveyTree,
+		"GET still":             a.still,
 	}
 }
 

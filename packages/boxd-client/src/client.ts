@@ -5,6 +5,7 @@ import { type Context, exchange } from './exchange.ts'
 import { fileCalls } from './file-calls.ts'
 import { jobCalls } from './job-calls.ts'
 import { listenCalls } from './listen-calls.ts'
+import { treeCalls } from './tree-calls.ts'
 import type { BoxdClient, BoxdClientOptions, Dial } from './types.ts'
 
 const defaultAnswerMs = 30_000
@@ -40,6 +41,7 @@ export function createBoxdClient(dial: Dial, options: BoxdClientOptions = {}): B
     ...jobCalls(context),
     ...fileCalls(context),
     ...listenCalls(context),
+    ...treeCalls(context),
     async dial(port, host) {
       const request = { method: 'GET', path: 'dial', query: { port, host }, upgrade: 'gibil-tcp/1' } as const
       const { connection } = await exchange(context, request)

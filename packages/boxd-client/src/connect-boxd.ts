@@ -1,8 +1,8 @@
 import type { Duplex, Readable } from 'node:stream'
-import { type Exit, GibilError, type Job, type JobOutput } from '@gibil/contract'
+import { type Exit, GibilError, type Job, type JobOutput, type TreeReport } from '@gibil/contract'
 import { createBoxdClient } from './client.ts'
 import { runToEnd } from './run-to-end.ts'
-import type { BoxdClient, Defaults, Dial, StartRequest } from './types.ts'
+import type { BoxdClient, Defaults, Dial, StartRequest, TreeSurvey } from './types.ts'
 
 /** boxd as the domain sees it: `BoxdPort` of core, by its shape. */
 export interface ConnectedBoxd {
@@ -23,6 +23,10 @@ export interface ConnectedBoxd {
   putTar(path: string, tar: Readable, user?: string): Promise<void>
   dialPort(port: number): Promise<Duplex>
   shutdown(graceMs: number): Promise<void>
+  surveyTree(exclude: readonly string[]): Promise<TreeSurvey>
+  readTree(exclude: readonly string[]): Promise<Readable>
+  layTree(tar: Readable): Promise<TreeReport>
+  standStill(): Promise<() => void>
 }
 
 /** Speaks to boxd by dialling it anew for each call. */
@@ -40,6 +44,10 @@ export function connectBoxd(dial: Dial): ConnectedBoxd {
     putTar: (path, tar, user) => client.writeTar(path, tar, { user }),
     dialPort: (port) => client.dial(port),
     shutdown: (graceMs) => client.shutdown(graceMs),
+    surveyTree: (exclude) => client.surveyTree(exclude),
+    readTree: (exclude) => client.readWholeTree(exclude),
+    layTree: (tar) => client.layTree(tar),
+    standStill: () => client.standStill(),
   }
 }
 

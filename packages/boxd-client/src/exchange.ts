@@ -23,7 +23,7 @@ export interface Request {
   readonly json?: unknown
   /** Sent in chunks as it comes. */
   readonly body?: Readable
-  readonly upgrade?: 'gibil-frames/1' | 'gibil-tcp/1' | 'gibil-listen/1'
+  readonly upgrade?: 'gibil-frames/1' | 'gibil-tcp/1' | 'gibil-listen/1' | 'gibil-still/1'
   readonly range?: string | undefined
   /** How much longer than usual the answer may take, in ms. */
   readonly patienceMs?: number | undefined

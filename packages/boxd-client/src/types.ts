@@ -11,6 +11,7 @@ import type {
   MovePath,
   OpenPort,
   SendSignal,
+  TreeReport,
   TtySize,
 } from '@gibil/contract'
 import type * as z from 'zod'
@@ -106,6 +107,16 @@ export interface CommandChannel extends AsyncIterable<Frame> {
   close(): void
 }
 
+/** A tree, before any of it is taken. */
+export interface TreeSurvey {
+  readonly entries: number
+  /** On the disk of the box. */
+  readonly bytes: number
+  /** The largest id of a user or group that owns anything, and what that is. */
+  readonly maxId: number
+  readonly maxIdPath: string
+}
+
 /** Bytes that boxd sends, with what is known of them before they come. A body that is cut short ends with an error. */
 export interface Download {
   readonly status: 200 | 206
@@ -197,6 +208,15 @@ export interface BoxdClient {
   watch(path: string, options?: { readonly recursive: boolean }): AsyncIterable<FileEvent | { readonly type: 'ready' }>
   readTar(path: string, options?: { readonly exclude: readonly string[] }): Promise<Download>
   writeTar(path: string, tar: Readable, options?: { readonly user?: string | undefined }): Promise<void>
+
+  /** What the tree of the box is: its root filesystem without what it has from its shape. `exclude`: patterns relative to the root. */
+  surveyTree(exclude: readonly string[]): Promise<TreeSurvey>
+  /** The tree as a tar stream, with a report at its end: boxd/PROTOCOL.md. */
+  readWholeTree(exclude: readonly string[]): Promise<Readable>
+  /** Puts a tree over a machine that has a system of its own. */
+  layTree(tar: Readable): Promise<TreeReport>
+  /** Stops every process of the box; what is returned lets them go on, and so does the end of the connection. */
+  standStill(): Promise<() => void>
 
   /** A TCP connection to a port of the box; half-closes like one. Throws `port_closed` when nothing listens there. */
   dial(port: number, host?: string): Promise<Duplex>

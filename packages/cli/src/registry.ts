@@ -117,6 +117,12 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/fork.ts'),
   },
   {
+    name: 'move',
+    group: 'Boxes',
+    summary: 'make a box one of another shape, provider or size; its files go along',
+    load: () => import('./commands/move.ts'),
+  },
+  {
     name: 'run',
     group: 'Work in a box',
     summary: 'run a command in a box; its exit status becomes ours',

@@ -18,6 +18,7 @@ export const EventType = z.enum([
   'box.expired',
   'box.snapshot',
   'box.restored',
+  'box.moved',
   'box.published',
   'box.unpublished',
   'box.destroying',

@@ -48,6 +48,16 @@ export interface Making {
   readonly size: Size
 }
 
+/** A box is in one place by its record, and something of it may be in another. */
+interface Moving {
+  /** Where the box is not: whatever is there of it goes. */
+  readonly other: Pick<Making, 'shape' | 'provider'>
+  /** What it is about to be made of; null: that is not there yet, or is no image of this machine. */
+  readonly imageDigest: string | null
+  /** The record names the new place; before, nobody is let in. */
+  readonly arrived: boolean
+}
+
 export interface RepoRecord extends Repo {
   /** What git is given, without credentials; null for an upload. */
   readonly url: string | null
@@ -95,13 +105,13 @@ export interface BoxRecord extends Making {
   readonly isolation: Isolation
   readonly address: string | null
   /** What was asked of its cloud. Absent here and below: it is on this machine. */
-  readonly cloudWish?: CloudWish
+  readonly cloudWish?: CloudWish | undefined
   /** User data for cloud-init. It stays for a box that is made anew. */
-  readonly cloudInit?: string
+  readonly cloudInit?: string | undefined
   /** What it is at its provider, as of the last look. */
-  readonly cloud?: DriverCloud
+  readonly cloud?: DriverCloud | undefined
   /** The end of its lease as its provider knows it, in seconds since the epoch; null: none. */
-  readonly deadlineTold?: number | null
+  readonly deadlineTold?: number | null | undefined
   /** It has yet to be taken over from another home. */
   readonly adopting?: boolean
   /** It was stopped, or is to be, so that it costs no more than a snapshot. */
@@ -109,7 +119,7 @@ export interface BoxRecord extends Making {
   /** What it may cost to the end of its lease, by the word of whoever made it. */
   readonly maxCost?: string
   /** The most that its machine may cost, as budgets allowed when it was made; it counts until something is billed. */
-  readonly estimate?: Price
+  readonly estimate?: Price | undefined
   /** What was billed, oldest first; only the last may go on. */
   readonly charges?: readonly Charge[]
   readonly ports: readonly number[]
@@ -128,6 +138,8 @@ export interface BoxRecord extends Making {
   readonly remake: Making | null
   /** How often that was done: once is enough, else a changing repository could keep it going. */
   readonly remakes: number
+  /** A move has not come to its end. Absent or null: none has begun. */
+  readonly moving?: Moving | null
   /** Every task has succeeded once: the next start brings up services and `onStart` only. */
   readonly tasksDone: boolean
   readonly ttlMs: number | null

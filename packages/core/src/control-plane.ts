@@ -18,6 +18,8 @@ import type {
   ForkBoxes,
   Mount,
   MountSnapshot,
+  MoveBox,
+  Moved,
   Needs,
   Progress,
   Provider,
@@ -102,6 +104,13 @@ export interface BoxPlane extends Publishing {
   mounts(ref: string): Promise<Mount[]>
   /** Makes boxes that begin as a box is now, or as a snapshot is: what failed is told, and the others kept. */
   fork(input: ForkBoxes, options?: CreateOptions): Promise<Fork>
+
+  /**
+   * Makes a box one of another shape, provider or size: what is on its disk, and its name, id, environment, labels, lease and published ports go along;
+   * processes do not. Until the new one answers the old one is kept: when it fails, the box is what it was. Throws `wrong_state`,
+   * `unsupported_by_shape`, `invalid_size`, `size_beyond_host`, `lease_out_of_range`, `cloud_sold_out`, `over_budget`, `limit_reached`, `disk_full`.
+   */
+  move(ref: string, input: MoveBox, options?: CreateOptions): Promise<Moved>
 
   /**
    * A byte stream to boxd in a running box. Counts as activity while it is open, unless `quiet` (for measuring: a box that is

@@ -4,6 +4,7 @@ import type { ControlPlane } from './control-plane.ts'
 import { createActivity } from './lease/activity.ts'
 import { createAwake } from './lease/awake.ts'
 import { createLeaseKeeper } from './lease/keeper.ts'
+import { move } from './move/move.ts'
 import { createAdmission } from './plane/admission.ts'
 import { createAdoption } from './plane/adopt.ts'
 import { createBackoff } from './plane/backoff.ts'
@@ -212,6 +213,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
         },
       )
     },
+    move: (ref, input, options = {}) => move({ context, reconciler, setups, verbs }, ref, input, options),
     ...createPublishing(boxes, deps),
     async destroyFleet(fleet) {
       const ids = await fleetMembers(context, fleet)

@@ -31,7 +31,7 @@ export type {
   SweptBox,
   Trace,
 } from './ports/driver.ts'
-export type { ImageSource, ImageStep, StepsBuild } from './ports/images.ts'
+export type { ImageSource, ImageStep, SavedTree, SaveTree, StepsBuild } from './ports/images.ts'
 export type { Log } from './ports/log.ts'
 export type { RandomBytes } from './ports/random.ts'
 export type { SetupLog } from './ports/setup-log.ts'

@@ -47,9 +47,10 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
       // Asked also while it opens, when there is no control plane yet.
       digestsInUse: async () =>
         new Set([
-          ...(await store.listBoxes()).flatMap(({ imageDigest, remake }) => [
+          ...(await store.listBoxes()).flatMap(({ imageDigest, remake, moving }) => [
             imageDigest,
             remake?.imageDigest ?? imageDigest,
+            moving?.imageDigest ?? imageDigest,
           ]),
           ...(await store.listSnapshots()).map(({ saved }) => saved.imageDigest),
         ]),
@@ -65,6 +66,7 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
       connectBoxd,
       host: hostFacts(home.dir),
       log,
+      step: place.step,
       policy: { pool: { ...defaultPolicy.pool, most: pool } },
     })
     const hostChecks = async () => (await Promise.all([checkHost(place), checkMicrovmHost(place)])).flat()

@@ -84,7 +84,9 @@ export async function create(
 /** A copy of a frozen machine, or where there is none that goes on, one that boots. */
 async function begun(context: Context, spec: DriverSpec, slot: number, options: DriverOptions): Promise<Made> {
   await tellOfEmulation(context, options)
-  const frozen = await frozenFor(context, spec, options)
+  // An image without a name is of one box, and no other would begin as a copy of its machine.
+  const named = spec.image.name !== spec.image.digest
+  const frozen = named ? await frozenFor(context, spec, options) : undefined
   if (frozen === undefined) return made(context, spec, slot, undefined, options)
   try {
     return await made(context, spec, slot, frozen, options)

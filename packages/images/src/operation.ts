@@ -25,7 +25,8 @@ export interface StoreParts {
 }
 
 export interface NewImage {
-  readonly name: string
+  /** Null: it is kept only as long as a box has it. */
+  readonly name: string | null
   readonly source: string
   /** Lowest first. */
   readonly layers: readonly string[]

@@ -2,10 +2,11 @@ import { type TarHeader, toText } from './tar-format.ts'
 import { type TarEntry, TarError } from './tar-read.ts'
 import { encodeHeader, paddingOf, tarEnd } from './tar-write.ts'
 
-/** `layer`: an OCI layer, whose `.wh.` names take files of lower layers away. `tree`: a file system or a build context as it is. */
-export type ArchiveKind = 'layer' | 'tree'
+/** `layer`: an OCI layer, whose `.wh.` names take files of lower layers away. `tree`: a file system or a build context as it is; `box`: of a box. */
+export type ArchiveKind = 'layer' | 'tree' | 'box'
 
 const kept = /^(security\.capability$|user\.)/
+const keptOfBox = /^(security\.capability$|user\.|system\.posix_acl_(access|default)$)/
 const opaque: ReadonlyMap<string, Buffer> = new Map([['trusted.overlay.opaque', Buffer.from('y')]])
 
 const quoted = (bytes: string): string => JSON.stringify(toText(bytes).slice(0, 200))
@@ -33,7 +34,7 @@ const plainDirectory = (name: string, mtime: number): TarHeader => ({
 /**
  * Rewrites the entries of a hostile archive into one that cannot leave the folder it is unpacked to: relative names only, no way through a
  * symbolic link, hard links to files of the same archive only, no device nodes, no extended attributes but file
- * capabilities and `user.`. Names with a leading slash count from the root, as in `tar`. What a layer takes away becomes overlayfs's form.
+ * capabilities and `user.`, and ACLs of a box. Names with a leading slash count from the root, as in `tar`. What a layer takes away becomes overlayfs's form.
  */
 class SafeEntries {
   readonly #kind: ArchiveKind
@@ -55,7 +56,7 @@ class SafeEntries {
       return [...this.#parents(above, entry.mtime), ...this.#whiteout(above, base, entry)]
     if (entry.type === 'character' || entry.type === 'block') return []
     const name = parts.join('/')
-    const xattrs = new Map([...entry.xattrs].filter(([key]) => kept.test(key)))
+    const xattrs = new Map([...entry.xattrs].filter(([key]) => (this.#kind === 'box' ? keptOfBox : kept).test(key)))
     const parents = this.#parents(above, entry.mtime)
     const link = entry.type === 'link' ? this.#hardLink(name, entry.link) : entry.link
     if (entry.type === 'symlink' && (link === '' || link.includes('\0')))

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { type BuildImage, GibilError, type Image, type PruneResult, type PullImage } from '@gibil/contract'
-import type { Clock, ImageSource, Log, ResolvedImage, StepsBuild } from '@gibil/core'
+import type { Clock, ImageSource, Log, ResolvedImage, SavedTree, StepsBuild } from '@gibil/core'
 import type { HostKit } from '@gibil/hostkit-client'
 import type * as z from 'zod'
 import { openBuildCache } from './build-cache.ts'
@@ -22,6 +22,7 @@ import type { OperationOptions } from './progress.ts'
 import { pullImage } from './pull-image.ts'
 import { readRecipe } from './recipe.ts'
 import { createRuncRunner, sweepBuildSteps } from './runc-runner.ts'
+import { saveTree } from './save-tree.ts'
 import { buildSteps } from './steps/build-steps.ts'
 import type { HostEnv } from './tool.ts'
 import { openWorkspaces } from './workspace.ts'
@@ -169,7 +170,8 @@ export const openImageStore = async (options: ImageStoreOptions): Promise<ImageS
     },
     put: (image) =>
       alone(async () => {
-        const before = manifests.all().find((one) => one.name === image.name)
+        if (image.name === null) pinned.set(image.digest, clock.now())
+        const before = image.name === null ? undefined : manifests.all().find((one) => one.name === image.name)
         if (before && before.digest !== image.digest) await retire(before)
         await manifests.put(image)
         log.info({ image: image.name, digest: image.digest }, 'image added')
@@ -265,6 +267,18 @@ export const openImageStore = async (options: ImageStoreOptions): Promise<ImageS
     importTar: async (name, tar, given = {}) => {
       checkName(name)
       return operation(given, (one) => importImage(one, name, tar))
+    },
+    saveTree: async ({ name, source, of, tar }, given = {}) => {
+      if (name !== null) checkName(name)
+      const config = of === null ? undefined : manifests.find(of)?.config
+      let saved: Omit<SavedTree, 'image'> | undefined
+      const image = await operation(given, async (one) => {
+        const made = await saveTree(one, { name, source, config, tar })
+        saved = made.saved
+        return made.image
+      })
+      if (saved === undefined) throw new GibilError('internal', 'A tree was saved without a report.')
+      return { image, ...saved }
     },
     cloudScript: async (recipe) => cloudScript(await readRecipe(options.recipesDir, recipe, arch)),
     remove: async (name, { whileUsed = false } = {}) =>

@@ -12,6 +12,10 @@ export interface TarHeader {
   readonly size: number
   /** Seconds since the epoch, with a fraction if the archive had one. */
   readonly mtime: number
+  /** The same as the archive has it, where a number would lose its nanoseconds. */
+  readonly mtimeText?: string
+  /** Of a sparse file in GNU's format 1.0: its size with the holes. The content begins with a map of what is none. */
+  readonly realSize?: number
   /** What a link points to. */
   readonly link: string
   readonly xattrs: ReadonlyMap<string, Buffer>

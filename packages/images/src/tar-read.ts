@@ -135,19 +135,29 @@ interface Extras {
   link: string | undefined
 }
 
+/** What GNU tar says of a sparse file (format 1.0 of its manual); other formats are not read. */
+const sparseOf = (pax: ReadonlyMap<string, Buffer>): { name: string; realSize: number } | undefined => {
+  const said = (key: string): string | undefined => pax.get(`GNU.sparse.${key}`)?.toString('latin1')
+  if (![...pax.keys()].some((key) => key.startsWith('GNU.sparse.'))) return undefined
+  const [name, size] = [said('name'), Number(said('realsize'))]
+  if (said('major') !== '1' || said('minor') !== '0' || name === undefined || !Number.isSafeInteger(size) || size < 0)
+    throw new TarError('The archive holds a sparse file in a form that is not supported.')
+  return { name, realSize: size }
+}
+
 const header = (block: Buffer, extras: Extras): TarHeader => {
   const { pax } = extras
   const flag = String.fromCharCode(block[156] ?? 0)
   const isPosix = block.subarray(257, 263).toString('latin1') === 'ustar\0'
   const prefix = isPosix ? text(block.subarray(345, 500)) : ''
   const short = text(block.subarray(0, 100))
-  const name = pax.get('path')?.toString('latin1') ?? extras.name ?? (prefix === '' ? short : `${prefix}/${short}`)
+  const sparse = sparseOf(pax)
+  const name =
+    sparse?.name ?? pax.get('path')?.toString('latin1') ?? extras.name ?? (prefix === '' ? short : `${prefix}/${short}`)
   const link = pax.get('linkpath')?.toString('latin1') ?? extras.link ?? text(block.subarray(157, 257))
   const plain = types[flag]
   if (plain === undefined)
     throw new TarError(`The archive holds an entry of an unknown kind (${JSON.stringify(flag)}).`)
-  if ([...pax.keys()].some((key) => key.startsWith('GNU.sparse.')))
-    throw new TarError('The archive holds sparse files, which are not supported.')
   if (name.length > maxName || link.length > maxName)
     throw new TarError('A name in the archive is longer than 4096 bytes.')
   const type = plain === 'file' && name.endsWith('/') ? 'directory' : plain
@@ -161,6 +171,7 @@ const header = (block: Buffer, extras: Extras): TarHeader => {
     value('gid', () => number(block.subarray(116, 124))),
   ]
   const [uid = 0, gid = 0] = ids
+  const mtimeText = pax.get('mtime')?.toString('latin1')
   const mtime = value('mtime', () => number(block.subarray(136, 148)))
   if (![size, uid, gid].every((one) => Number.isSafeInteger(one) && one >= 0) || !(Math.abs(mtime) < 2 ** 53))
     throw new TarError('A number in the archive is out of range.')
@@ -175,6 +186,8 @@ const header = (block: Buffer, extras: Extras): TarHeader => {
     // Only files have content, whatever a header of something else says; a hard link's size is that of its target.
     size: type === 'file' ? size : 0,
     mtime,
+    ...(mtimeText === undefined ? {} : { mtimeText }),
+    ...(sparse === undefined || type !== 'file' ? {} : { realSize: sparse.realSize }),
     link,
     xattrs: new Map(attributes.map(([key, bytes]) => [key.slice(xattrKey.length), bytes])),
     ...(isDevice
@@ -184,10 +197,15 @@ const header = (block: Buffer, extras: Extras): TarHeader => {
 }
 
 /**
- * The entries of a tar archive (ustar, PAX, GNU long names; no sparse files), in order; the rest of the stream after its end is read
- * and dropped. Throws TarError. With `needsEnd`, an archive without its closing zero block is taken for cut off.
+ * The entries of a tar archive (ustar, PAX, GNU long names, sparse files of format 1.0), in order; the rest of the stream after its end is read
+ * and dropped. Throws TarError. With `needsEnd`, an archive without its closing zero block is taken for cut off. `onGlobal` is told each record that is
+ * of all entries.
  */
-export async function* readTar(stream: AsyncIterable<Uint8Array>, needsEnd = false): AsyncGenerator<TarEntry> {
+export async function* readTar(
+  stream: AsyncIterable<Uint8Array>,
+  needsEnd = false,
+  onGlobal?: (key: string, value: Buffer) => void,
+): AsyncGenerator<TarEntry> {
   const source = new ByteSource(stream)
   let global = new Map<string, Buffer>()
   let extras: Extras = { pax: new Map(), name: undefined, link: undefined }
@@ -209,7 +227,11 @@ export async function* readTar(stream: AsyncIterable<Uint8Array>, needsEnd = fal
         const content = (data ?? Buffer.alloc(0)).subarray(0, size)
         if (size > 0 && data === undefined) throw new TarError('The archive ends in the middle.')
         if (flag === 'x') extras.pax = new Map([...global, ...paxRecords(content)])
-        if (flag === 'g') global = new Map([...global, ...paxRecords(content)])
+        if (flag === 'g') {
+          const records = paxRecords(content)
+          for (const [key, value] of records) onGlobal?.(key, value)
+          global = new Map([...global, ...records])
+        }
         if (flag === 'L') extras.name = text(content)
         if (flag === 'K') extras.link = text(content)
         continue

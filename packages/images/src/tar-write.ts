@@ -60,21 +60,34 @@ const block = (raw: RawHeader): Buffer => {
   return buffer
 }
 
+const sparseRecords = (name: string, realSize: number): Buffer[] =>
+  [
+    ['major', '1'],
+    ['minor', '0'],
+    ['name', name],
+    ['realsize', String(realSize)],
+  ].map(([key, value = '']) => paxRecord(`GNU.sparse.${key}`, Buffer.from(value, 'latin1')))
+
 /** The bytes of an entry before its content: a PAX header for what the plain one cannot say, then the plain one. */
 export const encodeHeader = (entry: TarHeader): Buffer => {
   const latin1 = (value: string | number): Buffer => Buffer.from(String(value), 'latin1')
   const plainTime = Number.isInteger(entry.mtime) && entry.mtime >= 0 && entry.mtime <= maxOctal11
   const records = [
-    ...(entry.name.length > 100 ? [paxRecord('path', latin1(entry.name))] : []),
+    ...(entry.realSize === undefined
+      ? entry.name.length > 100
+        ? [paxRecord('path', latin1(entry.name))]
+        : []
+      : sparseRecords(entry.name, entry.realSize)),
     ...(entry.link.length > 100 ? [paxRecord('linkpath', latin1(entry.link))] : []),
     ...(entry.uid > maxOctal7 ? [paxRecord('uid', latin1(entry.uid))] : []),
     ...(entry.gid > maxOctal7 ? [paxRecord('gid', latin1(entry.gid))] : []),
     ...(entry.size > maxOctal11 ? [paxRecord('size', latin1(entry.size))] : []),
-    ...(plainTime ? [] : [paxRecord('mtime', latin1(entry.mtime))]),
+    ...(plainTime && entry.mtimeText === undefined ? [] : [paxRecord('mtime', latin1(entry.mtimeText ?? entry.mtime))]),
     ...[...entry.xattrs].map(([name, value]) => paxRecord(`${xattrKey}${name}`, value)),
   ]
   const plain = block({
     ...entry,
+    name: entry.realSize === undefined ? entry.name : 'GNUSparseFile.0/sparse',
     flag: flags[entry.type],
     uid: Math.min(entry.uid, maxOctal7),
     gid: Math.min(entry.gid, maxOctal7),

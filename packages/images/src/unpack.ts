@@ -11,6 +11,8 @@ export interface UnpackOptions {
   readonly signal?: AbortSignal | undefined
   /** An archive without its closing block is taken for cut off; for those that no digest vouches for. */
   readonly needsEnd: boolean
+  /** Told each PAX record of the archive that is of all its entries. */
+  readonly onGlobal?: (key: string, value: Buffer) => void
   /** The error for a bad archive, from a sentence that says what is wrong. */
   readonly failure: (message: string, cause: unknown) => GibilError
 }
@@ -31,7 +33,9 @@ export const unpack = async (
 ): Promise<void> => {
   const { env, signal } = options
   await makeFolder(target, 0o755)
-  const input = Readable.from(safeArchive(readTar(archive, options.needsEnd), options.kind), { objectMode: false })
+  const input = Readable.from(safeArchive(readTar(archive, options.needsEnd, options.onGlobal), options.kind), {
+    objectMode: false,
+  })
   const preserve = ['--preserve-permissions', '--same-owner', '--numeric-owner', '--xattrs', '--xattrs-include=*']
   try {
     const result = await runTool(

@@ -27,6 +27,8 @@ export type {
   JobOutput,
   Metrics,
   Mount,
+  MoveBox,
+  Moved,
   Needs,
   NetworkPolicy,
   NewToken,

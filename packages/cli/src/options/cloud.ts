@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { type CreateOptions, GibilError } from '@gibil/sdk'
 import { oneOf } from './parse.ts'
 
-interface CloudFlags {
+export interface CloudFlags {
   readonly serverType?: string
   readonly location?: string
   readonly arch?: string

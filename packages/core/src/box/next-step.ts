@@ -11,6 +11,7 @@ export type Step =
   | 'resume'
   | 'restore'
   | 'egress'
+  | 'clear'
   | 'destroy'
 
 /** The next step from what a box is to what it should be; undefined when they are the same. */
@@ -18,6 +19,7 @@ export function nextStep({
   desired,
   status,
   adopting,
+  moving,
   remake,
   restart,
   restoring,
@@ -26,10 +28,20 @@ export function nextStep({
   cloud,
 }: Pick<
   BoxRecord,
-  'desired' | 'status' | 'adopting' | 'remake' | 'restart' | 'restoring' | 'egressBehind' | 'stopAsSnapshot' | 'cloud'
+  | 'desired'
+  | 'status'
+  | 'adopting'
+  | 'moving'
+  | 'remake'
+  | 'restart'
+  | 'restoring'
+  | 'egressBehind'
+  | 'stopAsSnapshot'
+  | 'cloud'
 >): Step | undefined {
   if (desired === 'gone') return 'destroy'
   if (adopting) return 'adopt'
+  if (moving) return 'clear'
   if (remake) return 'remake'
   if (restoring !== null) return 'restore'
   const lives = status === 'running' || status === 'paused'

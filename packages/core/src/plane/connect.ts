@@ -1,11 +1,29 @@
 import type { Duplex } from 'node:stream'
 import { type Box, GibilError } from '@gibil/contract'
 import { allow } from '../box/lifecycle.ts'
+import type { BoxRecord } from '../box-record.ts'
 import type { ConnectOptions } from '../control-plane.ts'
+import { abortable } from '../util/timing.ts'
 import type { Context } from './context.ts'
 import type { Verbs } from './verbs.ts'
 import { viewOf } from './view-of.ts'
 import { waitFor } from './waiting.ts'
+
+/** A box that is being moved answers again when it is there, or here as before. */
+async function untilMoved({ boxes }: Context, { id, name }: BoxRecord, signal?: AbortSignal): Promise<BoxRecord> {
+  const done = Promise.withResolvers<BoxRecord | undefined>()
+  const leave = boxes.onChange((changed, record) => {
+    if (changed === id && (!record?.moving || record.moving.arrived)) done.resolve(record)
+  })
+  try {
+    await boxes.touch(id)
+    const record = await abortable(done.promise, signal)
+    if (record?.status === 'running' || record?.status === 'paused') return record
+  } finally {
+    leave()
+  }
+  throw new GibilError('wrong_state', `The box "${name}" did not run any more after its move.`)
+}
 
 /** See `ControlPlane.connect`. */
 export async function connect(
@@ -22,6 +40,7 @@ export async function connect(
     record = await boxes.find(record.id)
   }
   if (allow('connect', record) === 'wait') record = await waitFor(context, record, 'running', signal)
+  if (record.moving && !record.moving.arrived) record = await untilMoved(context, record, signal)
   if (record.status === 'paused') {
     if (quiet) {
       throw new GibilError('wrong_state', `The box "${record.name}" is paused.`, {

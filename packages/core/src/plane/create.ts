@@ -29,7 +29,7 @@ export interface Creator {
 const nameTries = 8
 
 /** What keeps its machine within the budgets, whichever is to be had. */
-function pricedBy(
+export function pricedBy(
   { cloudWish }: Pick<BoxRecord, 'cloudWish'>,
   price: Price | undefined,
 ): Pick<BoxRecord, 'estimate' | 'cloudWish'> {

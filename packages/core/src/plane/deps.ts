@@ -110,4 +110,6 @@ export interface ControlPlaneDeps {
   readonly host: HostSize
   readonly log: Log
   readonly policy?: Partial<Policy>
+  /** Called before each step of a move; a test may throw or kill the process there. */
+  readonly step?: (name: string) => void
 }

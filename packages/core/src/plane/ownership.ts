@@ -43,6 +43,10 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
     getSnapshot: async (ref) => ownSnapshot(await plane.getSnapshot(ref, { owner })),
     removeSnapshot: async (ref) => ownSnapshot(await plane.removeSnapshot(ref, { owner })),
     restore: async (ref, snapshot) => own(await plane.restore(await idOf(ref), snapshot)),
+    async move(ref, input, options) {
+      const moved = await plane.move(await idOf(ref), input, options)
+      return { ...moved, box: own(moved.box) }
+    },
     mount: async (ref, input) => plane.mount(await idOf(ref), input),
     unmount: async (ref, what) => plane.unmount(await idOf(ref), what),
     mounts: async (ref) => plane.mounts(await idOf(ref)),

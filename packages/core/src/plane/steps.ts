@@ -3,6 +3,7 @@ import { closed, cloudSeen, withCloud } from '../box/charges.ts'
 import type { Step } from '../box/next-step.ts'
 import { readinessAfterStart, readinessFrom } from '../box/readiness.ts'
 import type { BoxRecord } from '../box-record.ts'
+import { clearOtherPlace } from '../move/clear.ts'
 import type { BoxdPort } from '../ports/boxd.ts'
 import type { DriverBox, DriverOptions, ResolvedImage } from '../ports/driver.ts'
 import { abortable, within } from '../util/timing.ts'
@@ -191,10 +192,12 @@ export function createPerform(
       whenDone.made(record.id, 'start')
     },
     egress: (record) => egressStep(context, record),
+    clear: ({ id }) => clearOtherPlace(context, id),
     async destroy(record) {
       await whenDone.gone(record.id)
       await drivers.for(record).destroy(record.id)
       if (record.remake && record.remake.shape !== record.shape) await drivers.for(record.remake).destroy(record.id)
+      await clearOtherPlace(context, record.id)
       await deps.setupLog.remove(record.id)
       const { charges = [] } = (await boxes.get(record.id)) ?? record
       await deps.store.keepCharges(record, closed(charges, clock.now()))

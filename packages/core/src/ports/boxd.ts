@@ -1,5 +1,5 @@
 import type { Duplex, Readable } from 'node:stream'
-import type { Exit, Job, JobOutput } from '@gibil/contract'
+import type { Exit, Job, JobOutput, TreeReport } from '@gibil/contract'
 
 export interface ExecRequest {
   readonly argv: readonly string[]
@@ -8,6 +8,16 @@ export interface ExecRequest {
   readonly user?: string
   readonly timeoutMs?: number
   readonly label?: string
+}
+
+/** A tree, before any of it is taken. */
+export interface TreeSurvey {
+  readonly entries: number
+  /** On the disk of the box. */
+  readonly bytes: number
+  /** The largest id of a user or group that owns anything, and what that is. */
+  readonly maxId: number
+  readonly maxIdPath: string
 }
 
 /** What the domain itself needs of boxd in a box, for set-up and hooks; `@gibil/boxd-client` provides it. */
@@ -34,6 +44,14 @@ export interface BoxdPort {
   /** A TCP connection to a port of the box. Throws `boxd_unreachable` when nothing listens there. */
   dialPort(port: number): Promise<Duplex>
   shutdown(graceMs: number): Promise<void>
+  /** What the tree of the box is: its root filesystem without what it has from its shape. `exclude`: patterns, relative to the root. */
+  surveyTree(exclude: readonly string[]): Promise<TreeSurvey>
+  /** The tree as a tar stream, which ends with a report. */
+  readTree(exclude: readonly string[]): Promise<Readable>
+  /** Puts a tree over a machine that has a system of its own. */
+  layTree(tar: Readable): Promise<TreeReport>
+  /** Stops every process of the box until what is returned is called, or the connection or this process ends. */
+  standStill(): Promise<() => void>
 }
 
 /** Speaks to boxd by dialling it anew for each call. `dial` is given by the control plane and ends what it dialled on abort. */

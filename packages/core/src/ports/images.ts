@@ -1,9 +1,35 @@
+import type { Readable } from 'node:stream'
+import type { Image, Progress, TreeReport } from '@gibil/contract'
 import type { ResolvedImage } from './driver.ts'
+
+export interface SaveTree {
+  /** Null: it is kept as long as a box has it, or is about to. */
+  readonly name: string | null
+  /** What it is of, in words. */
+  readonly source: string
+  /** The digest of the image that the box was made of; what that says of environment and user goes on. Null: it is none of this machine. */
+  readonly of: string | null
+  readonly tar: Readable
+}
+
+export interface SavedTree {
+  readonly image: Image
+  /** Of the stream. */
+  readonly bytes: number
+  readonly report: TreeReport
+}
+
+interface SaveOptions {
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: Progress) => void
+}
 
 /** Where images are found. */
 export interface ImageSource {
   /** `ref` is a name, or the digest that a name meant when a box was made. Throws `image_not_found` or `image_damaged`. */
   resolve(ref: string): Promise<ResolvedImage>
+  /** Makes an image of the tree of a box, which every shape can begin as. Throws `image_damaged`, `disk_full`. */
+  saveTree(input: SaveTree, options?: SaveOptions): Promise<SavedTree>
 }
 
 /** One step of an image that is built by steps, as a program lists them. Paths are of the image unless said otherwise. */

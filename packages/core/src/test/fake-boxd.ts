@@ -1,4 +1,4 @@
-import { Duplex } from 'node:stream'
+import { Duplex, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { GibilError, type Job } from '@gibil/contract'
 import type { ConnectBoxd, ExecRequest } from '../ports/boxd.ts'
@@ -111,6 +111,24 @@ export function createFakeBoxd(host: Host, clock: Clock): ConnectBoxd {
         const stream = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() })
         stream.push('HTTP/1.0 200 OK\r\n\r\n')
         return stream
+      },
+      async surveyTree() {
+        const { box } = await reach()
+        return { entries: box.disk.size, bytes: box.disk.size * 4096, maxId: 1000, maxIdPath: '/home/agent' }
+      },
+      async readTree() {
+        const { box } = await reach()
+        return Readable.from([JSON.stringify([...box.disk])])
+      },
+      async layTree(tar) {
+        const { box } = await reach()
+        const files = JSON.parse(await text(tar)) as [string, string][]
+        for (const [path, content] of files) box.disk.set(path, content)
+        return { entries: files.length, changed: [], changedCount: 0, sockets: 0 }
+      },
+      async standStill() {
+        await reach()
+        return () => undefined
       },
       async shutdown() {
         const { box } = await reach()

@@ -133,6 +133,7 @@ describe('whose a box is', () => {
     getSnapshot: () => plane.getSnapshot(ref),
     removeSnapshot: () => plane.removeSnapshot(ref),
     restore: () => plane.restore(ref, ref),
+    move: () => plane.move(ref, { shape: 'microvm' }),
     mount: () => plane.mount(ref, { snapshot: ref }),
     unmount: () => plane.unmount(ref, ref),
     mounts: () => plane.mounts(ref),

@@ -88,6 +88,9 @@ export function createWorld(
           if (found) return found
           throw new GibilError('image_not_found', `There is no image "${ref}".`)
         },
+        async saveTree() {
+          throw new GibilError('internal', 'Trees are tested where boxes are real.')
+        },
       },
       setupLog,
       clock,

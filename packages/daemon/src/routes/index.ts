@@ -10,6 +10,7 @@ import { fileRoutes } from './files.ts'
 import { fleetRoutes } from './fleets.ts'
 import { imageRoutes } from './images.ts'
 import { insideRoutes } from './inside.ts'
+import { moveRoutes } from './move.ts'
 import { publishedRoutes } from './published.ts'
 import { snapshotRoutes } from './snapshots.ts'
 import { systemRoutes } from './system.ts'
@@ -21,6 +22,7 @@ const forTokensToo = (group: readonly Route[]): Route[] => group.map((route) => 
 /** What is of boxes: a token may call it, and is given its own boxes only. */
 const routesOfBoxes: readonly Route[] = [
   ...boxRoutes,
+  ...moveRoutes,
   ...chooseRoutes,
   ...fleetRoutes,
   ...snapshotRoutes,

@@ -238,6 +238,7 @@ export function createFakePlane(options: {
       return snapshot
     },
     restore: async (ref, snapshot) => put({ ...find(ref), parent: findSnapshot(snapshot).id }),
+    move: async (ref) => ({ box: find(ref), bytes: 0, silentMs: 0, changed: [], notes: [] }),
     mount: async (ref, { snapshot, path }) => {
       const { id, name } = findSnapshot(snapshot)
       const mount: Mount = { path: path ?? `/snapshots/${name}`, snapshotId: id, snapshot: name }

@@ -5,6 +5,8 @@ import {
   type Egress,
   Metrics,
   Mount,
+  type MoveBox,
+  Moved,
   OpenPort,
   PortAddress,
   type RestartBox,
@@ -99,6 +101,10 @@ export interface BoxHandle {
   console(options?: Cancel): Promise<string>
   /** Puts it back to a snapshot, by name or id: it keeps name, id and lease, and runs afterwards. */
   restore(snapshot: string, options?: LongCallOptions): Promise<Box>
+  /**
+   * Makes it one of another shape, provider or size: its files, name, id and lease go along, processes do not. When it fails, the box is what it was.
+   */
+  move(to: MoveBox, options?: LongCallOptions): Promise<Moved>
   /** Lets it read a snapshot, by default at /snapshots/<name>, until that is unmounted or the box stops. */
   mount(snapshot: string, options?: Cancel & { readonly path?: string | undefined }): Promise<Mount>
   /** `at`: the path, or the snapshot. */
@@ -199,6 +205,11 @@ export function createBoxHandle(transport: Transport, ref: string, known?: Box):
       }),
     unmount: (at, options = {}) => transport.call(Mount, 'DELETE', `${path}/mounts`, { query: { at }, ...options }),
     mounts: (options = {}) => transport.call(z.array(Mount), 'GET', `${path}/mounts`, options),
+    async move(to, options = {}) {
+      const moved = await callWithProgress(transport, Moved, 'POST', `${path}/move`, { body: to, ...options })
+      keep(moved.box)
+      return moved
+    },
     restore: (snapshot, options) => change('restore', { body: { snapshot }, ...options }),
     destroy: async (options = {}) => keep(await callWithProgress(transport, Box, 'DELETE', path, options)),
 
