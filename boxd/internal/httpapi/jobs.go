@@ -116,7 +116,7 @@ func jobOutput(job *jobs.Job, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	output, err := job.Output(r.Context(), offset, int(limit), time.Duration(waitMs)*time.Millisecond)
+	output, err := job.Output(r.Context(), offset, int(limit), time.Duration(waitMs)*time.Millisecond, r.URL.Query().Get("times") == "1")
 	if err != nil {
 		return err
 	}

@@ -292,12 +292,12 @@ func TestOutputWaitsForTheFirstByteOrTheExit(t *testing.T) {
 	spec.Stdin = true
 	job := start(t, newTable(t), spec)
 	ctx := context.Background()
-	if out, err := job.Output(ctx, 0, 100, time.Millisecond); err != nil || len(out.Chunks) != 0 || out.Exit != nil {
+	if out, err := job.Output(ctx, 0, 100, time.Millisecond, false); err != nil || len(out.Chunks) != 0 || out.Exit != nil {
 		t.Fatalf("%s %v", show(out), err)
 	}
 	results := make(chan Output)
 	go func() {
-		out, _ := job.Output(ctx, -1, 100, patience)
+		out, _ := job.Output(ctx, -1, 100, patience, false)
 		results <- out
 	}()
 	_ = job.WriteStdin([]byte("one\n"))
@@ -306,7 +306,7 @@ func TestOutputWaitsForTheFirstByteOrTheExit(t *testing.T) {
 		t.Fatal(show(out))
 	}
 	go func() {
-		out, _ := job.Output(ctx, 4, 100, patience)
+		out, _ := job.Output(ctx, 4, 100, patience, false)
 		results <- out
 	}()
 	_ = job.EndStdin()
@@ -314,15 +314,15 @@ func TestOutputWaitsForTheFirstByteOrTheExit(t *testing.T) {
 		t.Fatal(show(out))
 	}
 	// The exit comes only with the last byte.
-	if out, _ = job.Output(ctx, 0, 2, 0); out.NextOffset != 2 || out.Exit != nil {
+	if out, _ = job.Output(ctx, 0, 2, 0, false); out.NextOffset != 2 || out.Exit != nil {
 		t.Fatal(show(out))
 	}
-	_, err := job.Output(ctx, 5, 100, 0)
+	_, err := job.Output(ctx, 5, 100, 0, false)
 	wantCode(t, err, fault.InvalidRequest)
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
 	running := start(t, job.table, sh("sleep 1000"))
-	if _, err := running.Output(cancelled, 0, 1, patience); err == nil {
+	if _, err := running.Output(cancelled, 0, 1, patience, false); err == nil {
 		t.Fatal("a cancelled read returned without an error")
 	}
 }
@@ -332,7 +332,7 @@ func TestOutputSaysWhatIsLost(t *testing.T) {
 	spec.RingBytes = 4 << 10
 	job := start(t, newTable(t), spec)
 	waitExit(t, job)
-	out, err := job.Output(context.Background(), 100, 1<<20, 0)
+	out, err := job.Output(context.Background(), 100, 1<<20, 0, false)
 	if err != nil || out.Lost != job.Info().FirstOffset-100 || out.NextOffset != 300_000 || out.Exit == nil {
 		t.Fatalf("%d lost, next %d, %v", out.Lost, out.NextOffset, err)
 	}

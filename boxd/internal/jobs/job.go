@@ -61,6 +61,7 @@ type Job struct {
 
 	mu       sync.Mutex
 	ring     *ring
+	times    times
 	clients  map[*Client]struct{}
 	changed  chan struct{}
 	pumps    int
@@ -172,6 +173,7 @@ func (j *Job) readSome(s *source, fd int) (n int, full <-chan struct{}, err erro
 		}
 	}
 	if n > 0 {
+		j.times.note(j.ring.next, time.Since(j.started), j.ring.first)
 		j.ring.commit(s.stderr, n)
 		if s.owed -= n; s.owed < 0 {
 			s.owed = 0
@@ -295,6 +297,7 @@ func (j *Job) keepWithin(allowed int) int {
 	defer j.mu.Unlock()
 	if j.ring.bytes() > allowed && len(j.clients) == 0 {
 		j.ring.drop()
+		j.times = times{}
 	}
 	return j.ring.bytes()
 }

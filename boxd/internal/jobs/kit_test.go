@@ -99,7 +99,7 @@ func run(t *testing.T, table *Table, spec Spec) (stdout, stderr string, exit Exi
 	j := job
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, chunk := range j.output(0, 1<<30).Chunks {
+	for _, chunk := range j.output(0, 1<<30, false).Chunks {
 		if chunk.Stream == "stdout" {
 			out.Write(chunk.Base64)
 		} else {

@@ -10,6 +10,8 @@ type Chunk struct {
 	Stream string `json:"stream"`
 	Offset int64  `json:"offset"`
 	Base64 []byte `json:"base64"`
+	// Ms is how long after its begin the command printed it. Told only where it was asked for: a chunk is then of one moment.
+	Ms *int64 `json:"ms,omitempty"`
 }
 
 // Output is a part of what a command printed.
@@ -21,8 +23,8 @@ type Output struct {
 }
 
 // Output reads from an offset on, a negative one meaning the oldest byte that is kept, at most limit bytes. It waits so long for the first byte, or for the exit. The exit is told
-// only together with the last byte.
-func (j *Job) Output(ctx context.Context, offset int64, limit int, wait time.Duration) (Output, error) {
+// only together with the last byte. With timed, chunks say when they were printed.
+func (j *Job) Output(ctx context.Context, offset int64, limit int, wait time.Duration, timed bool) (Output, error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
@@ -35,7 +37,7 @@ func (j *Job) Output(ctx context.Context, offset int64, limit int, wait time.Dur
 			return Output{}, beyond(offset, printed)
 		}
 		if offset < j.ring.next || j.ended || wait <= 0 {
-			output := j.output(offset, limit)
+			output := j.output(offset, limit, timed)
 			j.mu.Unlock()
 			return output, nil
 		}
@@ -52,7 +54,7 @@ func (j *Job) Output(ctx context.Context, offset int64, limit int, wait time.Dur
 }
 
 // output copies from the ring. The caller holds mu.
-func (j *Job) output(offset int64, limit int) Output {
+func (j *Job) output(offset int64, limit int, timed bool) Output {
 	output := Output{Chunks: []Chunk{}, NextOffset: offset}
 	if offset < j.ring.first {
 		output.Lost = j.ring.first - offset
@@ -60,8 +62,19 @@ func (j *Job) output(offset int64, limit int) Output {
 	}
 	// Chunks cost more than their bytes, so there is a bound on them too.
 	for limit > 0 && output.NextOffset < j.ring.next && len(output.Chunks) < maxChunks {
-		stderr, data := j.ring.view(output.NextOffset, limit)
+		most := limit
+		var ms int64
+		if timed {
+			var until int64
+			if ms, until = j.times.of(output.NextOffset); until > 0 && until-output.NextOffset < int64(most) {
+				most = int(until - output.NextOffset)
+			}
+		}
+		stderr, data := j.ring.view(output.NextOffset, most)
 		chunk := Chunk{Stream: "stdout", Offset: output.NextOffset, Base64: append([]byte(nil), data...)}
+		if timed {
+			chunk.Ms = &ms
+		}
 		if stderr {
 			chunk.Stream = "stderr"
 		}

@@ -19,7 +19,7 @@ func output(j *Job) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var text strings.Builder
-	for _, chunk := range j.output(j.ring.first, 1<<30).Chunks {
+	for _, chunk := range j.output(j.ring.first, 1<<30, false).Chunks {
 		text.Write(chunk.Base64)
 	}
 	return text.String()

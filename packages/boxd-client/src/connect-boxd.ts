@@ -1,8 +1,8 @@
 import type { Duplex, Readable } from 'node:stream'
-import { type Exit, GibilError, type Job, type JobOutput, type TreeReport } from '@gibil/contract'
+import { type Exit, GibilError, type Job, type JobOutput, type SendSignal, type TreeReport } from '@gibil/contract'
 import { createBoxdClient } from './client.ts'
 import { runToEnd } from './run-to-end.ts'
-import type { BoxdClient, Defaults, Dial, StartRequest, TreeSurvey } from './types.ts'
+import type { BoxdClient, Defaults, Dial, StartRequest, TimedOutput, TreeSurvey } from './types.ts'
 
 /** boxd as the domain sees it: `BoxdPort` of core, by its shape. */
 export interface ConnectedBoxd {
@@ -17,7 +17,13 @@ export interface ConnectedBoxd {
   startJob(request: StartRequest): Promise<string>
   jobs(): Promise<readonly Job[]>
   jobOutput(id: string, options: { readonly offset: number; readonly waitMs: number }): Promise<JobOutput>
+  timedOutput(
+    id: string,
+    options: { readonly offset: number; readonly waitMs: number; readonly limit: number },
+  ): Promise<TimedOutput>
+  signalJob(id: string, signal: SendSignal): Promise<void>
   forgetJob(id: string): Promise<void>
+  download(path: string): Promise<Readable>
   /** Undefined when there is no such file. Throws `payload_too_large` beyond `maxBytes`. */
   readFile(path: string, maxBytes: number): Promise<Uint8Array | undefined>
   putTar(path: string, tar: Readable, user?: string): Promise<void>
@@ -39,6 +45,9 @@ export function connectBoxd(dial: Dial): ConnectedBoxd {
     startJob: async (request) => (await client.startJob(request)).id,
     jobs: () => client.listJobs(),
     jobOutput: (id, options) => client.jobOutput(id, options),
+    timedOutput: (id, options) => client.timedOutput(id, options),
+    signalJob: (id, signal) => client.signalJob(id, signal),
+    download: async (path) => (await client.readFile(path)).body,
     forgetJob: (id) => client.forgetJob(id),
     readFile: (path, maxBytes) => readSmallFile(client, path, maxBytes),
     putTar: (path, tar, user) => client.writeTar(path, tar, { user }),

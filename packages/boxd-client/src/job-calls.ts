@@ -1,16 +1,22 @@
-import { Exit, Job, type JobOutput } from '@gibil/contract'
+import { completeLength, Exit, Job, type JobOutput } from '@gibil/contract'
 import * as z from 'zod'
 import { callEmpty, callJson } from './call.ts'
 import { commandChannel } from './channel.ts'
 import { type Context, exchange } from './exchange.ts'
 import type { BoxdClient, BuiltinRequest, CommandChannel, OutputQuery, StartRequest } from './types.ts'
-import { completeLength } from './utf8.ts'
 
 /** More than 1000 jobs may be listed, each with up to 8 KiB of arguments. */
 const maxListBytes = 16 * 1024 * 1024
 
 const Output = z.object({
-  chunks: z.array(z.object({ stream: z.enum(['stdout', 'stderr']), offset: z.int().min(0), base64: z.base64() })),
+  chunks: z.array(
+    z.object({
+      stream: z.enum(['stdout', 'stderr']),
+      offset: z.int().min(0),
+      base64: z.base64(),
+      ms: z.number().min(0).optional(),
+    }),
+  ),
   nextOffset: z.int().min(0),
   lost: z.int().min(0),
   exit: Exit.nullable(),
@@ -26,6 +32,7 @@ type JobCalls = Pick<
   | 'listJobs'
   | 'getJob'
   | 'jobOutput'
+  | 'timedOutput'
   | 'signalJob'
   | 'resizeJob'
   | 'writeStdin'
@@ -55,6 +62,13 @@ export function jobCalls(context: Context): JobCalls {
       const query = { offset, limit, waitMs }
       const request = { method: 'GET', path: of(id, 'output'), query, patienceMs: waitMs } as const
       return toText(await callJson(context, request, Output))
+    },
+    async timedOutput(id, { offset, limit, waitMs }: OutputQuery = {}) {
+      const query = { offset, limit, waitMs, times: 1 }
+      const request = { method: 'GET', path: of(id, 'output'), query, patienceMs: waitMs } as const
+      const { chunks, ...page } = await callJson(context, request, Output)
+      const timed = chunks.map(({ base64, ms = null, ...at }) => ({ ...at, ms, data: Buffer.from(base64, 'base64') }))
+      return { ...page, chunks: timed }
     },
     signalJob: (id, json) => callEmpty(context, { method: 'POST', path: of(id, 'signal'), json }),
     resizeJob: (id, json) => callEmpty(context, { method: 'POST', path: of(id, 'resize'), json }),

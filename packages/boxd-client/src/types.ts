@@ -1,6 +1,7 @@
 import type { Duplex, Readable } from 'node:stream'
 import type {
   ChangeMode,
+  Exit,
   FileEvent,
   FileInfo,
   FrameType,
@@ -136,6 +137,20 @@ export interface OutputQuery {
   readonly waitMs?: number | undefined
 }
 
+/** Bytes that a command printed, with their time since it began; null where boxd is too old to know it. */
+interface TimedChunk {
+  readonly offset: number
+  readonly ms: number | null
+  readonly data: Uint8Array
+}
+
+export interface TimedOutput {
+  readonly chunks: readonly TimedChunk[]
+  readonly nextOffset: number
+  readonly lost: number
+  readonly exit: Exit | null
+}
+
 /**
  * boxd in one box. Every call dials a stream of its own. All throw GibilError only: what boxd refused, `boxd_unreachable` when it
  * cannot be reached or does not answer in time, `boxd_protocol` when its bytes are not the protocol.
@@ -174,6 +189,8 @@ export interface BoxdClient {
   getJob(id: string): Promise<Job>
   /** Text is UTF-8; a character cut by the limit comes with the next call, since `nextOffset` is before it. */
   jobOutput(id: string, query?: OutputQuery): Promise<JobOutput>
+  /** The same as bytes with their times. */
+  timedOutput(id: string, query?: OutputQuery): Promise<TimedOutput>
   signalJob(id: string, signal: SendSignal): Promise<void>
   resizeJob(id: string, size: TtySize): Promise<void>
   writeStdin(id: string, input: Readable, options: { readonly end: boolean }): Promise<void>

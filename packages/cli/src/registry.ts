@@ -193,6 +193,12 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/unpublish.ts'),
   },
   {
+    name: 'session',
+    group: 'Sessions',
+    summary: 'give an agent a task in a box of its own, and get its work back as a branch',
+    load: () => import('./commands/session.ts'),
+  },
+  {
     name: 'cp',
     group: 'Move work',
     summary: 'copy files and directories in and out of a box',

@@ -13,7 +13,16 @@ interface VerbModule {
 export interface Verb {
   readonly name: string
   readonly summary: string
-  readonly group: 'Start' | 'Boxes' | 'Snapshots' | 'Work in a box' | 'Move work' | 'Images' | 'Daemon' | 'Set up'
+  readonly group:
+    | 'Start'
+    | 'Boxes'
+    | 'Snapshots'
+    | 'Work in a box'
+    | 'Sessions'
+    | 'Move work'
+    | 'Images'
+    | 'Daemon'
+    | 'Set up'
   readonly aliases?: readonly string[]
   /** Its own failures end with 125, since every other status may come from the command in the box. */
   readonly passesStatus?: boolean

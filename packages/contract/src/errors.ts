@@ -127,6 +127,12 @@ export const errorTable = {
   ),
   token_not_found: kind(404, 3, 'No token has this name.', 'See `gibil token list`.'),
   snapshot_not_found: kind(404, 3, 'No snapshot has this name or id.', 'See `gibil snapshots`.'),
+  session_not_found: kind(
+    404,
+    3,
+    'No session has this id, and none ran in a box of this name.',
+    'See `gibil session list`.',
+  ),
   port_not_published: kind(
     404,
     3,

@@ -23,6 +23,8 @@ export const EventType = z.enum([
   'box.unpublished',
   'box.destroying',
   'box.destroyed',
+  'session.started',
+  'session.ended',
   'image.added',
   'image.removed',
   'snapshot.removed',

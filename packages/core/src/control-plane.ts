@@ -36,6 +36,7 @@ import type { Ended } from './plane/ended.ts'
 import type { Publishing } from './plane/publishing.ts'
 import type { Tokens } from './plane/tokens.ts'
 import type { PoolState } from './pool/warm-pool.ts'
+import type { Sessions } from './session/sessions.ts'
 
 export interface CreateOptions {
   /** Called for each phase as it ends, and for each step of set-up as it begins. */
@@ -129,6 +130,8 @@ export interface BoxPlane extends Publishing {
   ended(ref: string, filter?: { owner?: Owner }): Promise<Ended | undefined>
   /** What boxes have cost, those that are gone too. */
   cost(filter?: { owner?: Owner }): Promise<CostReport>
+  /** Agents at their tasks in boxes. */
+  readonly sessions: Sessions
   /** What boxes can be made here, and why not. */
   shapes(): Version['shapes']
   /** Which box some needs are met by, why, and what it costs. Throws `contradictory_needs`, `invalid_duration`, `invalid_size`, `over_price_cap`. */

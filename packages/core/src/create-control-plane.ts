@@ -41,6 +41,7 @@ import { createVerbs } from './plane/verbs.ts'
 import { viewOf } from './plane/view-of.ts'
 import { waitFor } from './plane/waiting.ts'
 import { createWarmPool } from './pool/warm-pool.ts'
+import { createSessions } from './session/sessions.ts'
 import { createSetups } from './setup/keeper.ts'
 import { createGate } from './util/gate.ts'
 import { throwingGibilErrors } from './util/gibil-errors.ts'
@@ -81,6 +82,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const leases = createLeaseKeeper(context, reconciler, setups)
   const creator = createCreator(context, reconciler, gate)
   const verbs = createVerbs(context, reconciler, setups)
+  const keeper = createSessions(context, verbs)
   const records = createSnapshotRecords(context)
   const mounts = createMounts(context, records, reconciler)
   const sweepLeases = createLeaseSweep(context)
@@ -161,6 +163,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       await Promise.all(ids.map((id) => lanes.run(() => unlessStopping(id, reconciler.look(id)))))
       // Before anything is started again that has no lease any more.
       await leases.start(await boxes.list())
+      await keeper.begin()
       // From here on every box is known as it is. What is not yet as it should be is seen to while the others are served.
       catchingUp = Promise.all([context.takeover.all(ids), sweepOnce(), orWarn(snapshots.tend())]).then(async () => {
         // Forks that had to be finished needed what was taken for them until now.
@@ -179,7 +182,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       leases.stop()
       setups.close()
       context.backoff.close()
-      await Promise.all([catchingUp, reconciler.idle(), setups.idle(), leases.idle(), records.idle()])
+      await Promise.all([catchingUp, keeper.idle(), reconciler.idle(), setups.idle(), leases.idle(), records.idle()])
       await pool.close()
       context.activity.close()
       await drivers.close()
@@ -266,6 +269,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       await store.setBudget(limits)
       return budgetOf(store, clock.now())
     },
+    sessions: throwingGibilErrors(keeper.sessions),
     pool: () => pool.state(),
     shapes: () => drivers.state(),
     choose: (needs) => choose(context, needs),

@@ -13,6 +13,7 @@ import { withImageEvents } from './image-events.ts'
 import { systemClock } from './process/clock.ts'
 import { createFailpoint } from './process/failpoint.ts'
 import { hostFacts } from './process/host-facts.ts'
+import { createSessionFiles } from './process/session-files.ts'
 import { createSetupLog } from './process/setup-log.ts'
 import { sourceTree } from './process/source-tree.ts'
 
@@ -60,6 +61,7 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
       drivers: [driver, microvms, vms, createHetzner(place, process.env)],
       images,
       setupLog: createSetupLog(home.boxLogs),
+      sessionFiles: createSessionFiles(home.sessions),
       clock: systemClock,
       random: (length) => randomBytes(length),
       digest: (text) => hash('sha256', text),

@@ -26,6 +26,7 @@ import { createFleet, type FleetOptions } from './create/fleet.ts'
 import { createE2b, type E2b } from './e2b.ts'
 import { type EventsOptions, watchEvents } from './events.ts'
 import { createImages, type Images, type LongCallOptions } from './images.ts'
+import { createSessions, type Sessions } from './sessions.ts'
 import { createSnapshots, forkBoxes, type Snapshots } from './snapshots.ts'
 import { createTokens, type Tokens } from './tokens.ts'
 
@@ -51,6 +52,8 @@ export interface Gibil extends AsyncDisposable {
    * `failures`. When aborted, all are destroyed.
    */
   fork(input: ForkBoxes, options?: LongCallOptions): Promise<Fork>
+  /** Agents at their tasks in boxes. */
+  readonly sessions: Sessions
   readonly snapshots: Snapshots
   readonly images: Images
   readonly tokens: Tokens
@@ -106,6 +109,7 @@ function connect(options: ConnectOptions = {}): Gibil {
         transport.call(z.array(Box), 'DELETE', `/fleets/${encodeURIComponent(id)}`, { signal }),
     },
     fork: (input, callOptions) => forkBoxes(transport, input, callOptions),
+    sessions: createSessions(transport),
     snapshots: createSnapshots(transport),
     images: createImages(transport),
     tokens: createTokens(transport),

@@ -38,6 +38,9 @@ export type {
   Progress,
   Readiness,
   RunResult,
+  Session,
+  SessionOutput,
+  SessionResult,
   SetUpE2b,
   Shape,
   Size,
@@ -62,6 +65,8 @@ export {
   formatMoney,
   GibilError,
   hourlyOf,
+  knownAgent,
+  knownAgents,
   parseDuration,
   parseMib,
   parseRepo,
@@ -82,6 +87,7 @@ export { type Fleets, Gibil } from './gibil.ts'
 export type { BuildRequest, Images, LongCallOptions } from './images.ts'
 export type { BranchResult, PullApi, PullOptions } from './repo/pull.ts'
 export type { PushOptions, PushResult } from './repo/push.ts'
+export type { Sessions, StartOptions } from './sessions.ts'
 export type { Snapshots } from './snapshots.ts'
 export type { Tokens } from './tokens.ts'
 export type { DownloadOptions, DownloadResult } from './tree/download.ts'

@@ -25,6 +25,14 @@ export interface Schema {
     /** The whole SnapshotRecord as JSON. */
     record: string
   }
+  readonly sessions: {
+    id: string
+    /** As of a box. */
+    owner: string
+    created_at: number
+    /** The whole SessionRecord as JSON. */
+    record: string
+  }
   readonly charges: {
     box_id: string
     /** Milliseconds since the epoch, as `until`. */

@@ -5,6 +5,7 @@ import { chargeTable } from './charges.ts'
 import { isFull, isNotUnique, openDatabase } from './database.ts'
 import { migrate } from './migrations.ts'
 import { column } from './owner.ts'
+import { sessionTable } from './sessions.ts'
 import { settingsTable } from './settings.ts'
 import { snapshotTable } from './snapshots.ts'
 import { tokenTable } from './tokens.ts'
@@ -121,6 +122,7 @@ export function openStore(file: string, { keptEvents = 10_000 }: StoreOptions = 
     },
 
     ...chargeTable(query, writing),
+    ...sessionTable(query, writing),
     ...settingsTable(query, writing),
     ...snapshotTable(query, writing),
     ...tokenTable(query, writing),

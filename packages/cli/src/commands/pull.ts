@@ -1,8 +1,8 @@
-import { open, rename, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { type BoxHandle, GibilError } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Cli } from '../context.ts'
+import { saveAs } from '../output/save-as.ts'
 import { clean } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 import { write } from '../streaming.ts'
@@ -52,32 +52,13 @@ async function pullPatch(session: Session, box: BoxHandle, file: string, options
       bytes += chunk.byteLength
       await write(session.stdout, chunk)
     }
-  } else bytes = await save(chunks, resolve(session.cwd, file))
+  } else bytes = await saveAs(resolve(session.cwd, file), chunks)
   if (file !== '-') session.emit({ file, bytes }, '')
   if (bytes === 0) session.note(`Nothing changed in ${clean(box.ref)}.\n`)
   else if (file !== '-')
     session.note(
       `${session.colors.green('✓')} ${file}, ${bytes} bytes\n  next: git apply --stat ${file}   git apply ${file}\n`,
     )
-}
-
-async function save(chunks: AsyncIterable<Uint8Array>, path: string): Promise<number> {
-  const temporary = `${path}.${process.pid}.tmp`
-  const file = await open(temporary, 'wx', 0o644)
-  let bytes = 0
-  try {
-    for await (const chunk of chunks) {
-      await file.write(chunk)
-      bytes += chunk.byteLength
-    }
-    await file.close()
-    await rename(temporary, path)
-    return bytes
-  } catch (error) {
-    await file.close().catch(() => undefined)
-    await rm(temporary, { force: true })
-    throw error
-  }
 }
 
 async function pullBranch(

@@ -27,6 +27,7 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
   agent: ['claude', 'codex', 'gemini', 'opencode', 'any'],
   policy: ['internet', 'lan', 'none'],
   action: ['destroy', 'stop', 'pause'],
+  end: ['keep', 'pause', 'destroy'],
   remedy: ['restart', 'stop', 'destroy'],
   state: ['created', 'running', 'ready'],
   signal: ['TERM', 'INT', 'HUP', 'KILL', 'QUIT', 'USR1', 'USR2', 'STOP', 'CONT'],
@@ -158,6 +159,11 @@ const snapshots = async (gibil: Gibil, signal: AbortSignal): Promise<Candidate[]
 const asks: Readonly<Record<string, (gibil: Gibil, signal: AbortSignal) => Promise<Candidate[]>>> = {
   box: boxes,
   snapshot: snapshots,
+  session: async (gibil, signal) =>
+    (await gibil.sessions.list({ signal })).map(({ id, state, box, task }) => ({
+      value: id,
+      summary: clean(`${state} in ${box.name}: ${task.slice(0, 40)}`),
+    })),
   source: async (gibil, signal) => [...(await boxes(gibil, signal)), ...(await snapshots(gibil, signal))],
   place: async (gibil, signal) => (await boxes(gibil, signal)).map(({ value }) => ({ value: `${value}:` })),
   image: async (gibil, signal) =>

@@ -9,6 +9,8 @@ export const base32 = (random: RandomBytes, length: number): string =>
 export const newBoxId = (random: RandomBytes): string => `bx${base32(random, 12)}`
 export const newFleetId = (random: RandomBytes): string => `fl${base32(random, 12)}`
 export const newSnapshotId = (random: RandomBytes): string => `sn${base32(random, 12)}`
+export const newSessionId = (random: RandomBytes): string => `se${base32(random, 12)}`
 
 export const isBoxId = (text: string): boolean => /^bx[a-z2-7]{12}$/.test(text)
 export const isSnapshotId = (text: string): boolean => /^sn[a-z2-7]{12}$/.test(text)
+export const isSessionId = (text: string): boolean => /^se[a-z2-7]{12}$/.test(text)

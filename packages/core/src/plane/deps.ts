@@ -7,6 +7,7 @@ import type { Driver } from '../ports/driver.ts'
 import type { ImageSource } from '../ports/images.ts'
 import type { Log } from '../ports/log.ts'
 import type { RandomBytes } from '../ports/random.ts'
+import type { SessionFiles } from '../ports/session-files.ts'
 import type { SetupLog } from '../ports/setup-log.ts'
 import type { Store } from '../ports/store.ts'
 
@@ -103,6 +104,7 @@ export interface ControlPlaneDeps {
   readonly drivers: readonly Driver[]
   readonly images: ImageSource
   readonly setupLog: SetupLog
+  readonly sessionFiles: SessionFiles
   readonly clock: Clock
   readonly random: RandomBytes
   readonly digest: Digest

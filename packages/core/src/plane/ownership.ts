@@ -1,10 +1,12 @@
-import { type Box, type Event, GibilError, type Snapshot } from '@gibil/contract'
+import { type Box, type Event, GibilError, type Session, type Snapshot } from '@gibil/contract'
 import type { BoxPlane, ControlPlane } from '../control-plane.ts'
+import type { Sessions } from '../session/sessions.ts'
 import { throwingGibilErrors } from '../util/gibil-errors.ts'
 import type { Boxes } from './boxes.ts'
 
 const own = (box: Box): Box => ({ ...box, owner: null })
 const ownSnapshot = (snapshot: Snapshot): Snapshot => ({ ...snapshot, owner: null })
+const ownSession = (session: Session): Session => ({ ...session, owner: null })
 const ownEvent = (event: Event): Event => ({ ...event, owner: null })
 
 /** The control plane as one token sees it. Each call finds the box among the token's own, and then goes by its id. */
@@ -68,6 +70,16 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
       const ours = currencies.map((sheet) => ({ ...sheet, boxes: sheet.boxes.map((box) => ({ ...box, owner: null })) }))
       return { budget: null, currencies: ours }
     },
+    sessions: throwingGibilErrors<Sessions>({
+      start: async (input, options) => ownSession(await plane.sessions.start(input, { ...options, owner })),
+      list: async () => (await plane.sessions.list({ owner })).map(ownSession),
+      get: async (ref, options) => ownSession(await plane.sessions.get(ref, { ...options, owner })),
+      stop: async (ref, options) => ownSession(await plane.sessions.stop(ref, { ...options, owner })),
+      remove: async (ref) => ownSession(await plane.sessions.remove(ref, { owner })),
+      output: (ref, options) => plane.sessions.output(ref, { ...options, owner }),
+      recording: (ref) => plane.sessions.recording(ref, { owner }),
+      result: (ref, kind) => plane.sessions.result(ref, kind, { owner }),
+    }),
     shapes: () => plane.shapes(),
     choose: (needs) => plane.choose(needs),
   })

@@ -1,5 +1,5 @@
 import type { Duplex, Readable } from 'node:stream'
-import type { Exit, Job, JobOutput, TreeReport } from '@gibil/contract'
+import type { Exit, Job, JobOutput, SendSignal, TreeReport, TtySize } from '@gibil/contract'
 
 export interface ExecRequest {
   readonly argv: readonly string[]
@@ -8,6 +8,25 @@ export interface ExecRequest {
   readonly user?: string
   readonly timeoutMs?: number
   readonly label?: string
+  /** A terminal of its own, which is its input too. */
+  readonly tty?: TtySize
+  /** How much of its output boxd keeps; default 1 MiB, at most 16 MiB. */
+  readonly ringBytes?: number
+}
+
+/** Bytes that a command printed. */
+interface TimedChunk {
+  readonly offset: number
+  /** Since the command began; null where boxd is too old to know it. */
+  readonly ms: number | null
+  readonly data: Uint8Array
+}
+
+interface TimedOutput {
+  readonly chunks: readonly TimedChunk[]
+  readonly nextOffset: number
+  readonly lost: number
+  readonly exit: Exit | null
 }
 
 /** A tree, before any of it is taken. */
@@ -36,10 +55,19 @@ export interface BoxdPort {
   jobs(): Promise<readonly Job[]>
   /** What a job printed from a byte offset on; waits up to `waitMs` for the first new byte or the exit. */
   jobOutput(id: string, options: { readonly offset: number; readonly waitMs: number }): Promise<JobOutput>
+  /** The same as bytes with their times, at most `limit` of them. */
+  timedOutput(
+    id: string,
+    options: { readonly offset: number; readonly waitMs: number; readonly limit: number },
+  ): Promise<TimedOutput>
+  /** Fine when it has ended. Throws `job_not_found`. */
+  signalJob(id: string, signal: SendSignal): Promise<void>
   /** Takes one that has ended out of the list. */
   forgetJob(id: string): Promise<void>
   /** Undefined when there is no such file. Throws `payload_too_large` beyond `maxBytes`. */
   readFile(path: string, maxBytes: number): Promise<Uint8Array | undefined>
+  /** A file of any length. Throws `file_not_found`. */
+  download(path: string): Promise<Readable>
   putTar(path: string, tar: Readable, user?: string): Promise<void>
   /** A TCP connection to a port of the box. Throws `boxd_unreachable` when nothing listens there. */
   dialPort(port: number): Promise<Duplex>

@@ -1,5 +1,6 @@
 import type { Amounts, BudgetLimits, Charge, Event } from '@gibil/contract'
 import type { BoxRecord, Owner } from '../box-record.ts'
+import type { SessionRecord } from '../session-record.ts'
 import type { SnapshotRecord } from '../snapshot-record.ts'
 import type { TokenRecord } from '../token-record.ts'
 
@@ -50,6 +51,14 @@ export interface Store {
   /** Oldest first; of one owner, or of all when undefined. */
   listSnapshots(owner?: Owner): Promise<SnapshotRecord[]>
   removeSnapshot(id: string): Promise<void>
+
+  insertSession(record: SessionRecord): Promise<void>
+  /** Replaces the record of that id, if it is there. */
+  saveSession(record: SessionRecord): Promise<void>
+  getSession(id: string): Promise<SessionRecord | undefined>
+  /** Oldest first; of one owner, or of all when undefined. */
+  listSessions(owner?: Owner): Promise<SessionRecord[]>
+  removeSession(id: string): Promise<void>
 
   /** Throws `name_in_use`. */
   insertToken(token: TokenRecord): Promise<void>

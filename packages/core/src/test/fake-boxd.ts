@@ -89,6 +89,23 @@ export function createFakeBoxd(host: Host, clock: Clock): ConnectBoxd {
         const chunks = rest === '' ? [] : [{ stream: 'stdout' as const, offset, text: rest }]
         return { chunks, nextOffset: running.output.length, lost: 0, exit: running.job.exit }
       },
+      async timedOutput(id, options) {
+        const { chunks, ...page } = await this.jobOutput(id, options)
+        return {
+          ...page,
+          chunks: chunks.map(({ offset, text: said }) => ({ offset, ms: null, data: Buffer.from(said) })),
+        }
+      },
+      async signalJob(id, { signal }) {
+        const { box } = await reach()
+        const running = box.jobs.get(id)
+        if (!running) throw new GibilError('job_not_found', id)
+        running.ended.resolve({ exitCode: null, signal, timedOut: false, durationMs: 0 })
+      },
+      async download(path) {
+        const { box } = await reach()
+        return Readable.from([Buffer.from(box.disk.get(path) ?? '')])
+      },
       async forgetJob(id) {
         const { box } = await reach()
         if (!box.jobs.get(id)?.job.exit) throw new GibilError('file_conflict', id)

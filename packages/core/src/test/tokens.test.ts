@@ -129,6 +129,7 @@ describe('whose a box is', () => {
     destroyFleet: () => plane.destroyFleet(ref),
     connect: () => plane.connect(ref),
     setupLog: () => plane.setupLog(ref, 0, 10),
+    sessions: () => plane.sessions.start({ box: ref, agent: 'true', task: 'x' }),
     snapshot: () => plane.snapshot(ref, {}),
     getSnapshot: () => plane.getSnapshot(ref),
     removeSnapshot: () => plane.removeSnapshot(ref),

@@ -18,6 +18,7 @@ import { createFakeBoxd } from './fake-boxd.ts'
 import { createFakeDriver, type FakeDriver } from './fake-driver.ts'
 import { createHost, exit, type Host, type HostBox } from './host.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
+import { createMemorySessionFiles } from './memory-session-files.ts'
 
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
@@ -69,6 +70,7 @@ export function createWorld(
       logs.delete(id)
     },
   }
+  const sessionFiles = createMemorySessionFiles()
   const world: World = {
     clock,
     host,
@@ -93,6 +95,7 @@ export function createWorld(
         },
       },
       setupLog,
+      sessionFiles,
       clock,
       random: (length) => randomBytes(length),
       digest: (text) => createHash('sha256').update(text).digest('hex'),

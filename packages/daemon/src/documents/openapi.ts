@@ -7,6 +7,7 @@ import type { Content, OpenApiDocument, Operation, Parameter, Schema } from './d
 
 const tags: OpenApiDocument['tags'] = [
   { name: 'boxes', description: 'Boxes, their leases, fleets and events' },
+  { name: 'sessions', description: 'Agents at their tasks in boxes, with what they printed and changed.' },
   { name: 'snapshots', description: 'Saved states of boxes, restore and fork' },
   { name: 'commands', description: 'Commands in a box; every one is a job that boxd keeps' },
   { name: 'files', description: 'Files and trees of a box' },

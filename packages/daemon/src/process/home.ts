@@ -22,6 +22,8 @@ export interface Home {
   readonly logFile: string
   readonly database: string
   readonly boxLogs: string
+  /** Of sessions: what they printed and changed. */
+  readonly sessions: string
   /** Of the door that speaks E2B: settings and certificates. */
   readonly e2b: string
 }
@@ -42,6 +44,7 @@ export async function openHome(path: string): Promise<Home> {
     logFile: at('gibild.log'),
     database: at('gibil.db'),
     boxLogs: at('logs'),
+    sessions: at('sessions'),
     e2b: at('e2b'),
   }
 }

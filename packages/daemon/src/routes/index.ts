@@ -12,6 +12,7 @@ import { imageRoutes } from './images.ts'
 import { insideRoutes } from './inside.ts'
 import { moveRoutes } from './move.ts'
 import { publishedRoutes } from './published.ts'
+import { sessionRoutes } from './sessions.ts'
 import { snapshotRoutes } from './snapshots.ts'
 import { systemRoutes } from './system.ts'
 import { tokenRoutes } from './tokens.ts'
@@ -25,6 +26,7 @@ const routesOfBoxes: readonly Route[] = [
   ...moveRoutes,
   ...chooseRoutes,
   ...fleetRoutes,
+  ...sessionRoutes,
   ...snapshotRoutes,
   ...eventRoutes,
   ...commandRoutes,

@@ -135,6 +135,7 @@ export function createFakeBoxd(): FakeBoxd {
     listJobs: missing,
     getJob: missing,
     jobOutput: missing,
+    timedOutput: missing,
     signalJob: missing,
     writeStdin: missing,
     forgetJob: missing,

@@ -21,7 +21,7 @@ import { recommend } from '../../../core/src/choose/recommend.ts'
 const aHost = { cpus: 8, memoryMib: 32_768, freeDiskMib: 200_000, emulated: false, unavailable: () => null }
 
 const unknownHere = (): never => {
-  throw new GibilError('internal', 'The fake plane has no tokens and publishes nothing.')
+  throw new GibilError('internal', 'The fake plane has no tokens and no sessions, and publishes nothing.')
 }
 
 /** A control plane in memory: boxes are records only, and `dial` says how boxd of each is reached. */
@@ -184,6 +184,16 @@ export function createFakePlane(options: {
     start: options.start ?? (async () => undefined),
     caughtUp: async () => undefined,
     stop: async () => undefined,
+    sessions: {
+      start: async () => unknownHere(),
+      list: async () => [],
+      get: async () => unknownHere(),
+      stop: async () => unknownHere(),
+      remove: async () => unknownHere(),
+      output: async () => unknownHere(),
+      recording: async () => unknownHere(),
+      result: async () => unknownHere(),
+    },
     pool: () => ({ ready: 0, wanted: 0, hits: 0, misses: 0 }),
     create,
     createFleet: async (input, createOptions) => {

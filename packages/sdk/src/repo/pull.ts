@@ -1,11 +1,9 @@
-import { mkdtemp, open, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { GibilError } from '@gibil/contract'
 import type { DownloadResult } from '../tree/download.ts'
 import { extractTree } from '../tree/extract.ts'
 import { baseRef } from './base.ts'
+import { checkBranchName, fetchBundle } from './bundle.ts'
 import { git, tryGit } from './git.ts'
 import type { WorkBox } from './work-box.ts'
 
@@ -32,8 +30,6 @@ export interface PullApi {
   /** Its files into a local directory: in git what is not ignored, elsewhere everything. Never `.git`. Deletes nothing. */
   files(local: string, options?: PullOptions): Promise<DownloadResult>
 }
-
-const maxBundleBytes = 8 * 1024 ** 3
 
 export function createPull(box: WorkBox): PullApi {
   const where = async (options: PullOptions): Promise<string> =>
@@ -82,15 +78,13 @@ export function createPull(box: WorkBox): PullApi {
     async branch(name, local, options = {}) {
       const { signal } = options
       const here = { cwd: local, signal }
-      if ((await tryGit(['check-ref-format', '--branch', name], here)).status !== 0) {
-        throw new GibilError('invalid_request', `"${name}" is not a name for a branch.`)
-      }
+      await checkBranchName(name, here)
       const state = await text(output('git rev-parse --verify HEAD && git status --porcelain | head -c 1', [], options))
       const [commit = '', changes = ''] = state.split('\n')
       if (!/^[0-9a-f]{40,64}$/.test(commit)) throw new GibilError('boxd_protocol', 'The box did not name a commit.')
       const known = await tryGit(['cat-file', '-e', `${commit}^{commit}`], here)
       if (known.status === 0) await git(['fetch', '--quiet', '.', `${commit}:refs/heads/${name}`], here)
-      else await fetchBundle((tips) => output(bundleScript, [], options, tips), name, local, signal)
+      else await fetchNew((tips) => output(bundleScript, [], options, tips), name, local, signal)
       return { branch: name, commit, uncommitted: changes !== '' }
     },
 
@@ -141,7 +135,8 @@ async function text(chunks: AsyncIterable<Uint8Array>): Promise<string> {
 /** Tips of local branches and tags tell the box what is here already; the most recent are enough. */
 const maxTips = 500
 
-async function fetchBundle(
+/** `create` makes a bundle of what is not reachable from some tips. */
+async function fetchNew(
   create: (tips: string) => AsyncIterable<Uint8Array>,
   branch: string,
   local: string,
@@ -153,40 +148,5 @@ async function fetchBundle(
     here,
   )
   const head = await tryGit(['rev-parse', '-q', '--verify', 'HEAD'], here)
-  const directory = await mkdtemp(join(tmpdir(), 'gibil-pull-'))
-  try {
-    const bundle = join(directory, 'commits.bundle')
-    await save(create(`${tips}${head.stdout}\n`), bundle)
-    // What a box sends is checked object by object, and no hook or file of it is run or checked out.
-    await git(
-      [
-        '-c',
-        'fetch.fsckObjects=true',
-        'fetch',
-        '--quiet',
-        '--no-tags',
-        '--no-recurse-submodules',
-        bundle,
-        `HEAD:refs/heads/${branch}`,
-      ],
-      here,
-    )
-  } finally {
-    await rm(directory, { recursive: true, force: true })
-  }
-}
-
-async function save(chunks: AsyncIterable<Uint8Array>, path: string): Promise<void> {
-  const file = await open(path, 'wx', 0o600)
-  let size = 0
-  try {
-    for await (const chunk of chunks) {
-      size += chunk.byteLength
-      if (size > maxBundleBytes)
-        throw new GibilError('payload_too_large', 'The box sends more commits than is reasonable.')
-      await file.write(chunk)
-    }
-  } finally {
-    await file.close()
-  }
+  await fetchBundle(create(`${tips}${head.stdout}\n`), 'HEAD', branch, here)
 }
