@@ -159,21 +159,9 @@ describe('three sessions side by side', () => {
     // Boxes are paused at the end, and come back for whoever wants a look.
     const { box } = await show(ids.commit)
     expect(JSON.parse((await home.gibil(['show', box.name, '--json'])).stdout).status).toBe('paused')
-    const inBox = await home.gibil([
-      'run',
-      box.name,
-      '--user',
-      'root',
-      '--',
-      'grep',
-      '-rlF',
-      secret,
-      '/home',
-      '/tmp',
-      '/var',
-      '/etc',
-      '/root',
-    ])
+    const places = ['/home', '/tmp', '/var', '/etc', '/root']
+    const search = ['run', box.name, '--user', 'root', '--', 'grep', '-rlF', '-f', '-', ...places]
+    const inBox = await home.gibil(search, { input: secret })
     expect(inBox.stdout).toBe('')
     expect((await home.gibil(['jobs', box.name, '--json'])).stdout).not.toContain(secret)
   })
