@@ -20,7 +20,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts'],
+          include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'images/*/test/**/*.test.ts'],
           setupFiles,
           testTimeout: 30_000 + fuzzSeconds * 1000 * 2,
           hookTimeout: 60_000,

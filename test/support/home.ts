@@ -43,8 +43,10 @@ async function runCli(home: string, args: readonly string[], options: RunOptions
   return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr }
 }
 
+type Image = 'base' | 'code-interpreter' | 'docker' | 'vm' | 'no image'
+
 /** Builds an image when it is not built for these sources yet. Test runs side by side wait for each other. */
-async function provideImage(name: 'base' | 'docker' | 'vm'): Promise<void> {
+async function provideImage(name: Exclude<Image, 'no image'>): Promise<void> {
   await mkdir(imageHome, { recursive: true })
   const build = `./gibil up --daemon-only && ./gibil image build ${name}; status=$?; ./gibil down; exit $status`
   const result = await execa('flock', [`${imageHome}.lock`, 'sh', '-c', build], {
@@ -57,10 +59,7 @@ async function provideImage(name: 'base' | 'docker' | 'vm'): Promise<void> {
 }
 
 /** `env`: of the CLI and the daemon, each time. */
-export async function makeHome(
-  image: 'base' | 'docker' | 'vm' | 'no image' = 'base',
-  env: Readonly<Record<string, string>> = {},
-): Promise<TestHome> {
+export async function makeHome(image: Image = 'base', env: Readonly<Record<string, string>> = {}): Promise<TestHome> {
   if (image !== 'no image') await provideImage(image)
   await mkdir(join(cache, 'homes'), { recursive: true })
   const path = await mkdtemp(join(cache, 'homes', 'h-'))

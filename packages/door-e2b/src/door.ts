@@ -10,6 +10,7 @@ import { createEnvdHandler, refuse, sendJson } from './envd/handler.ts'
 import { isFileAddress, isSignedBy, signedIn } from './envd/signed.ts'
 import { noSandbox } from './errors.ts'
 import { followBoxes, type Happenings } from './happenings.ts'
+import { checkInterpreterAccess, createInterpreters, interpreterPort } from './interpreter.ts'
 import { keepMetrics } from './metrics-log.ts'
 import { checkTraffic, notFound, refusalOf, visitOf } from './ports.ts'
 import { envdPort, targetOf } from './target.ts'
@@ -37,9 +38,10 @@ export function createDoor(deps: DoorDeps): Door {
     pausedAt: (id) => later.happenings?.pausedAt(id),
     onHalt: (id, halt) => later.happenings?.onHalt(id, halt) ?? (() => undefined),
   }
+  const interpreters = createInterpreters(deps.boxd, happenings.onHalt)
   const templates = openTemplates(deps.templatesDir, deps)
   templates.catch((error) => log.error({ err: error }, 'templates cannot be read'))
-  const parts: ControlParts = { ...deps, happenings, templates, metrics: keepMetrics(deps) }
+  const parts: ControlParts = { ...deps, happenings, interpreters, templates, metrics: keepMetrics(deps) }
   const app = createControlApp(parts)
   const api = getRequestListener((request) => app.fetch(request), { hostname: 'localhost' })
   const envd = createEnvdHandler(deps)
@@ -65,9 +67,15 @@ export function createDoor(deps: DoorDeps): Door {
       await ready
       const sandbox = await runningSandbox(id, (found) => checkTraffic(incoming, found, deps.secret))
       if (!sandbox) throw noSandbox(id)
+      if (port === interpreterPort && (await interpreters.ensure(sandbox))) {
+        checkInterpreterAccess(incoming, id, deps.secret)
+      }
       return visitOf(sandbox, port)
     },
-    refusal: (error) => refusalOf(error, id, port),
+    refusal(error) {
+      if (port === interpreterPort && error.code === 'port_closed') interpreters.forget(id)
+      return refusalOf(error, id, port)
+    },
   })
 
   /** Undefined unless it runs. One that is paused is woken, if it was made so that traffic does that, for who passes the check. */

@@ -36,6 +36,10 @@ const forbidden = (id: string, message: string): PortRefusal => ({
 export function refusalOf(error: GibilError, id: string, port: number): PortRefusal {
   if (error.code === 'port_closed') return closed(id, port)
   if (error.code === 'forbidden') return forbidden(id, error.message)
+  if (error.code === 'unauthorized' || error.code === 'service_failed') {
+    const status = error.code === 'unauthorized' ? 401 : 503
+    return { status, body: { sandboxId: id, message: error.message, code: status } }
+  }
   if (error.code === 'busy' || error.code === 'limit_reached') {
     return { status: 429, body: { sandboxId: id, message: error.message, code: 429 } }
   }

@@ -4,6 +4,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { DoorDeps } from '../deps.ts'
 import { errorAnswer, notDone } from '../errors.ts'
 import type { Happenings } from '../happenings.ts'
+import type { Interpreters } from '../interpreter.ts'
 import type { MetricsLog } from '../metrics-log.ts'
 import { templateRoutes, uploadRoute } from '../templates/routes.ts'
 import type { Templates } from '../templates/templates.ts'
@@ -22,6 +23,7 @@ export interface ControlParts
   extends Pick<DoorDeps, 'control' | 'imageNames' | 'ready' | 'secret' | 'settings' | 'log' | 'boxd'> {
   readonly templates: Promise<Templates>
   readonly happenings: Happenings
+  readonly interpreters: Interpreters
   readonly metrics: MetricsLog
 }
 
@@ -65,7 +67,8 @@ export function createControlApp(parts: ControlParts): Hono<Env> {
     const templates = await parts.templates
     const resolve = (template: string) => templates.resolve(owner, template)
     const where = { plane, settings, resolve, boxd: parts.boxd, signal: c.req.raw.signal }
-    return c.json(answer(await createSandbox(input, where)), 201)
+    const made = await createSandbox(input, where)
+    return c.json(answer(await parts.interpreters.handOut(made, plane)), 201)
   })
   app.get('/v2/sandboxes', async (c) => {
     const page = select(await allSandboxes(c.var.plane), parsed(ListQuery, query(c)))

@@ -13,7 +13,7 @@ import { labelsOf, type Terms } from '../terms.ts'
 import type { Sandbox } from '../view.ts'
 import { egressOf, Network } from './network.ts'
 import { snapshotNamed } from './snapshot-names.ts'
-import { imageOf } from './templates.ts'
+import { explainMissing, imageOf } from './templates.ts'
 
 /** Seconds that a sandbox lives when nobody says how long: what SDKs said themselves until they left it to the server. */
 export const defaultTimeout = 300
@@ -64,7 +64,10 @@ export async function createSandbox(input: CreateSandbox, where: Where): Promise
   }
   const snapshot = await snapshotNamed(plane, template)
   if (snapshot === undefined) {
-    const box = await plane.create({ shape: settings.shape, ...imageOf(template), ...shared }, { signal })
+    const wish = { shape: settings.shape, ...imageOf(template), ...shared }
+    const box = await plane.create(wish, { signal }).catch((error) => {
+      throw explainMissing(template, error)
+    })
     return { box, terms }
   }
   const { boxes } = await plane.fork({ from: snapshot.id, ...shared }, { signal })
