@@ -29,6 +29,7 @@ module.exports = {
     only('cli', 'sdk', 'mcp'),
     only('sandcastle', 'sdk'),
     only('computesdk', 'sdk'),
+    only('vscode', 'sdk'),
     {
       name: 'core-has-no-io',
       severity: 'error',

@@ -34,7 +34,7 @@ check 'direction of imports' depcruise packages
 check 'documents are up to date' node scripts/generate-docs.ts --check
 check 'boxd: gofmt and vet' go_clean boxd
 check 'hostkit: gofmt and vet' go_clean hostkit
-check 'shell scripts parse' sh -n gibil scripts/toolchain.sh scripts/test.sh scripts/check.sh scripts/bench.sh scripts/build-go.sh boxd/build.sh hostkit/build.sh packages/hetzner-sim/make-image.sh
+check 'shell scripts parse' sh -n gibil scripts/toolchain.sh scripts/test.sh scripts/check.sh scripts/bench.sh scripts/vsix.sh scripts/build-go.sh boxd/build.sh hostkit/build.sh packages/hetzner-sim/make-image.sh
 
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

@@ -50,6 +50,7 @@ export const testTools: readonly HostTool[] = [
   { program: 'getcap', package: 'libcap2-bin', purpose: 'shows the capabilities of files' },
   { program: 'fincore', package: 'util-linux-extra', purpose: 'shows what of a file is in memory' },
   { program: 'asciinema', package: 'asciinema', purpose: 'plays recordings of sessions' },
+  { program: 'chromium', package: 'chromium', purpose: 'shows VS Code' },
   { program: 'zsh', package: 'zsh', purpose: 'tries the completion of zsh' },
   { program: 'fish', package: 'fish', purpose: 'tries the completion of fish' },
   { program: 'hcloud', package: 'hcloud-cli', purpose: 'a client of Hetzner Cloud that is not ours' },

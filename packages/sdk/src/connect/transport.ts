@@ -1,4 +1,4 @@
-import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
+import type { Agent, AgentOptions, ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { GibilError } from '@gibil/contract'
@@ -107,8 +107,13 @@ function createAgent(endpoint: Endpoint): Agent {
   const settings = { keepAlive: true, maxFreeSockets: 8 }
   if (endpoint.kind === 'http')
     return endpoint.url.protocol === 'https:' ? new (https().Agent)(settings) : new http.Agent(settings)
+  return unixAgent(endpoint.path, settings)
+}
+
+/** Whose connections go to a unix socket. */
+export function unixAgent(path: string, settings: AgentOptions = {}): Agent {
   const agent = new http.Agent(settings)
-  agent.createConnection = () => connectUnix(endpoint.path)
+  agent.createConnection = () => connectUnix(path)
   return agent
 }
 

@@ -2,8 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { GibilError } from '@gibil/contract'
 import type { WebSocket } from 'ws'
 import { connectionError } from './failure.ts'
-import { connectUnix } from './socket-path.ts'
-import { apiPath, authorization, errorOf, type Query, type Transport } from './transport.ts'
+import { apiPath, authorization, errorOf, type Query, type Transport, unixAgent } from './transport.ts'
 
 /** Silence for this long, with a ping unanswered, means that the other side is gone. */
 const pingEveryMs = 20_000
@@ -29,7 +28,8 @@ export async function openWebSocket(
     skipUTF8Validation: true,
     closeTimeout: 1000,
     headers: authorization(endpoint),
-    ...(endpoint.kind === 'socket' ? { createConnection: () => connectUnix(endpoint.path) } : {}),
+    // Not by `createConnection`: in the extension host of VS Code, requests without an agent get one that looks for a proxy.
+    ...(endpoint.kind === 'socket' ? { agent: unixAgent(endpoint.path) } : {}),
   }
   const socket = new WebSocket(`${origin}${apiPath(endpoint, path, options.query)}`, settings)
   const abort = (): void => socket.terminate()
