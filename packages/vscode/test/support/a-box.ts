@@ -23,6 +23,7 @@ export const aBox = (more: Partial<Box> = {}): Box => ({
   fleet: null,
   owner: null,
   network: 'internet',
+  egress: { allow: [], deny: [] },
   isolation: 'namespaces',
   address: '10.0.0.2',
   cloud: null,
