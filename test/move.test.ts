@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tried } from './support/full-form.ts'
 import { makeHome, type TestHome } from './support/home.ts'
+import { checksumOfTree, oddFiles } from './support/odd-tree.ts'
 import { makeSmallImage } from './support/small-image.ts'
 
 /** Boxes of a small image, whose trees are carried for real: containers of runc, and microvms that boot. */
@@ -29,21 +30,7 @@ const show = async (box: string): Promise<Record<string, unknown>> => JSON.parse
 const create = (name: string, ...more: string[]) =>
   must('create', '--image', 'small', '--name', name, '--shape', 'container', '--disk', '1G', '--ttl', '3h', ...more)
 
-/** Of all that has to survive: names, content, modes, owners, times, links, extended attributes. */
-const checksum = (box: string): Promise<string> =>
-  inside(
-    box,
-    `tar --create --sort=name --format=posix --pax-option=exthdr.name=%f,delete=atime,delete=ctime --numeric-owner --xattrs --xattrs-include='*' -C / work home | sha256sum`,
-  )
-
-const oddFiles = `
-mkdir -p /work/deep/er; cd /work
-echo hello > file; ln file same; ln -s ../nowhere link; mkfifo pipe
-printf 'a program' > program; chmod 4755 program
-echo theirs > theirs; chown 65000:64000 theirs
-truncate -s 300M sparse; printf middle | dd of=sparse bs=1M seek=150 conv=notrunc 2>/dev/null
-printf x > "$(printf 'no text \\377')"
-chmod 1777 deep; touch -h -d @1000000000 * deep/er .; touch -d @1100000000 /home/agent /home`
+const checksum = (box: string): Promise<string> => inside(box, checksumOfTree)
 
 const pid = 'cat /tmp/pid; kill -0 "$(cat /tmp/pid)" && echo lives'
 const background = "sh -c 'echo $$ > /tmp/pid; while sleep 0.1; do echo tick >> /tmp/ticks; done'"
@@ -89,6 +76,18 @@ describe('a box that is moved', { timeout: slow }, () => {
     expect(await inside('large', pid)).toMatch(/lives/)
     expect(await readdir(join(home.path, 'microvm/boxes'))).toEqual([])
     await must('destroy', 'large', '--yes')
+  })
+
+  it('is saved as an image, and goes on', async () => {
+    await create('model')
+    await inside('model', oddFiles)
+    const before = await checksum('model')
+    await must('run', 'model', '--detach', '--user', 'root', '--', 'sh', '-c', background)
+    await must('image', 'save', 'model', 'saved')
+    expect(await inside('model', pid)).toMatch(/lives/)
+    await must('create', '--image', 'saved', '--name', 'copy', '--shape', 'container', '--disk', '1G')
+    expect(await checksum('copy')).toBe(before)
+    await must('destroy', 'model', 'copy', '--yes')
   })
 
   it('to another size of its shape keeps its disk where it is', async () => {

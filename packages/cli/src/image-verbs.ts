@@ -25,7 +25,7 @@ interface PullFlags {
 }
 
 /** The verbs below `gibil image`. */
-export const imageVerbs = { list, bake: bakeImage, build, pull, import: importTar, remove, prune }
+export const imageVerbs = { list, bake: bakeImage, build, pull, import: importTar, save, remove, prune }
 
 interface ListFlags {
   readonly quiet?: boolean
@@ -133,6 +133,11 @@ async function made(session: Session, name: string, work: (options: LongCallOpti
   } finally {
     progress?.end()
   }
+}
+
+async function save(session: Session, box: string, name: string | undefined): Promise<void> {
+  const request = { box, ...(name === undefined ? {} : { name }) }
+  return made(session, name ?? box, (options) => session.gibil.images.save(request, options))
 }
 
 async function remove(session: Session, names: string[], { provider }: { provider?: string }): Promise<number> {

@@ -32,6 +32,13 @@ export const BuildImage = z.strictObject({
   noCache: z.boolean().optional(),
 })
 /** A line of progress of a long call, sent as a server-sent event before its result. */
+/** A box whose files become an image. */
+export const SaveImage = z.strictObject({
+  box: z.string().describe('name or id of a box that runs'),
+  name: z.string().optional().describe('of the image; default that of the box'),
+})
+export type SaveImage = z.infer<typeof SaveImage>
+
 export const Progress = z.object({
   phase: z.string(),
   message: z.string().optional(),

@@ -16,6 +16,7 @@ import type {
   Fleet,
   Fork,
   ForkBoxes,
+  Image,
   Mount,
   MountSnapshot,
   MoveBox,
@@ -163,6 +164,11 @@ export interface ControlPlane extends BoxPlane {
    * `box_not_found`, `name_in_use`, `invalid_name`, `lease_out_of_range` when its lease is over and no new one is given.
    */
   adopt(ref: string, input: AdoptBox): Promise<Box>
+  /**
+   * Makes an image of what is on the disk of a box that runs, for boxes of every shape. It stands still meanwhile, and goes on. Throws `wrong_state`,
+   * `disk_full`.
+   */
+  saveImage(ref: string, name: string, options?: CreateOptions): Promise<Image>
   /** What boxes of a provider begin as. Throws `unsupported_by_shape` for this machine, here and below. */
   bakedImages(provider?: Provider): Promise<BakedImage[]>
   /** Makes one, or keeps that of the same text; `cloudInit` is what sets it up. Throws as `Driver.bake`. */

@@ -5,6 +5,7 @@ import { createActivity } from './lease/activity.ts'
 import { createAwake } from './lease/awake.ts'
 import { createLeaseKeeper } from './lease/keeper.ts'
 import { move } from './move/move.ts'
+import { saveImage } from './move/save-image.ts'
 import { createAdmission } from './plane/admission.ts'
 import { createAdoption } from './plane/adopt.ts'
 import { createBackoff } from './plane/backoff.ts'
@@ -217,6 +218,11 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       )
     },
     move: (ref, input, options = {}) => move({ context, reconciler, setups, verbs }, ref, input, options),
+    async saveImage(ref, name, options = {}) {
+      const image = await saveImage({ context, reconciler, verbs }, ref, name, options)
+      await events.append('image.added', null, { name, source: image.source })
+      return image
+    },
     ...createPublishing(boxes, deps),
     async destroyFleet(fleet) {
       const ids = await fleetMembers(context, fleet)

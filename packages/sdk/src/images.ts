@@ -7,6 +7,7 @@ import {
   type Progress,
   PruneResult,
   type PullImage,
+  type SaveImage,
 } from '@gibil/contract'
 import * as z from 'zod'
 import { callWithProgress } from './connect/sse.ts'
@@ -38,6 +39,8 @@ export interface Images {
   pull(request: z.infer<typeof PullImage>, options?: LongCallOptions): Promise<Image>
   /** From a tarball of a root filesystem. */
   import(name: string, tar: Readable, options?: LongCallOptions): Promise<Image>
+  /** Of the files of a box that runs; `name`: default that of the box. It stands still meanwhile, and goes on. */
+  save(request: SaveImage, options?: LongCallOptions): Promise<Image>
   remove(name: string, options?: { readonly signal?: AbortSignal }): Promise<void>
   /** Images that a cloud keeps, of which boxes there begin. For the administrator only, here and below. */
   baked(options?: CloudOptions): Promise<BakedImage[]>
@@ -70,6 +73,7 @@ export function createImages(transport: Transport): Images {
         headers: tarType,
         ...options,
       }),
+    save: (body, options = {}) => callWithProgress(transport, Image, 'POST', '/images/save', { body, ...options }),
     remove: (name, options = {}) => transport.send('DELETE', `/images/${encodeURIComponent(name)}`, options),
     baked: ({ provider, signal } = {}) =>
       transport.call(z.array(BakedImage), 'GET', '/images/baked', { query: { provider }, signal }),

@@ -88,9 +88,9 @@ async function resize({ context, verbs }: Parts, record: BoxRecord, { to, notes 
 }
 
 /** boxd in it tells what it holds. */
-function checkRuns({ name, status }: BoxRecord): void {
+export function checkRuns({ name, status }: BoxRecord, what = 'moved'): void {
   if (status === 'running' || status === 'paused') return
-  throw new GibilError('wrong_state', `The box "${name}" is ${status} and cannot be moved.`, {
+  throw new GibilError('wrong_state', `The box "${name}" is ${status} and cannot be ${what}.`, {
     hint: `Start it first: \`gibil start ${name}\`.`,
     details: { status, name },
   })

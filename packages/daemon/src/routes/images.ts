@@ -1,4 +1,4 @@
-import { BuildImage, GibilError, Image, PruneResult, PullImage } from '@gibil/contract'
+import { BuildImage, GibilError, Image, PruneResult, PullImage, SaveImage } from '@gibil/contract'
 import * as z from 'zod'
 import { readJson, uploadOf } from '../http/body.ts'
 import { empty, json, type Route, route } from '../http/route.ts'
@@ -90,6 +90,22 @@ export const imageRoutes: readonly Route[] = [
     errors: ['image_damaged', 'disk_full'],
     handle: async ({ query, request, response, onProgress, signal }, { images }) =>
       images.importTar(query.name, uploadOf(request, response), { onProgress, signal }),
+  }),
+  route({
+    method: 'post',
+    path: '/images/save',
+    id: 'saveImage',
+    tag,
+    summary: 'Make an image of the files of a box',
+    description: 'Boxes of every shape can begin as it. The box stands still meanwhile, and goes on.',
+    body: SaveImage,
+    progress: true,
+    answer: json(Image, 201),
+    errors: ['box_not_found', 'wrong_state', 'disk_full'],
+    handle: async ({ body, onProgress, signal }, { control }) => {
+      const { name } = await control.get(body.box)
+      return control.saveImage(body.box, body.name ?? name, { onProgress, signal })
+    },
   }),
   route({
     method: 'post',

@@ -309,6 +309,7 @@ export function createFakePlane(options: {
       },
     },
     as: unknownHere,
+    saveImage: unknownHere,
     sweep: async () => ['b9'],
     bakedImages: async () => [...baked.values()],
     bakeImage: async ({ name, cloudInit }, bakeOptions = {}) => {
