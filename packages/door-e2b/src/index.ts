@@ -2,7 +2,9 @@
 
 export type { DoorDeps, DoorLog, PortGate, PortPasser } from './deps.ts'
 export { createDoor, type Door } from './door.ts'
-export { certificateFiles, provideCertificate } from './edge/certificate.ts'
+export { type Certificate, certificateFiles, provideCertificate } from './edge/certificate.ts'
+export { checkGiven, forgetGiven, keepGiven, readGiven } from './edge/given-certificate.ts'
 export { type Edge, openEdge } from './edge/listen.ts'
+export { writePrivate } from './edge/write-private.ts'
 export type { PortRefusal, PortVisit } from './ports.ts'
 export { DoorSettings } from './settings.ts'

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { CommandExitError, NotFoundError, Sandbox, Template, TimeoutError } from 'e2b'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeHome, root, type TestHome } from '../../../test/support/home.ts'
+import { hardCases } from './hard-cases.ts'
 import { describeTemplates } from './template-cases.ts'
 
 // The unmodified SDK of E2B, on containers of a daemon of this test.
@@ -299,3 +300,5 @@ describe('sandboxes', () => {
 })
 
 describeTemplates({ home: () => home, connection: () => connection, newKey })
+
+describe('sandboxes, however hard they are tried,', () => hardCases(() => ({ home, connection })))

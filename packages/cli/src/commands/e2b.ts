@@ -11,7 +11,9 @@ export function define(command: Command, cli: Cli): void {
     .option('--port <n>', 'on 127.0.0.1 (default: that of the last time, else 7443)', (text) => Number(text))
     .option('--domain <name>', 'sandboxes are <port>-<id>.<name> (default: e2b.localhost with the port)')
     .option('--tls', 'print what programs need to come by TLS and host names')
-    .option('--key <name>', 'the name of the token that the key is of (default: e2b)')
+    .option('--cert <file>', 'a certificate of your own for *.<domain>, in PEM with its chain; "none": no more')
+    .option('--key <file>', 'its private key, in PEM')
+    .option('--token <name>', 'the name of the token that the API key is of (default: e2b)')
     .addHelpText('after', '\nPrints lines for a shell: eval "$(gibil e2b setup --shape container)". See docs/e2b.md.')
     .action(action(cli, e2bVerbs.setup))
 }

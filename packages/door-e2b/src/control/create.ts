@@ -14,6 +14,7 @@ import type { Sandbox } from '../view.ts'
 import { egressOf, Network } from './network.ts'
 import { snapshotNamed } from './snapshot-names.ts'
 import { explainMissing, imageOf } from './templates.ts'
+import { beginTime, leaseUntilThere } from './time-left.ts'
 
 /** Seconds that a sandbox lives when nobody says how long: what SDKs said themselves until they left it to the server. */
 export const defaultTimeout = 300
@@ -47,6 +48,11 @@ interface Where {
 
 /** Makes a sandbox; resolves when commands can be run in it. Throws what core throws for a box. */
 export async function createSandbox(input: CreateSandbox, where: Where): Promise<Sandbox> {
+  const { box, terms } = await made(input, where)
+  return { box: await beginTime(where.plane, box, terms.timeout), terms }
+}
+
+async function made(input: CreateSandbox, where: Where): Promise<Sandbox> {
   const { plane, settings, signal, resolve } = where
   const { template, terms: asked, lease } = termsOfCreate(input)
   const own = resolve(template)
@@ -127,7 +133,7 @@ function termsOfCreate(input: CreateSandbox) {
     : terms.pauseMemory
       ? 'pause'
       : 'stop'
-  return { template: input.templateID, terms, lease: { ttl: `${seconds}s`, onExpire } }
+  return { template: input.templateID, terms, lease: { ttl: leaseUntilThere(seconds), onExpire } }
 }
 
 function wishOf({ network }: CreateSandbox) {

@@ -5,6 +5,7 @@ import { noSandbox } from '../errors.ts'
 import { type Sandbox, stateOf } from '../view.ts'
 import { defaultTimeout } from './create.ts'
 import { findSandbox } from './sandboxes.ts'
+import { beginTime, leaseUntilThere } from './time-left.ts'
 
 export const SetTimeout = z.strictObject({ timeout: z.int().min(0) })
 export const Refresh = z.strictObject({ duration: z.int().min(0).nullish() })
@@ -70,6 +71,7 @@ export async function wake(
 ): Promise<void> {
   if (box.status === 'paused' && !memory) await plane.stopBox(box.id)
   // Before it runs: one whose lease was over when it was paused must not be found without one.
-  await plane.extend(box.id, `${seconds}s`)
+  await plane.extend(box.id, leaseUntilThere(seconds))
   await (box.status === 'paused' && memory ? plane.resume(box.id) : plane.startBox(box.id))
+  await beginTime(plane, box, seconds)
 }

@@ -7,6 +7,7 @@ import { defaultTimeout } from './create.ts'
 import { type Page, pageOf } from './list.ts'
 import { findSandbox } from './sandboxes.ts'
 import { namesOf, snapshotIdOf, snapshotNamed } from './snapshot-names.ts'
+import { beginTime, leaseUntilThere } from './time-left.ts'
 
 export const TakeSnapshot = z.strictObject({ name: z.string().min(1).max(200).nullish() })
 export const SnapshotQuery = z.strictObject({
@@ -68,17 +69,19 @@ export async function forkSandbox(
 ): Promise<(Sandbox | GibilError)[]> {
   const { box, terms } = await findSandbox(plane, id)
   if (stateOf(box) !== 'running') throw new GibilError('wrong_state', `Sandbox "${box.id}" is paused`)
+  const seconds = timeout ?? defaultTimeout
   const input = {
     from: box.id,
     count: count ?? 1,
-    ttl: `${timeout ?? defaultTimeout}s`,
+    ttl: leaseUntilThere(seconds),
     onExpire: box.lease.onExpire,
     wait: 'ready',
   } as const
   const { boxes, failures } = await plane.fork(input, { signal })
   if (boxes.length === 0 && !(await plane.get(box.id).catch(() => undefined))) throw noSandbox(id)
+  const begun = await Promise.all(boxes.map((fork) => beginTime(plane, fork, seconds)))
   return [
-    ...boxes.map((fork): Sandbox => ({ box: fork, terms })),
+    ...begun.map((fork): Sandbox => ({ box: fork, terms })),
     ...failures.map(({ failure }) => GibilError.fromBody({ error: failure }, 'A fork failed.')),
   ]
 }

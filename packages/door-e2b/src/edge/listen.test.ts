@@ -67,3 +67,15 @@ test('a certificate that is good is kept, and one for another domain is by the s
   expect((await provideCertificate(dir, 'other.test')).cert).not.toBe(before.cert)
   expect(await readFile(certificateFiles(dir).ca, 'utf8')).toBe(ca)
 })
+
+test('another certificate is for connections from then on, and cuts none', async () => {
+  const session = connect(`https://127.0.0.1:${edge.port}`, { servername: 'api.box.test', ca })
+  expect(await text(session.request({ ':path': '/' }))).toBe('2.0')
+  const other = await mkdtemp(join(tmpdir(), 'gibil-edge-'))
+  edge.renew(await provideCertificate(other, 'box.test'))
+  expect(await text(session.request({ ':path': '/' }))).toBe('2.0')
+  session.close()
+  const now = connectTls({ host: '127.0.0.1', port: edge.port, servername: 'api.box.test', ca })
+  await expect(new Promise((_, reject) => now.once('error', reject))).rejects.toThrow(/certificate/)
+  await rm(other, { recursive: true })
+})

@@ -10,6 +10,8 @@ import type { Certificate } from './certificate.ts'
 /** Where the door is reached. One port for everything: plain HTTP, and TLS with HTTP/1.1 or HTTP/2. */
 export interface Edge {
   readonly port: number
+  /** For connections from now on; those that are open stay. */
+  renew(certificate: Certificate): void
   close(): Promise<void>
 }
 
@@ -78,6 +80,7 @@ export async function openEdge(door: Door, { port, certificate, isUpgrade }: Edg
   await bind(server, port)
   return {
     port: (server.address() as AddressInfo).port,
+    renew: (next) => tls.setSecureContext({ ...next, minVersion: 'TLSv1.2' }),
     close: () => end(server, [http1, http2], sockets),
   }
 }
