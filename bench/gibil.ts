@@ -23,7 +23,7 @@ export interface GibilSubject extends Subject, AsyncDisposable {
   layers(): Promise<readonly string[]>
 }
 
-type ImageName = 'base' | 'vm'
+type ImageName = 'base' | 'vm' | 'e2b'
 
 async function provideImage(name: ImageName): Promise<void> {
   await mkdir(imageHome, { recursive: true })

@@ -6,6 +6,7 @@ import { startGibil } from './gibil.ts'
 import { describeMachine, load } from './machine.ts'
 import { parseOptions, type RowName, usage } from './options.ts'
 import { mustRun } from './process.ts'
+import { e2bDoor } from './rows/e2b.ts'
 import { fileTransfer } from './rows/files.ts'
 import { firstOutput } from './rows/first-output.ts'
 import { heldBoxes } from './rows/held.ts'
@@ -34,6 +35,7 @@ const parts: Readonly<Record<RowName, (bench: Bench) => Promise<Measured>>> = {
   microvm: microvms,
   vm: fullMachines,
   sleep: sleepAndFork,
+  e2b: e2bDoor,
 }
 
 const say = (text: string): void => void process.stderr.write(`bench: ${text}\n`)

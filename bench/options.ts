@@ -17,15 +17,17 @@ export interface Sizes {
   readonly microvms: number
   /** Full machines, made one after another. */
   readonly vms: number
+  /** Made one after another by the SDK of E2B. */
+  readonly sandboxes: number
   /** How often one is paused and resumed. */
   readonly sleeps: number
   /** How often one is forked into ten. */
   readonly forks: number
 }
 
-const rowNames = ['first-output', 'tti', 'run', 'files', 'held', 'microvm', 'vm', 'sleep'] as const
+const rowNames = ['first-output', 'tti', 'run', 'files', 'held', 'microvm', 'vm', 'sleep', 'e2b'] as const
 /** Those that ask nothing of the host that containers do not. */
-const qemuRows: readonly string[] = ['microvm', 'vm', 'sleep']
+const qemuRows: readonly string[] = ['microvm', 'vm', 'sleep', 'e2b']
 const usualRows: readonly string[] = rowNames.filter((name) => !qemuRows.includes(name))
 export type RowName = (typeof rowNames)[number]
 
@@ -47,6 +49,7 @@ const short: Sizes = {
   held: 20,
   microvms: 10,
   vms: 7,
+  sandboxes: 15,
   sleeps: 10,
   forks: 2,
 }
@@ -62,6 +65,7 @@ const full: Sizes = {
   held: 500,
   microvms: 50,
   vms: 20,
+  sandboxes: 50,
   sleeps: 30,
   forks: 5,
 }
@@ -69,7 +73,7 @@ const full: Sizes = {
 export const usage = `npm run bench -- [--full] [--rows ${rowNames.join(',')}] [--no-docker] [--held N] [--boxes N]
 
   --full       100 boxes in each way to start them, 1 GiB, 10,000 files, 500 boxes held (default 20, 128 MiB, 2,000, 20)
-  --rows       only these, with a comma between; microvm, vm and sleep (which need QEMU) only if they are named
+  --rows       only these, with a comma between; microvm, vm, sleep and e2b (which need QEMU) only if they are named
   --no-docker  without the peer
   --held       boxes held at once
   --boxes      boxes in each way to start them
@@ -99,7 +103,15 @@ export function parseOptions(argv: readonly string[]): Options {
       ...base,
       ...(boxes === undefined
         ? {}
-        : { sequential: boxes, staggered: boxes, burst: boxes, firstOutput: boxes, microvms: boxes, vms: boxes }),
+        : {
+            sequential: boxes,
+            staggered: boxes,
+            burst: boxes,
+            firstOutput: boxes,
+            microvms: boxes,
+            vms: boxes,
+            sandboxes: boxes,
+          }),
       ...(values.held === undefined ? {} : { held: positive('--held', values.held) }),
     },
   }
