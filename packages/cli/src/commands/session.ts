@@ -26,7 +26,7 @@ export function define(command: Command, cli: Cli): void {
     .option('--box <box>', 'a box that is there, instead of a new one')
     .option('--name <name>', 'of the new box')
     .option('--image <image>', 'image to make it of (default base; vm of a vm)')
-    .option('--shape <shape>', 'auto, container, microvm or vm (default auto)')
+    .option('--shape <shape>', 'auto, container, microvm, vm or managed (default auto)')
     .option('--size <size>', 'small 2 cpu/4 GiB, medium 4/8, large 8/16')
     .option('--cpu <n>', 'cpus, such as 2 or 0.5')
     .option('--memory <amount>', 'such as 512M or 4G')
