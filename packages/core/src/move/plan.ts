@@ -5,6 +5,7 @@ import type { BoxRecord, Making } from '../box-record.ts'
 import { parseTtl } from '../lease/terms.ts'
 import { driverOf } from '../plane/chosen.ts'
 import type { Context } from '../plane/context.ts'
+import { checkEgress } from '../plane/egress.ts'
 import { resolveImage } from '../plane/images.ts'
 
 export interface Plan {
@@ -38,6 +39,8 @@ export async function planMove(context: Context, record: BoxRecord, input: MoveB
   if (inPlace) return { ...stay(record, input, size), ownSystem: false, inPlace }
   const place = { shape, provider, chosenBecause: null }
   const driver = provider === 'local' ? driverOf(drivers, place) : await drivers.reach(place)
+  // What it is kept from it is to be kept from there, too.
+  if (record.egress) checkEgress(record.egress, record.network, driver)
   await checkFits(size, place, deps.host)
   parseTtl(record.ttlMs === null ? 'none' : record.ttlMs / minute, shape)
   const ownSystem = shape === 'vm'
