@@ -9,7 +9,12 @@ const setupFiles = fuzzSeconds > 0 ? ['test/support/fuzz-longer.ts'] : []
 
 const realBoxes = { testTimeout: 120_000, hookTimeout: 600_000, expect: patience }
 /** Those with a kernel of their own, one file at a time beside two of the others: a machine takes a core, a container waits more than it works. */
-const machines = ['packages/driver-qemu/test/**/*.test.ts', 'test/**/*microvm*.test.ts', 'test/full-vm.test.ts']
+const machines = [
+  'packages/driver-qemu/test/**/*.test.ts',
+  'test/**/*microvm*.test.ts',
+  'test/full-vm.test.ts',
+  'test/workstation.test.ts',
+]
 
 /** How many files of a project run side by side, on a host of two cores. Vitest wants a group of its own for each such number. */
 const workers = (maxWorkers: number, groupOrder: number) => ({ maxWorkers, sequence: { groupOrder } })

@@ -104,6 +104,52 @@ describe('a project in a box, by the CLI', () => {
     }
   })
 
+  it('runs a set-up script once for all boxes, and the session-start hooks of the repository at each start', async () => {
+    const command = (line: string): object => ({ type: 'command', command: line })
+    const hooks = [
+      { matcher: 'startup|resume', hooks: [command('sh "$CLAUDE_PROJECT_DIR"/hook.sh')] },
+      { hooks: [command('echo "no luck" >&2; exit 3')] },
+    ]
+    await using prepared = await makeProject('setup: |\n  id -un > /etc/by\n  date +%s%N > /etc/at\n', {
+      '.claude/settings.json': JSON.stringify({ hooks: { SessionStart: hooks } }),
+      'hook.sh': `cat > input.json
+echo "export FROM_HOOK='two words' TOLD=$CLAUDE_CODE_REMOTE" >> "$CLAUDE_ENV_FILE"
+echo '{"systemMessage":"tools are there"}'`,
+    })
+    const create = (name: string) => home.gibil(['create', '--name', name, '--repo', prepared.path])
+    const run = async (name: string, line: string): Promise<string> => (await home.gibil(['run', name, line])).stdout
+    const first = await create('a')
+    expect(first.exitCode, first.stderr).toBe(0)
+    expect(first.stderr).toMatch(/✓ setup [\s\S]*session-start hook[^\n]*: tools are there/)
+    expect(first.stderr).toMatch(/session-start hook "echo "no luck"[^\n]* ended with 3/)
+    expect(
+      await run(
+        'a',
+        'cat /etc/by; echo $FROM_HOOK $TOLD $(printenv CLAUDE_CODE_REMOTE || echo nothing); jq -r .source input.json',
+      ),
+    ).toBe('root\ntwo words true nothing\nstartup\n')
+    expect((await home.gibil(['logs', 'a'])).stdout).toContain('no luck')
+
+    const second = await create('b')
+    expect(second.stderr).toContain('as an earlier box has left it')
+    expect(await run('b', 'cat /etc/at')).toBe(await run('a', 'cat /etc/at'))
+    expect(await run('b', 'jq -r .source input.json')).toBe('startup\n')
+    const kept = await home.gibil(['snapshots', '--json'])
+    expect(JSON.parse(kept.stdout)).toMatchObject([{ setup: true, kind: 'disk', boxName: 'a' }])
+
+    await home.gibil(['restart', 'a'])
+    expect(
+      (await home.gibil(['create', '--name', 'c', '--setup', '/etc/hostname', '--repo', prepared.path])).stderr,
+    ).toMatch(/The set-up script ended with 127/)
+    expect(JSON.parse((await home.gibil(['snapshots', '--json'])).stdout)).toHaveLength(1)
+    expect((await home.gibil(['ls', '--json'])).stdout).not.toContain('"c"')
+    await expect
+      .poll(() => run('a', 'jq -r .source input.json; echo $FROM_HOOK'), { timeout: 30_000 })
+      .toBe('resume\ntwo words\n')
+    await home.gibil(['destroy', 'a', 'b'])
+    await home.gibil(['snapshots', 'rm', '--all', '--yes'])
+  })
+
   it('refuses a .gibil.yml that is wrong with its line, before anything is made', async () => {
     await using wrong = await makeProject('tasks:\n  - npm ci\nsize: enormous\n')
     const created = await home.gibil(['create', '--name', 'wrong', '--repo', wrong.path])

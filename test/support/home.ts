@@ -43,7 +43,7 @@ async function runCli(home: string, args: readonly string[], options: RunOptions
   return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr }
 }
 
-type Image = 'base' | 'code-interpreter' | 'docker' | 'vm' | 'no image'
+type Image = 'base' | 'code-interpreter' | 'docker' | 'vm' | 'workstation' | 'no image'
 
 /** Builds an image when it is not built for these sources yet. Test runs side by side wait for each other. */
 async function provideImage(name: Exclude<Image, 'no image'>): Promise<void> {

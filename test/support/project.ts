@@ -1,6 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 
 /** A real git repository in a temporary folder. */
@@ -26,7 +26,10 @@ export async function makeProject(gibilYml: string, files: Readonly<Record<strin
     '.gibil.yml': gibilYml,
     ...files,
   }
-  for (const [name, text] of Object.entries(all)) await writeFile(join(path, name), text)
+  for (const [name, text] of Object.entries(all)) {
+    await mkdir(dirname(join(path, name)), { recursive: true })
+    await writeFile(join(path, name), text)
+  }
   await git('init', '--quiet')
   await git('add', '--all')
   await git('commit', '--quiet', '--message', 'Begin')

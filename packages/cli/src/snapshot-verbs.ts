@@ -32,7 +32,7 @@ function snapshotTable(snapshots: readonly Snapshot[], { colors }: Session): str
   const rows = inTreeOrder(snapshots).map(({ snapshot, depth }) => [
     `${'  '.repeat(depth)}${refOf(snapshot)}`,
     snapshot.boxName,
-    snapshot.status === 'ready' ? snapshot.kind : snapshot.status,
+    snapshot.status === 'ready' ? `${snapshot.kind}${snapshot.setup ? ', set-up' : ''}` : snapshot.status,
     snapshot.bytes === null ? '-' : formatBytes(snapshot.bytes),
     snapshot.parent === null ? '-' : (names.get(snapshot.parent) ?? snapshot.parent),
     `${formatDuration(Date.now() - Date.parse(snapshot.createdAt))} ago`,

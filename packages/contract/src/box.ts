@@ -196,6 +196,13 @@ const createFields = {
       'user data for cloud-init in a vm, beside what Gibil needs itself; readable in the box, so no place for secrets',
     ),
   image: z.string().optional(),
+  setup: z
+    .string()
+    .max(64 * 1024)
+    .optional()
+    .describe(
+      'a script for bash, run as root in a new box before its repository comes; what it made is kept, and the next box with the same script and image begins with it',
+    ),
   size: SizePreset.optional(),
   cpu: z.number().positive().optional(),
   memoryMib: z.int().positive().optional(),

@@ -18,6 +18,7 @@ export const Snapshot = z.object({
   boxName: BoxName,
   owner: Box.shape.owner,
   parent: z.string().nullable().describe('id of the snapshot that the state of the box last came from'),
+  setup: z.boolean().describe('what a set-up script made, kept for the next box that has the same; goes by itself'),
   bytes: z.number().nullable().describe("room on the host's disk that it alone takes; null until it is made"),
   shape: Shape,
   provider: Provider,

@@ -58,6 +58,12 @@ interface Moving {
   readonly arrived: boolean
 }
 
+/** Prepares a box before its repository comes; a line or more for bash, run as root. */
+export interface SetupScript {
+  readonly run: string
+  readonly timeoutMs: number | null
+}
+
 export interface RepoRecord extends Repo {
   /** What git is given, without credentials; null for an upload. */
   readonly url: string | null
@@ -126,6 +132,10 @@ export interface BoxRecord extends Making {
   readonly published: readonly PublishedRecord[]
   readonly repo: RepoRecord | null
   readonly explicit: readonly ExplicitField[]
+  /** Its set-up script. Absent: it has none. */
+  readonly setup?: SetupScript
+  /** It has run, or what it made was there. */
+  readonly setupDone?: boolean
   /** The snapshot that it has yet to begin as; null once it has. */
   readonly from: string | null
   /** The snapshot that it has yet to be put back to. */
@@ -136,6 +146,10 @@ export interface BoxRecord extends Making {
   readonly config: GibilConfig | null
   /** Set while the box has to be made anew in another way, because its `.gibil.yml` asks for it. */
   readonly remake: Making | null
+  /** The repository has session-start hooks, which run at each start. */
+  readonly hooked?: boolean
+  /** What they have exported for the commands after them. */
+  readonly hookEnv?: Readonly<Record<string, string>>
   /** How often that was done: once is enough, else a changing repository could keep it going. */
   readonly remakes: number
   /** A move has not come to its end. Absent or null: none has begun. */

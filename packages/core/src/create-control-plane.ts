@@ -25,6 +25,7 @@ import { endOf } from './plane/ended.ts'
 import { createEventLog } from './plane/event-log.ts'
 import { createFleet, fleetMembers } from './plane/fleet.ts'
 import { fork } from './plane/fork.ts'
+import { createKeptSetups, type KeptSetups } from './plane/kept-setups.ts'
 import { createMounts } from './plane/mounts.ts'
 import { isBehind, tellDeadline } from './plane/outside-deadline.ts'
 import { planeOfOwner } from './plane/ownership.ts'
@@ -78,16 +79,21 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     tokens: new Map(),
     stopping: stop.signal,
   }
-  const setups = createSetups(context, (): Reconciler => reconciler)
+  const setups = createSetups(
+    context,
+    (): Reconciler => reconciler,
+    (): KeptSetups => kept,
+  )
   const reconciler = createReconciler(context, setups)
   const leases = createLeaseKeeper(context, reconciler, setups)
-  const creator = createCreator(context, reconciler, gate)
   const verbs = createVerbs(context, reconciler, setups)
   const keeper = createSessions(context, verbs)
   const records = createSnapshotRecords(context)
   const mounts = createMounts(context, records, reconciler)
   const sweepLeases = createLeaseSweep(context)
   const snapshots = createSnapshots(context, records, reconciler, setups.isActive)
+  const kept = createKeptSetups(context, records, snapshots)
+  const creator = createCreator(context, reconciler, gate, kept)
   let cancelPass: (() => void) | undefined
   let catchingUp: Promise<unknown> = Promise.resolve()
 
@@ -117,6 +123,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     await sweep(context, reconciler)
     await sweepLeases()
     await snapshots.tend()
+    await kept.prune()
     for (const { id } of await boxes.list()) {
       await reconciler.look(id).catch((error) => log.debug({ box: id, err: error }, 'a box could not be looked at'))
       await catchUpDeadline(id)

@@ -20,7 +20,15 @@ export type Saved = Making &
     | 'tasksDone'
     | 'readiness'
     | 'failure'
+    | 'hooked'
+    | 'hookEnv'
   >
+
+interface KeptSetup {
+  /** The same for all boxes that the script makes the same of. */
+  readonly key: string
+  readonly usedAt: number
+}
 
 /** A snapshot as the store keeps it: written down before the driver makes it, and until it has removed it. */
 export interface SnapshotRecord {
@@ -37,6 +45,8 @@ export interface SnapshotRecord {
   readonly bytes: number | null
   /** Taken for one fork of a box and removed after it; nobody is told of it. */
   readonly temporary: boolean
+  /** It is what a set-up script made, for boxes that have the same one. */
+  readonly setup?: KeptSetup
   readonly saved: Saved
   readonly createdAt: number
 }

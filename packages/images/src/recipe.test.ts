@@ -1,7 +1,8 @@
+import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readRecipe } from './recipe.ts'
 
 let folder: string
@@ -45,4 +46,27 @@ test('its hash tells of its files, and of who may run them', async () => {
   await chmod(join(folder, 'own', 'files', 'etc', 'motd'), 0o755)
   hashes.push(await hash())
   expect(new Set(hashes).size).toBe(3)
+})
+
+const recipesDir = resolve(import.meta.dirname, '../../../images')
+
+describe('the recipe of the workstation', () => {
+  test('adds to that of a vm, which adds to base', async () => {
+    const [base, vm, own] = await Promise.all(
+      ['base', 'vm', 'workstation'].map((one) => readRecipe(recipesDir, one, 'x64')),
+    )
+    expect(own?.packages).toEqual(expect.arrayContaining([...(base?.packages ?? []), ...(vm?.packages ?? [])]))
+    expect(own?.setupPaths).toEqual([...(vm?.setupPaths ?? []), join(recipesDir, 'workstation/setup')])
+    expect(own).toMatchObject({ suite: 'bookworm', labels: { 'gibil.shape': 'vm' }, user: 'agent' })
+    expect(new Set([base?.hash, vm?.hash, own?.hash]).size).toBe(3)
+  })
+
+  // What apt does not know fails a build of eight minutes at its beginning; here it fails at once, where apt has the lists of that suite.
+  const policy = execFileSync('apt-cache', ['policy'], { encoding: 'utf8' })
+  test.runIf(/n=bookworm,/.test(policy))('names packages that Debian has', async () => {
+    const { packages } = await readRecipe(recipesDir, 'workstation', 'x64')
+    const known = execFileSync('apt-cache', ['madison', ...packages], { encoding: 'utf8' })
+    const names = new Set(known.split('\n').map((line) => line.split('|')[0]?.trim()))
+    expect(packages.filter((one) => !names.has(one))).toEqual([])
+  })
 })

@@ -14,6 +14,7 @@ export interface CreateFlags extends LeaseFlags {
   readonly repoToken?: string
   readonly onFailure?: string
   readonly image?: string
+  readonly setup?: string
   readonly shape?: string
   readonly size?: string
   readonly cpu?: string
@@ -53,6 +54,10 @@ export const addCreateOptions = (command: Command): Command =>
     .option(
       '--shape <shape>',
       'auto, container, microvm, vm or managed: a workstation (default auto: a container unless more is asked for)',
+    )
+    .option(
+      '--setup <file>',
+      'a script for bash, run as root before the repository comes; its result is kept for later boxes',
     )
     .option('--size <size>', 'small 2 cpu/4 GiB, medium 4/8, large 8/16')
     .option('--cpu <n>', 'cpus, such as 2 or 0.5')
@@ -134,6 +139,7 @@ export async function createOptions(
     repo,
     provider: provider === undefined ? undefined : parse.oneOf(provider, ['local', 'hetzner'], 'a provider'),
     maxCost: flags.maxCost === undefined ? undefined : amountOfMoney(flags.maxCost),
+    setup: flags.setup === undefined ? undefined : await parse.scriptFile(flags.setup, cli.cwd),
     ...(await cloudOptions(flags, cli)),
   }
   return { ...withoutUndefined(options), ...defaultedOf(flags, defaults) }

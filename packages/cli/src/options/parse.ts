@@ -90,3 +90,15 @@ export async function environmentFile(path: string, cwd: string): Promise<Record
   }
   return result
 }
+
+/** The text of a set-up script. */
+export async function scriptFile(path: string, cwd: string): Promise<string> {
+  const text = await readFile(resolve(cwd, path), 'utf8').catch((error: unknown) => {
+    throw new GibilError('invalid_request', `The set-up script ${path} cannot be read.`, {
+      hint: 'Check the path.',
+      cause: error,
+    })
+  })
+  if (text.trim() !== '') return text
+  throw new GibilError('invalid_request', `The set-up script ${path} is empty.`)
+}

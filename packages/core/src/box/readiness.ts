@@ -2,14 +2,15 @@ import type { Readiness } from '@gibil/contract'
 import type { BoxRecord } from '../box-record.ts'
 import type { SnapshotRecord } from '../snapshot-record.ts'
 
-/** What has to be done after a start: services and `onStart` do not outlive a stop. */
+/** What has to be done after a start: services, `onStart` and session-start hooks do not outlive a stop. */
 export function readinessAfterStart({
   readiness,
   tasksDone,
   config,
-}: Pick<BoxRecord, 'readiness' | 'tasksDone' | 'config'>): Readiness {
+  hooked = false,
+}: Pick<BoxRecord, 'readiness' | 'tasksDone' | 'config' | 'hooked'>): Readiness {
   if (readiness === 'tasks' && tasksDone) return 'services'
-  const again = config !== null && config.services.length + config.onStart.length > 0
+  const again = hooked || (config !== null && config.services.length + config.onStart.length > 0)
   return readiness === 'ready' && again ? 'services' : readiness
 }
 

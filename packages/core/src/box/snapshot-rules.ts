@@ -56,9 +56,10 @@ export function checkFitsBox(record: BoxRecord, snapshot: SnapshotRecord): void 
 
 export function savedOf(record: BoxRecord): Saved {
   const { shape, provider, image, imageDigest, size, isolation, network, user, env, labels } = record
-  const { ports, repo, explicit, config, remakes, tasksDone, readiness, failure, onFailure, egress } = record
+  const { ports, repo, explicit, config, remakes, tasksDone, readiness, failure } = record
+  const { onFailure, egress, hooked, hookEnv = {} } = record
   const made = { shape, provider, image, imageDigest, size, isolation, network, user, env, labels }
   const state = { ports, repo, explicit, config, remakes, tasksDone, readiness, failure }
   const maybe = { ...(onFailure === undefined ? {} : { onFailure }), ...(egress === undefined ? {} : { egress }) }
-  return { ...made, ...state, ...maybe }
+  return { ...made, ...state, ...maybe, ...(hooked === undefined ? {} : { hooked, hookEnv }) }
 }

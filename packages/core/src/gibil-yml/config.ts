@@ -1,5 +1,6 @@
 import { type OnExpire, type OnFailure, parseDuration, parseMib, type Shape, type SizePreset } from '@gibil/contract'
 import type * as z from 'zod'
+import type { SetupScript } from '../box-record.ts'
 import { databases } from './databases.ts'
 import type { GibilYml, ReadyEntry, ServiceEntry, TaskEntry } from './schema.ts'
 
@@ -45,6 +46,8 @@ export interface GibilConfig {
   readonly onIdle?: OnExpire | null
   readonly onFailure?: OnFailure | null
   readonly env: Readonly<Record<string, string>>
+  /** Absent in what an older version kept. */
+  readonly setup?: SetupScript | null
   /** Tool to version, or the beginning of one: `24`, `3.12`. */
   readonly runtime: Readonly<Record<string, string>>
   readonly services: readonly Service[]
@@ -53,6 +56,8 @@ export interface GibilConfig {
   readonly onCreate: readonly Task[]
   readonly onStart: readonly Task[]
   readonly beforeExpire: Task | null
+  /** Whether session-start hooks of the repository run; absent in what an older version kept. */
+  readonly sessionStart?: boolean
 }
 
 /** For what names no timeout of its own, in milliseconds. */
@@ -106,6 +111,9 @@ function toService([name, entry]: [string, z.infer<typeof ServiceEntry>]): Servi
   }
 }
 
+const toSetup = (setup: NonNullable<GibilYml['setup']>): SetupScript =>
+  typeof setup === 'string' ? { run: setup, timeoutMs: null } : { run: setup.run, timeoutMs: duration(setup.timeout) }
+
 const toServices = (services: NonNullable<GibilYml['services']>): Service[] =>
   Array.isArray(services)
     ? [...new Set(services)].map((name) => toService([name, databases[name]]))
@@ -126,12 +134,14 @@ export function toConfig(file: GibilYml): GibilConfig {
     onIdle: file.onIdle ?? null,
     onFailure: file.onFailure ?? null,
     env: texts(file.env),
+    setup: file.setup === undefined ? null : toSetup(file.setup),
     runtime: texts(file.runtime),
     services: toServices(file.services ?? {}),
     tasks: toTasks(file.tasks),
     ports: file.ports ?? [],
     onCreate: toTasks(file.hooks?.onCreate),
     onStart: toTasks(file.hooks?.onStart),
+    sessionStart: file.hooks?.sessionStart ?? true,
     beforeExpire: file.hooks?.beforeExpire === undefined ? null : toTask(file.hooks.beforeExpire),
   }
 }

@@ -94,6 +94,10 @@ export const GibilYml = z.strictObject({
   onIdle: OnExpire.optional().describe('when the idle limit has passed; default pause'),
   onFailure: OnFailure.optional().describe('when the box ends by itself or hangs; default restart'),
   env: Env.optional(),
+  setup: z
+    .union([Text, z.strictObject({ run: Text, timeout: Duration.optional() })])
+    .optional()
+    .describe('a script for bash, run as root before the repository comes; what it made is kept'),
   runtime: z
     .partialRecord(
       z.enum(['node', 'npm', 'pnpm', 'yarn', 'bun', 'deno', 'python', 'go', 'ruby', 'java', 'rust', 'php']),
@@ -110,6 +114,7 @@ export const GibilYml = z.strictObject({
     .strictObject({
       onCreate: Steps.optional().describe('once, after the services and before the tasks'),
       onStart: Steps.optional().describe('each time the box has started, after services and tasks'),
+      sessionStart: z.boolean().optional().describe('false: those of .claude/settings.json do not run by themselves'),
       beforeExpire: z
         .union([Text, z.strictObject(step)])
         .optional()

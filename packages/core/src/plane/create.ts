@@ -7,6 +7,7 @@ import type { Gate } from '../util/gate.ts'
 import { abortable } from '../util/timing.ts'
 import type { Place } from './admission.ts'
 import type { Context } from './context.ts'
+import type { KeptSetups } from './kept-setups.ts'
 import type { Reconciler } from './reconciler.ts'
 import { type Settled, settle } from './settle.ts'
 import { viewOf } from './view-of.ts'
@@ -40,11 +41,18 @@ export function pricedBy(
   return { estimate: price, cloudWish: { ...cloudWish, maxHourly } }
 }
 
-export function createCreator(context: Context, reconciler: Reconciler, gate: Gate): Creator {
+export function createCreator(
+  context: Context,
+  reconciler: Reconciler,
+  gate: Gate,
+  kept: Pick<KeptSetups, 'beginningOf'>,
+): Creator {
   const { admission, boxes, deps, pool, progress, stopping, tokens } = context
   const { clock, random } = deps
 
-  const insert = async ({ draft, token }: Settled, place: Place, name: string | null): Promise<BoxRecord> => {
+  const insert = async (settled: Settled, place: Place, name: string | null): Promise<BoxRecord> => {
+    const { token } = settled
+    const draft = { ...settled.draft, ...(await kept.beginningOf(settled.draft, place.owner)) }
     const spare = pool.take(draft)
     for (let count = 1; ; count += 1) {
       const createdAt = clock.now()
@@ -82,6 +90,7 @@ export function createCreator(context: Context, reconciler: Reconciler, gate: Ga
       const record = await insert(settled, place, name)
       if (onProgress) {
         onProgress({ phase: 'created', message: record.name })
+        if (record.setupDone) onProgress({ phase: 'setup', message: 'as an earlier box has left it' })
       }
       inserted.resolve(record)
       await reconciler.converge(record.id)

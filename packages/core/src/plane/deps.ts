@@ -45,6 +45,16 @@ export interface Policy {
   readonly cloneTimeoutMs: number
   readonly beforeExpireMs: number
   readonly pool: PoolPolicy
+  readonly setups: SetupPolicy
+}
+
+/** What is kept of what set-up scripts made; what was used least lately goes first. */
+interface SetupPolicy {
+  readonly most: number
+  /** Room on the host's disk that they take together. */
+  readonly mostBytes: number
+  /** Then the script runs again: what it installs has newer versions. */
+  readonly oldestMs: number
 }
 
 /** Boxes made ahead. Times in milliseconds. */
@@ -84,6 +94,7 @@ export const defaultPolicy: Policy = {
   taskTimeoutMs: 3_600_000,
   cloneTimeoutMs: 1_800_000,
   beforeExpireMs: 30_000,
+  setups: { most: 16, mostBytes: 32 * 1024 ** 3, oldestMs: 7 * 86_400_000 },
   pool: {
     most: 16,
     mostMachines: 4,

@@ -34,6 +34,8 @@ export interface SetupKeeper {
   /** Looks whether set-up of a running box has to begin, and begins it. `fresh`: it was made or started just now, by us. */
   settle(record: BoxRecord, fresh: boolean): Promise<void>
   cancel(id: string, reason: GibilError): Promise<void>
+  /** How a box with a set-up script begins: as what that made, if it is kept. */
+  beginningOf(record: BoxRecord): Promise<Partial<BoxRecord>>
 }
 
 /** Before anything of a box was changed. */
@@ -50,6 +52,7 @@ export function createReconciler(context: Context, setups: SetupKeeper): Reconci
   const perform = createPerform(context, {
     made: (id, kind) => void made.set(id, kind),
     gone: (id) => setups.cancel(id, new GibilError('cancelled', 'The box is being destroyed.')),
+    beginning: (record) => setups.beginningOf(record),
   })
 
   const interruptible = async <T>(id: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {

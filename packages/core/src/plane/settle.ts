@@ -12,7 +12,7 @@ import { defaultImage } from '../box/default-image.ts'
 import { shapeFor } from '../box/image-shape.ts'
 import { checkFits, chooseSize } from '../box/sizes.ts'
 import { type Wanted, wantedBy } from '../box/wanted.ts'
-import type { BoxRecord, ExplicitField, RepoRecord } from '../box-record.ts'
+import type { BoxRecord, ExplicitField, RepoRecord, SetupScript } from '../box-record.ts'
 import { autoShape } from '../choose/auto.ts'
 import { parseGibilYml } from '../gibil-yml/parse.ts'
 import { parseIdle, parseTtl } from '../lease/terms.ts'
@@ -119,6 +119,7 @@ export async function settle(
       published: [],
       repo,
       explicit,
+      ...setupOf(input.setup, told?.setup),
       from: null,
       restoring: null,
       parent: null,
@@ -137,6 +138,12 @@ export async function settle(
       timings: [],
     },
   }
+}
+
+/** The script of the create itself, else that of the file. */
+const setupOf = (asked: string | undefined, told: SetupScript | null | undefined): Pick<BoxRecord, 'setup'> => {
+  if (asked !== undefined && asked.trim() !== '') return { setup: { run: asked, timeoutMs: null } }
+  return told ? { setup: told } : {}
 }
 
 /** Why a box has the shape of its image. */

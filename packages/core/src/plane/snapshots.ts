@@ -1,11 +1,11 @@
-import { type CreateSnapshot, GibilError, type Snapshot } from '@gibil/contract'
+import { type CreateSnapshot, GibilError, type Snapshot, type SnapshotKind } from '@gibil/contract'
 import { newSnapshotId } from '../box/ids.ts'
 import { checkSnapshotName, friendlyName } from '../box/names.ts'
 import { checkHasState, kindOf, savedOf } from '../box/snapshot-rules.ts'
 import { toSnapshot } from '../box/snapshot-view.ts'
 import type { BoxRecord, Owner } from '../box-record.ts'
-import type { DriverSnapshot } from '../ports/driver.ts'
-import type { SnapshotRecord } from '../snapshot-record.ts'
+import type { Driver, DriverSnapshot } from '../ports/driver.ts'
+import type { Saved, SnapshotRecord } from '../snapshot-record.ts'
 import type { Context } from './context.ts'
 import type { Reconciler } from './reconciler.ts'
 import type { SnapshotRecords } from './snapshot-records.ts'
@@ -13,6 +13,8 @@ import type { SnapshotRecords } from './snapshot-records.ts'
 export interface Snapshots {
   /** Takes one. A temporary one is told to nobody, and goes when nothing needs it. */
   take(box: BoxRecord, input: CreateSnapshot, temporary: boolean): Promise<SnapshotRecord>
+  /** Keeps what a set-up script made of a box whose repository is yet to come. Throws as `take`, and `name_in_use` where it is kept already. */
+  keepSetup(box: BoxRecord, key: string): Promise<SnapshotRecord>
   list(filter: { readonly box?: string; readonly owner?: Owner }): Promise<Snapshot[]>
   /** Throws `wrong_state` while a box is being made of it or put back to it. */
   remove(id: string): Promise<void>
@@ -145,43 +147,66 @@ export function createSnapshots(
     }
   }
 
+  const draftOf = (latest: BoxRecord, kind: SnapshotKind): Omit<SnapshotRecord, 'saved'> => {
+    const id = newSnapshotId(deps.random)
+    return {
+      id,
+      name: id,
+      owner: latest.owner,
+      status: 'creating',
+      kind,
+      boxId: latest.id,
+      boxName: latest.name,
+      parent: latest.parent,
+      bytes: null,
+      temporary: false,
+      createdAt: deps.clock.now(),
+    }
+  }
+
+  /** Written down before it is made, while no step is under way for the box. */
+  const save = async (
+    box: BoxRecord,
+    plan: (latest: BoxRecord, driver: Driver) => Promise<{ draft: SnapshotRecord; name: string | undefined }>,
+  ): Promise<SnapshotRecord> => {
+    const driver = drivers.for(box)
+    if (!driver.snapshot || !driver.capabilities.has('snapshot')) {
+      throw new GibilError('unsupported_by_shape', `A box of shape ${box.shape} has no snapshots.`)
+    }
+    const make = driver.snapshot.bind(driver)
+    return reconciler.alone(box.id, async (signal) => {
+      const latest = await boxes.find(box.id)
+      const { draft, name } = await plan(latest, driver)
+      const record = await insert(draft, name)
+      try {
+        return await complete(record, await make(latest.id, { id: record.id, kind: record.kind }, { signal }))
+      } catch (error) {
+        // Then the next start finds it as a crash would leave it.
+        stopping.throwIfAborted()
+        await store.removeSnapshot(record.id)
+        throw signal.aborted ? signal.reason : GibilError.from(error, 'driver_failed')
+      }
+    })
+  }
+
   return {
     async take(box, input, temporary) {
       if (input.name !== undefined) checkSnapshotName(input.name)
-      const driver = drivers.for(box)
-      if (!driver.snapshot || !driver.capabilities.has('snapshot')) {
-        throw new GibilError('unsupported_by_shape', `A box of shape ${box.shape} has no snapshots.`)
-      }
-      const save = driver.snapshot.bind(driver)
-      return reconciler.alone(box.id, async (signal) => {
-        const latest = await boxes.find(box.id)
+      return save(box, async (latest, driver) => {
         checkHasState(latest, 'saved', isSettingUp(box.id) || !isSetUp(latest))
-        const id = newSnapshotId(deps.random)
-        const draft: SnapshotRecord = {
-          id,
-          name: id,
-          owner: latest.owner,
-          status: 'creating',
-          kind: kindOf(driver, latest, input.kind),
-          boxId: latest.id,
-          boxName: latest.name,
-          parent: latest.parent,
-          bytes: null,
-          temporary,
-          saved: savedOf(latest),
-          createdAt: deps.clock.now(),
-        }
-        const record = await insert(draft, input.name)
-        try {
-          return await complete(record, await save(latest.id, { id, kind: record.kind }, { signal }))
-        } catch (error) {
-          // Then the next start finds it as a crash would leave it.
-          stopping.throwIfAborted()
-          await store.removeSnapshot(id)
-          throw signal.aborted ? signal.reason : GibilError.from(error, 'driver_failed')
-        }
+        const kind = kindOf(driver, latest, input.kind)
+        return { draft: { ...draftOf(latest, kind), temporary, saved: savedOf(latest) }, name: input.name }
       })
     },
+    keepSetup: (box, key) =>
+      save(box, async (latest, driver) => ({
+        draft: {
+          ...draftOf(latest, kindOf(driver, latest, undefined)),
+          setup: { key, usedAt: deps.clock.now() },
+          saved: beforeRepo(latest),
+        },
+        name: `setup-${key.slice(0, 12)}`,
+      })),
     async list({ box, owner }) {
       const all = await store.listSnapshots(owner)
       const of = ({ boxId, boxName, owner: whose }: SnapshotRecord): boolean =>
@@ -211,6 +236,13 @@ export function createSnapshots(
 
 /** Names that are made up collide hardly ever; more often than this is a fault. */
 const nameTries = 8
+
+/** What a box that begins as it is: set up, with nothing in it of the one that it was taken of. */
+const beforeRepo = (record: BoxRecord): Saved => ({
+  ...savedOf(record),
+  ...{ repo: null, config: null, env: {}, labels: {}, ports: [], explicit: [], remakes: 0 },
+  ...{ tasksDone: false, readiness: 'ready', failure: null },
+})
 
 const isSetUp = ({ readiness }: BoxRecord): boolean => readiness === 'ready' || readiness === 'failed'
 

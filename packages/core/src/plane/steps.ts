@@ -23,16 +23,26 @@ type Options = DriverOptions & { readonly signal: AbortSignal }
 /** Does one step outside and writes down what is then. Every step may be repeated after a crash at any point in it. */
 export type Perform = (step: Step, record: BoxRecord, signal: AbortSignal) => Promise<void>
 
+/** It has yet to run its set-up script. */
+export const isBare = ({ setup, setupDone }: Pick<BoxRecord, 'setup' | 'setupDone'>): boolean =>
+  setup !== undefined && setupDone !== true
+
 /** Gives boxd what later commands start from. The repository is where they run, once it is there. */
 export async function configureBox(boxd: BoxdPort, record: BoxRecord, image: ResolvedImage): Promise<void> {
-  const env = { ...image.env, ...record.config?.env, ...record.env }
+  // What a set-up script makes is kept for other boxes: it gets nothing that is this one's.
+  const env = isBare(record) ? image.env : { ...image.env, ...record.config?.env, ...record.hookEnv, ...record.env }
   const cloned = record.repo !== null && record.readiness !== 'creating' && record.readiness !== 'cloning'
   await boxd.configure({ env, user: record.user, cwd: cloned ? record.repo.path : '~' })
 }
 
 export function createPerform(
   context: Context,
-  whenDone: { made(id: string, kind: 'create' | 'start'): void; gone(id: string): Promise<void> },
+  whenDone: {
+    made(id: string, kind: 'create' | 'start'): void
+    gone(id: string): Promise<void>
+    /** How a box begins that is made anew. */
+    beginning(record: BoxRecord): Promise<Partial<BoxRecord>>
+  },
 ): Perform {
   const { boxes, drivers, deps, policy, pool, progress } = context
   const { clock } = deps
@@ -103,7 +113,7 @@ export function createPerform(
       const readiness =
         kind === 'start'
           ? readinessAfterStart(latest)
-          : latest.repo === null
+          : latest.repo === null && !isBare(latest)
             ? ('ready' as const)
             : ('cloning' as const)
       const failure = latest.readiness === 'failed' ? latest.failure : null
@@ -125,10 +135,15 @@ export function createPerform(
   }
 
   /** How far the set-up of a box has come that begins as a snapshot: as far as there. */
-  const stateFrom = async ({ from }: BoxRecord): Promise<Pick<BoxRecord, 'readiness' | 'failure'> | undefined> => {
+  const stateFrom = async ({
+    from,
+    setup,
+  }: BoxRecord): Promise<Pick<BoxRecord, 'readiness' | 'failure'> | undefined> => {
     if (from === null) return undefined
     const snapshot = await deps.store.getSnapshot(from)
     if (!snapshot) throw noSuchSnapshot(from)
+    // What a set-up script made is where a box of its own begins.
+    if (setup && snapshot.setup) return undefined
     return { readiness: readinessFrom(snapshot), failure: snapshot.saved.failure }
   }
 
@@ -138,6 +153,7 @@ export function createPerform(
     adopt: (record) => adoptStep(context, record),
     async remake(record) {
       await drivers.for(record).destroy(record.id)
+      const beginning = await whenDone.beginning({ ...record, ...record.remake })
       await boxes.update(record.id, (latest) =>
         latest.remake && latest.desired !== 'gone'
           ? {
@@ -148,6 +164,7 @@ export function createPerform(
               address: null,
               startedAt: null,
               parent: null,
+              ...beginning,
             }
           : undefined,
       )

@@ -41,7 +41,9 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
   const shape = resolved ? shapeFor(resolved, wanted, !open('shape') || config.shape !== null) : wanted
   const imageDigest = resolved?.digest ?? record.imageDigest
   const making: Making = { shape, provider: record.provider, image, imageDigest, size }
-  const other = shape !== record.shape || imageDigest !== record.imageDigest || !sameSize(size, record.size)
+  const setup = config.setup && !record.setup ? config.setup : undefined
+  const other =
+    setup !== undefined || shape !== record.shape || imageDigest !== record.imageDigest || !sameSize(size, record.size)
   if (other) {
     const driver = drivers.for(making)
     checkCanPause(driver, record.onExpire)
@@ -64,6 +66,7 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
       config,
       chosenBecause: shape === wanted ? to.chosenBecause : madeFor(image),
       ports: config.ports,
+      ...(setup ? { setup } : {}),
       ttlMs,
       // A lease that was extended meanwhile is left as the user wants it.
       ...(ttlMs === record.ttlMs ? {} : { expiresAt: ttlMs === null ? null : record.createdAt + ttlMs }),

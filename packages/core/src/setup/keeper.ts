@@ -3,7 +3,9 @@ import { GibilError } from '@gibil/contract'
 import { toFailure } from '../box/failure.ts'
 import type { BoxRecord } from '../box-record.ts'
 import type { Context } from '../plane/context.ts'
+import type { KeptSetups } from '../plane/kept-setups.ts'
 import type { Reconciler, SetupKeeper } from '../plane/reconciler.ts'
+import { isBare } from '../plane/steps.ts'
 import { runSetup } from './run-setup.ts'
 
 export interface Setups extends SetupKeeper {
@@ -16,11 +18,17 @@ export interface Setups extends SetupKeeper {
 
 interface Active {
   readonly abort: AbortController
+  /** Rejects with what it failed by. */
+  readonly result: Promise<void>
   readonly done: Promise<void>
 }
 
 /** Runs the set-ups, one at a time for each box, beside the reconciler's steps: never inside of one, since they may take long. */
-export function createSetups(context: Context, reconciler: () => Pick<Reconciler, 'poke' | 'converge'>): Setups {
+export function createSetups(
+  context: Context,
+  reconciler: () => Pick<Reconciler, 'poke' | 'converge'>,
+  kept: () => Pick<KeptSetups, 'beginningOf' | 'keep'>,
+): Setups {
   const { boxes, deps, policy, stopping } = context
   const active = new Map<string, Active>()
   const waitsForUpload = new Map<string, () => void>()
@@ -52,7 +60,7 @@ export function createSetups(context: Context, reconciler: () => Pick<Reconciler
     const signal = AbortSignal.any([abort.signal, stopping])
     const work = async (): Promise<void> => {
       try {
-        await runSetup(context, record, tar, signal)
+        await runSetup(context, { record, tar, signal, keep: kept().keep })
       } catch (error) {
         const cause = GibilError.from(signal.aborted ? signal.reason : error)
         deps.log.info({ box: id, code: cause.code, err: cause }, 'a set-up failed')
@@ -66,7 +74,7 @@ export function createSetups(context: Context, reconciler: () => Pick<Reconciler
     }
     const result = work()
     // Whoever waits for the box learns of the failure from its record.
-    active.set(id, { abort, done: result.catch(() => undefined) })
+    active.set(id, { abort, result, done: result.catch(() => undefined) })
     return result
   }
 
@@ -127,7 +135,7 @@ export function createSetups(context: Context, reconciler: () => Pick<Reconciler
       const { id, readiness, status, desired, repo } = record
       if (status !== 'running' || desired !== 'running' || active.has(id)) return
       if (readiness !== 'cloning' && readiness !== 'services' && readiness !== 'tasks') return
-      if (readiness === 'cloning' && repo?.url === null) return awaitUpload(record)
+      if (readiness === 'cloning' && repo?.url === null && !isBare(record)) return awaitUpload(record)
       if (!fresh) return resume(record)
       // Its failure is in the record, where those who wait see it.
       begin(record, null).catch(() => undefined)
@@ -139,7 +147,11 @@ export function createSetups(context: Context, reconciler: () => Pick<Reconciler
       await setup?.done
     },
     isActive: (id) => active.has(id),
-    async upload(record, tar) {
+    beginningOf: (record) => kept().beginningOf(record, record.owner),
+    async upload(given, tar) {
+      // Its script comes first, and may have begun.
+      if (isBare(given)) await active.get(given.id)?.result
+      const record = await boxes.find(given.id)
       const { id, name, repo, readiness } = record
       if (repo?.url !== null || readiness !== 'cloning' || active.has(id)) {
         throw new GibilError('wrong_state', `The box "${name}" waits for no upload.`, {

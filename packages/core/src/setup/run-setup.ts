@@ -5,42 +5,42 @@ import type { GibilConfig } from '../gibil-yml/config.ts'
 import { maxConfigBytes, parseGibilYml } from '../gibil-yml/parse.ts'
 import type { Context } from '../plane/context.ts'
 import { resolveImage } from '../plane/images.ts'
+import type { KeptSetups } from '../plane/kept-setups.ts'
 import { withDeclared } from '../plane/publishing.ts'
-import { configureBox } from '../plane/steps.ts'
+import { configureBox, isBare } from '../plane/steps.ts'
 import { abortable } from '../util/timing.ts'
 import { effectOf } from './apply-config.ts'
 import { basicAuth, clone, headCommit, repoPath } from './clone.ts'
 import { runTasks, type SetupRun } from './commands.ts'
 import { createOutput, type Output } from './output.ts'
+import { runScript } from './run-script.ts'
 import { checkRuntime } from './runtime.ts'
 import { checkServices, startServices } from './services.ts'
+import { runSessionHooks } from './session-hooks.ts'
 
-/** `again`: the box has to be made anew first. `gone`: it went away meanwhile. */
-type Outcome = 'done' | 'again' | 'gone'
+/** `again`: the box has to be made anew first. `gone`: it went away meanwhile. `waits`: for its tree. */
+type Outcome = 'done' | 'again' | 'gone' | 'waits'
+
+interface Begin {
+  readonly record: BoxRecord
+  readonly tar: Readable | null
+  readonly signal: AbortSignal
+  readonly keep: KeptSetups['keep']
+}
 
 /** Runs what is left of the set-up of a running box, from its readiness on. Readiness is written down before each part. */
-export async function runSetup(
-  context: Context,
-  begin: BoxRecord,
-  tar: Readable | null,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const token = context.tokens.get(begin.id)
-  const output = createOutput(context.deps.setupLog, begin.id, token ? [token.password, basicAuth(token)] : [])
+export async function runSetup(context: Context, begin: Begin): Promise<Outcome> {
+  const { id } = begin.record
+  const token = context.tokens.get(id)
+  const output = createOutput(context.deps.setupLog, id, token ? [token.password, basicAuth(token)] : [])
   try {
-    return await parts(context, begin, tar, signal, output)
+    return await parts(context, begin, output)
   } finally {
     await output.flush()
   }
 }
 
-async function parts(
-  context: Context,
-  begin: BoxRecord,
-  tar: Readable | null,
-  signal: AbortSignal,
-  output: Output,
-): Promise<Outcome> {
+async function parts(context: Context, { record: begin, tar, signal, keep }: Begin, output: Output): Promise<Outcome> {
   const { boxes, deps, policy } = context
   const { clock } = deps
   const runFor = (record: BoxRecord): SetupRun => ({
@@ -59,7 +59,14 @@ async function parts(
       })
 
   let record: BoxRecord | undefined = begin
-  if (record.readiness === 'cloning') {
+  if (isBare(record)) {
+    await runScript(runFor(record), context.policy.taskTimeoutMs, keep)
+    record = await move(() => ({ setupDone: true }))
+    if (!record) return 'gone'
+    await configure(context, record, signal)
+  }
+  if (record.readiness === 'cloning' && record.repo) {
+    if (record.repo.url === null && !tar) return 'waits'
     const fetched = await fetchRepo(context, runFor(record), tar)
     if (fetched.remake) {
       const { remake } = fetched
@@ -67,7 +74,8 @@ async function parts(
       const remade = await context.admission.resize(begin, remake.size, () =>
         move(({ remakes, repo }) => {
           if (repo?.url === null) throw cannotSendAgain(begin, remake.image)
-          return { remake, chosenBecause, remakes: remakes + 1, config: fetched.config }
+          const setup = fetched.patch.setup ? { setup: fetched.patch.setup } : {}
+          return { remake, chosenBecause, remakes: remakes + 1, config: fetched.config, ...setup }
         }),
       )
       return remade ? 'again' : 'gone'
@@ -93,6 +101,14 @@ async function parts(
       await runTasks(run, 'task', config.tasks, policy.taskTimeoutMs)
     }
     await runTasks(run, 'onStart', config.onStart, policy.taskTimeoutMs)
+  }
+  if (config?.sessionStart !== false) {
+    const { any, env } = await runSessionHooks(context, runFor(record), record.tasksDone ? 'resume' : 'startup')
+    if (any) {
+      record = await move((latest) => ({ hooked: true, hookEnv: { ...latest.hookEnv, ...env } }))
+      if (!record) return 'gone'
+      await configure(context, record, signal)
+    }
   }
   const ready = await move((latest) => ({
     readiness: 'ready',
@@ -147,9 +163,9 @@ async function fetchRepo(context: Context, run: SetupRun, tar: Readable | null):
 const cannotSendAgain = ({ name, image }: BoxRecord, wanted: string): GibilError =>
   new GibilError(
     'invalid_config',
-    `The .gibil.yml that was sent asks for another image, shape or size than "${name}" was made with (${image}).`,
+    `The .gibil.yml that was sent asks for another image, shape, size or set-up script than "${name}" was made with (${image}).`,
     {
-      hint: `Name them at create, such as --image ${wanted}: what was sent would be lost when the box is made anew.`,
+      hint: `Name them at create, such as --image ${wanted} or --setup <file>: what was sent would be lost when the box is made anew.`,
       details: { step: 'upload' },
     },
   )

@@ -235,7 +235,7 @@ export function createFakePlane(options: {
       const { id: boxId, name: boxName, parent, shape, provider, image, size, isolation, createdAt } = find(ref)
       const box = { boxId, boxName, parent, shape, provider, image, size, isolation, createdAt }
       const id = `s${snapshots.size + 1}`
-      const snapshot: Snapshot = { ...box, id, name, kind, status: 'ready', owner: null, bytes: 4096 }
+      const snapshot: Snapshot = { ...box, id, name, kind, status: 'ready', owner: null, setup: false, bytes: 4096 }
       snapshots.set(id, snapshot)
       return snapshot
     },

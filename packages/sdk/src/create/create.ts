@@ -71,7 +71,11 @@ async function makeBox(
   const sent = uploadRepo(transport, createBoxHandle(transport, input.name), upload, { onProgress, signal })
   // When the tree cannot be sent the create fails too, as the box is destroyed: what broke the sending is what to tell.
   created.catch(() => undefined)
-  const afterUpload = await sent
+  const afterUpload = await sent.catch(async (error: unknown) => {
+    // It was gone before its tree came, as by a set-up script that failed: the create says why.
+    if (GibilError.is(error) && error.code === 'box_not_found') await created
+    throw error
+  })
   const box = await created
   return input.wait === 'created' ? afterUpload : box
 }

@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { full } from './support/full-form.ts'
+import { makeHome, type TestHome } from './support/home.ts'
+
+/** Each start of Java, Node or Chromium takes seconds where the processor is emulated. */
+const slow = 1_200_000
+
+/** The image takes minutes to build, and GiB. */
+describe.runIf(full)('a workstation', { timeout: slow }, () => {
+  let home: TestHome
+  beforeAll(async () => {
+    home = await makeHome('workstation')
+    const started = await home.startDaemon()
+    expect(started.exitCode, started.stderr).toBe(0)
+  }, slow)
+  afterAll(() => home?.[Symbol.asyncDispose](), slow)
+
+  const must = async (...args: string[]): Promise<string> => {
+    const result = await home.gibil(args, { timeoutMs: slow })
+    expect(result.exitCode, `gibil ${args.join(' ')}: ${result.stderr}${result.stdout}`).toBe(0)
+    return result.stdout
+  }
+
+  it('is a vm with the image and size of the preset', async () => {
+    const box = JSON.parse(await must('create', '--shape', 'managed', '--memory', '2G', '--name', 'w', '--json'))
+    expect(box).toMatchObject({ shape: 'vm', image: 'workstation', size: { memoryMib: 2048, diskMib: 30_720 } })
+    expect(box.chosenBecause[0]).toBe('managed is a vm of the image workstation')
+  })
+
+  it('has Docker running, and its databases when they are asked for', async () => {
+    expect(await must('run', 'w', 'docker info --format "{{.Driver}}"; docker compose version --short')).toMatch(
+      /^overlay2\n1\./,
+    )
+    await must('run', 'w', 'sudo systemctl start postgresql redis-server && until pg_isready -q; do sleep 1; done')
+    expect(await must('run', 'w', 'psql -Atc "select 1"; redis-cli ping')).toBe('1\nPONG\n')
+  })
+
+  it('has all tools of its list', async () => {
+    const report = await must('run', 'w', '--', 'check-tools')
+    expect(report).toMatch(/^ {2}uv +on first use, from PyPI$/m)
+    expect(report.match(/^ {2}\S/gm)?.length).toBeGreaterThan(60)
+  })
+})
