@@ -215,6 +215,20 @@ describe('a box of a cloud', { timeout: slow }, () => {
     await must('destroy', 'work')
   })
 
+  it('outlives the records of its home, which may adopt it', async () => {
+    await mustCreate('work')
+    await gibil('down')
+    await rm(join(cloud.home.path, 'gibil.db'))
+    await cloud.home.startDaemon()
+    await must('sweep')
+    expect(cloud.left()).toEqual(whole)
+    expect(await statuses()).toEqual([])
+    await must('adopt', 'work', '--yes')
+    expect(await must('run', 'work', 'echo still here')).toBe('still here\n')
+    await must('destroy', 'work')
+    expect(cloud.left()).toEqual({})
+  })
+
   it.runIf(full)(
     'whose lease ends while no daemon runs is ended by a sweep from an empty home, with the token alone',
     async () => {

@@ -1,7 +1,9 @@
 import { hash, randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { connectBoxd } from '@gibil/boxd-client'
 import { createControlPlane, defaultPolicy } from '@gibil/core'
 import { checkHost, createContainerDriver } from '@gibil/driver-container'
+import { forgetHomeId } from '@gibil/driver-hetzner'
 import { checkMicrovmHost, createMicrovmDriver, createVmDriver } from '@gibil/driver-qemu'
 import { createHostKit } from '@gibil/hostkit-client'
 import { openImageStore } from '@gibil/images'
@@ -19,6 +21,7 @@ import { sourceTree } from './process/source-tree.ts'
 
 /** Puts the real parts together: the one place that knows them all. */
 export const compose: Compose = async (home, log, { failpoint, pool }) => {
+  if (!existsSync(home.database)) await forgetHomeId(home.dir)
   const store = openStore(home.database)
   const hostkit = createHostKit({ binary: sourceTree.hostkit })
   const close = async (): Promise<void> => {

@@ -22,6 +22,14 @@ export interface BoxFiles {
   forget(id: string): Promise<void>
 }
 
+/**
+ * For a home whose records are lost. It gets another name with its next box, so that those that it had are not taken for remains and removed: they are found as boxes
+ * of another home, and adopted.
+ */
+export const forgetHomeId = (home: string): Promise<void> => rm(idPath(home), { force: true })
+
+const idPath = (home: string): string => join(home, 'hetzner', 'home-id')
+
 export function openBoxFiles(home: string): BoxFiles {
   const root = join(home, 'hetzner')
   const dirOf = (id: string): string => join(root, 'boxes', id)
@@ -30,7 +38,7 @@ export function openBoxFiles(home: string): BoxFiles {
   return {
     directory: dirOf,
     async homeId() {
-      const path = join(root, 'home-id')
+      const path = idPath(home)
       const known = await readIfThere(path)
       if (known !== undefined && /^[0-9a-f]{16}$/.test(known)) return known
       await mkdir(root, { recursive: true, mode: 0o700 })

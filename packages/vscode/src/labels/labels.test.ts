@@ -78,6 +78,7 @@ test('a snapshot', () => {
     image: 'base',
     size: aBox().size,
     isolation: 'namespaces',
+    setup: false,
     createdAt: new Date(now - 3_600_000).toISOString(),
   } satisfies Snapshot
   expect(snapshotRow(snapshot, now)).toMatchObject({ description: 'of work · 3 MiB · 1h ago', context: 'snapshot' })
