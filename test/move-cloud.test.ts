@@ -4,8 +4,7 @@ import { checksumOfTree, oddFiles } from './support/odd-tree.ts'
 import { makeSmallImage } from './support/small-image.ts'
 
 /**
- * A box that is carried to a cloud, whose machines are processes on a copy of this host: the way back would carry all of this host, so that it is a part of
- * `test/move-chain.test.ts`.
+ * A box that is carried to a cloud, whose machines are processes on a copy of this host. The way back is not tried: it would carry all of this host.
  */
 const slow = 300_000
 
