@@ -46,7 +46,7 @@ describe('candidates', () => {
     [['destroy', 'web', 'd'], ['db']],
     [
       ['create', '--shape', ''],
-      ['auto', 'container', 'microvm', 'vm'],
+      ['auto', 'container', 'microvm', 'vm', 'managed'],
     ],
     [
       ['choose', '--isolation', ''],
