@@ -78,8 +78,11 @@ export function watchBoxes(gibil: Gibil, { onChange, retryMs = 2000, refreshMs =
       try {
         if (seen.state === 'connected') {
           for await (const _event of gibil.events({ signal, reconnectMs: 0 })) {
-            clearTimeout(settling)
-            settling = setTimeout(() => void refresh(), settleMs)
+            // Not put off by the next one, or a busy daemon would never be looked at.
+            settling ??= setTimeout(() => {
+              settling = undefined
+              void refresh()
+            }, settleMs)
           }
         }
       } catch (error) {
