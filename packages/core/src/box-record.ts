@@ -16,7 +16,7 @@ import type {
   Size,
   Status,
 } from '@gibil/contract'
-import type { GibilConfig } from './gibil-yml/config.ts'
+import type { GibilConfig, SetupScript } from './gibil-yml/config.ts'
 import type { DriverCloud } from './ports/driver.ts'
 
 /** What the user wants the box to be; the reconciler makes it so. */
@@ -56,12 +56,6 @@ interface Moving {
   readonly imageDigest: string | null
   /** The record names the new place; before, nobody is let in. */
   readonly arrived: boolean
-}
-
-/** Prepares a box before its repository comes; a line or more for bash, run as root. */
-export interface SetupScript {
-  readonly run: string
-  readonly timeoutMs: number | null
 }
 
 export interface RepoRecord extends Repo {

@@ -1,6 +1,5 @@
 import { type OnExpire, type OnFailure, parseDuration, parseMib, type Shape, type SizePreset } from '@gibil/contract'
 import type * as z from 'zod'
-import type { SetupScript } from '../box-record.ts'
 import { databases } from './databases.ts'
 import type { GibilYml, ReadyEntry, ServiceEntry, TaskEntry } from './schema.ts'
 
@@ -29,6 +28,12 @@ export interface Service {
   readonly cwd: string | null
   readonly env: Readonly<Record<string, string>>
   readonly ready: ReadyCheck | null
+}
+
+/** Prepares a box before its repository comes; a line or more for bash, run as root. */
+export interface SetupScript {
+  readonly run: string
+  readonly timeoutMs: number | null
 }
 
 /** A `.gibil.yml` with its short forms written out: plain data, kept with the box. */

@@ -6,6 +6,7 @@ import numpy
 from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 
+from .labels import labels_along
 from .plain import plain
 
 
@@ -27,8 +28,6 @@ def boxes_of(ax: Axes) -> Optional[dict[str, Any]]:
     horizontal = whisker[0][1] == whisker[1][1]
     if horizontal:
         lines, outlines = [line[:, ::-1] for line in lines], [outline[:, ::-1] for outline in outlines]
-    from .charts import labels_along
-
     label_at = labels_along(ax.yaxis if horizontal else ax.xaxis)
     elements = [_box(outline, lines, label_at) for outline in outlines]
     return None if None in elements else {"elements": elements, "horizontal": horizontal}

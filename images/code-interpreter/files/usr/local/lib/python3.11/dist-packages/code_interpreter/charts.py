@@ -1,7 +1,7 @@
 """What a figure of matplotlib shows, as data: the charts of E2B's SDKs (`charts.d.ts` in the npm package @e2b/code-interpreter)."""
 
 import re
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from matplotlib.axes import Axes
 from matplotlib.category import StrCategoryConverter
@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, Wedge
 
 from .boxes import boxes_of
+from .labels import labels_along, places_along
 from .plain import plain
 
 Chart = dict[str, Any]
@@ -75,7 +76,7 @@ def _planar(ax: Axes, kind: str, elements: list[Any]) -> Chart:
     for name, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
         dates = isinstance(axis.converter, (DateConverter, _SwitchableDateConverter))
         words = isinstance(axis.converter, StrCategoryConverter)
-        ticks = _places(axis)
+        ticks = places_along(axis)
         scales[f"{name}_ticks"] = [num2date(tick).isoformat() for tick in ticks] if dates else plain(ticks)
         scales[f"{name}_tick_labels"] = [label.get_text() for label in axis.get_majorticklabels()]
         scales[f"{name}_scale"] = "datetime" if dates else "categorical" if words else axis.get_scale()
@@ -109,15 +110,3 @@ def _bars(ax: Axes, containers: list[BarContainer]) -> list[Any]:
             value = bar.get_width() if flat else bar.get_height()
             elements.append({"label": label_at(centre), "group": group, "value": plain(float(value))})
     return elements
-
-
-def labels_along(axis: Any) -> Callable[[float], str]:
-    """The label of the tick at a place; where there is none, the place itself."""
-    places = zip(_places(axis), axis.get_majorticklabels())
-    labels = {round(place, 6): label.get_text() for place, label in places}
-    return lambda place: labels.get(round(float(place), 6)) or f"{float(place):g}"
-
-
-def _places(axis: Any) -> list[float]:
-    """Of ticks, which may come as a list or as an array."""
-    return [float(place) for place in axis.get_majorticklocs()]
