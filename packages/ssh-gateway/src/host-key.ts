@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { GibilError } from '@gibil/contract'
@@ -26,11 +27,11 @@ export async function readOrMakeHostKey(path: string): Promise<HostKey> {
 
 async function make(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const fresh = `${path}.${process.pid}`
+  const fresh = `${path}.${randomUUID()}`
   await writeFile(fresh, `${ssh2.utils.generateKeyPairSync('ed25519').private.trimEnd()}\n`, { mode: 0o600 })
   // Whole from the moment that it can be seen; the first to come wins.
   await link(fresh, path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })
-  await rm(fresh)
+  await rm(fresh, { force: true })
 }
