@@ -75,6 +75,8 @@ describe('a token', () => {
 
   const bodies: Readonly<Record<string, unknown>> = {
     extendBox: { ttl: '1h' },
+    moveBox: { cpu: 1 },
+    setEgress: {},
     restartBox: {},
     createSnapshot: {},
     restoreBox: { snapshot: 's' },
@@ -135,6 +137,7 @@ describe('a token', () => {
       'removeBakedImage',
       'removeImage',
       'revokeToken',
+      'saveImage',
       'setBudget',
       'setUpE2b',
       'shutdown',
