@@ -2,12 +2,13 @@
  * Runs the test suite of E2B's JavaScript SDK against a daemon of its own, by TLS and host names, as their users come. Nothing of the suite is
  * ours or kept: GIBIL_E2B_SUITE names the folder `packages/js-sdk` of its sources, which is copied below `.cache`.
  *
- *   GIBIL_E2B_SUITE=…/packages/js-sdk [GIBIL_E2B_SHAPE=microvm] npm run conformance:e2b [-- tests/sandbox/files …]
+ *   GIBIL_E2B_SUITE=…/packages/js-sdk [GIBIL_E2B_SHAPE=microvm] [GIBIL_E2B_INTERNET=double] npm run conformance:e2b [-- tests/sandbox/files …]
  */
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { execa } from 'execa'
 import { makeHome, root, type TestHome } from '../test/support/home.ts'
+import { openInternet } from './e2b-internet.ts'
 
 interface Report {
   readonly numPassedTests: number
@@ -27,6 +28,7 @@ interface Report {
 
 const suite = process.env['GIBIL_E2B_SUITE']
 const shape = process.env['GIBIL_E2B_SHAPE'] ?? 'container'
+const internet = process.env['GIBIL_E2B_INTERNET'] ?? 'real'
 const port = Number(process.env['GIBIL_E2B_PORT'] ?? 7743)
 /** What the suite needs to run in Node alone, beside what the SDK itself needs. */
 const tools = ['msw', 'dotenv', 'error-stack-parser-es', 'typescript', 'vitest'] as const
@@ -56,8 +58,12 @@ dns.lookup = (host, options, done) => {
 `
 
 if (!suite) throw new Error('Set GIBIL_E2B_SUITE to the folder packages/js-sdk of the sources of E2B.')
+if (internet !== 'real' && internet !== 'double') throw new Error('GIBIL_E2B_INTERNET is real or double.')
 const work = join(root, '.cache', 'e2b-suite')
 await prepare(suite)
+// What was started ends also when the run is interrupted.
+const interrupted = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort())
 const report = await run(process.argv.slice(2))
 process.stdout.write(table(report))
 process.exitCode = report.numFailedTests > 0 ? 1 : 0
@@ -88,6 +94,7 @@ async function run(filters: readonly string[]): Promise<Report> {
   const built = await home.gibil(['image', 'build', 'e2b'], { timeoutMs: 30 * 60_000 })
   if (built.exitCode !== 0) throw new Error(built.stderr)
   await provideUbuntu(home)
+  await using _double = internet === 'double' ? await openInternet(home) : undefined
   const setup = await home.gibil(['e2b', 'setup', '--shape', shape, '--port', String(port), '--tls', '--json'])
   if (setup.exitCode !== 0) throw new Error(setup.stderr)
   const { variables } = JSON.parse(setup.stdout) as { variables: Record<string, string> }
@@ -102,13 +109,16 @@ async function run(filters: readonly string[]): Promise<Report> {
     '--reporter=json',
     `--outputFile=${outputFile}`,
   ]
+  await rm(outputFile, { force: true })
   await execa('npx', [...args, ...filters], {
     cwd: work,
     env: { ...variables, NODE_OPTIONS: `--import ${join(work, 'loopback.mjs')}` },
     stdout: ['inherit'],
     stderr: 'inherit',
     reject: false,
+    cancelSignal: interrupted.signal,
   })
+  if (interrupted.signal.aborted) throw new Error('Interrupted.')
   return JSON.parse(await readFile(outputFile, 'utf8')) as Report
 }
 
@@ -140,6 +150,6 @@ function table({ testResults, numPassedTests, numFailedTests, numPendingTests }:
         return `- ${relative(work, name)}: ${title}: ${why.split('\n')[0]?.slice(0, 200)}`
       }),
   )
-  const sum = `${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped (${shape})`
+  const sum = `${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped (${shape}, ${internet} internet)`
   return `\n${sum}\n\n| file | passed | failed | skipped |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n\n${failures.join('\n')}\n`
 }

@@ -14,10 +14,11 @@ export interface PublicInternet extends AsyncDisposable {
   start(argv: readonly [string, ...string[]]): ChildProcess
 }
 
-export async function makePublicInternet(number = process.pid % 200): Promise<PublicInternet> {
+/** `others`: public addresses that lead there too until its end, from the whole of this machine. */
+export async function makePublicInternet(others: readonly string[] = []): Promise<PublicInternet> {
   const netns = `internet-${process.pid}`
   const [near, far] = [`inet${process.pid}`.slice(0, 14), `pub${process.pid}`.slice(0, 14)]
-  const subnet = `198.51.100.${(number % 62) * 4}`
+  const subnet = `198.51.100.${((process.pid % 200) % 62) * 4}`
   const base = Number(subnet.split('.').at(-1))
   const [hostAddress, address] = [`198.51.100.${base + 1}`, `198.51.100.${base + 2}`]
   const children: ChildProcess[] = []
@@ -43,6 +44,11 @@ export async function makePublicInternet(number = process.pid % 200): Promise<Pu
     await inside('address', 'add', `${address}/30`, 'dev', far)
     await inside('link', 'set', far, 'up')
     await inside('link', 'set', 'lo', 'up')
+    for (const other of others) {
+      await inside('address', 'add', `${other}/32`, 'dev', 'lo')
+      // Goes with the link.
+      await ip('route', 'add', `${other}/32`, 'via', address, 'dev', near)
+    }
     // Machines of the simulator of Hetzner Cloud come with their own addresses.
     await inside('route', 'add', '198.18.0.0/15', 'via', hostAddress)
   } catch (error) {
