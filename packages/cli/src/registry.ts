@@ -123,6 +123,18 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/move.ts'),
   },
   {
+    name: 'export',
+    group: 'Boxes',
+    summary: 'write a box to one file, to carry it to another machine',
+    load: () => import('./commands/export.ts'),
+  },
+  {
+    name: 'import',
+    group: 'Boxes',
+    summary: 'make a box of a file that export has written',
+    load: () => import('./commands/import.ts'),
+  },
+  {
     name: 'run',
     group: 'Work in a box',
     summary: 'run a command in a box; its exit status becomes ours',

@@ -238,6 +238,12 @@ export const errorTable = {
     'An image is incomplete or does not match its digest.',
     'Remove it and build, pull or import it again.',
   ),
+  box_file_invalid: kind(
+    422,
+    2,
+    'A file is no exported box, is damaged or cut off, or was made by a newer version.',
+    'Export the box again: `gibil export <box>`, and compare the sizes after copying.',
+  ),
   image_build_failed: kind(
     422,
     1,

@@ -2,6 +2,7 @@
 export * from './adopt.ts'
 export * from './agent.ts'
 export * from './box.ts'
+export * from './box-file.ts'
 export * from './bytes.ts'
 export * from './choice.ts'
 export * from './cloud.ts'

@@ -32,6 +32,7 @@ import type {
 } from '@gibil/contract'
 import type { Owner } from './box-record.ts'
 import type { Use } from './lease/activity.ts'
+import type { ExportOptions, ImportInput, TakeBox } from './move/box-file.ts'
 import type { SetEgress } from './plane/egress.ts'
 import type { Ended } from './plane/ended.ts'
 import type { Publishing } from './plane/publishing.ts'
@@ -113,6 +114,17 @@ export interface BoxPlane extends Publishing {
    * `unsupported_by_shape`, `invalid_size`, `size_beyond_host`, `lease_out_of_range`, `cloud_sold_out`, `over_budget`, `limit_reached`, `disk_full`.
    */
   move(ref: string, input: MoveBox, options?: CreateOptions): Promise<Moved>
+
+  /**
+   * Hands out what a box is, and its tree, while the box stands still; it goes on when what takes them has ended. Throws `wrong_state`.
+   * `env`: with the values of its environment, which may be secrets.
+   */
+  exportBox<T>(ref: string, take: TakeBox<T>, options?: ExportOptions): Promise<T>
+  /**
+   * Makes a box of what was exported, here or elsewhere. All that can be wrong but the tree is found before that is read; of one that is not whole nothing is
+   * kept. Throws `name_in_use`, `unsupported_by_shape`, `invalid_size`, `box_file_invalid`, and what creates throw.
+   */
+  importBox(input: ImportInput, options?: CreateOptions): Promise<Box>
 
   /**
    * A byte stream to boxd in a running box. Counts as activity while it is open, unless `quiet` (for measuring: a box that is

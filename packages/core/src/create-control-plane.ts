@@ -4,6 +4,8 @@ import type { ControlPlane } from './control-plane.ts'
 import { createActivity } from './lease/activity.ts'
 import { createAwake } from './lease/awake.ts'
 import { createLeaseKeeper } from './lease/keeper.ts'
+import { exportBox } from './move/export-box.ts'
+import { importBox } from './move/import-box.ts'
 import { move } from './move/move.ts'
 import { saveImage } from './move/save-image.ts'
 import { createAdmission } from './plane/admission.ts'
@@ -225,6 +227,8 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       )
     },
     move: (ref, input, options = {}) => move({ context, reconciler, setups, verbs }, ref, input, options),
+    exportBox: (ref, take, options = {}) => exportBox({ context, reconciler, verbs }, ref, take, options),
+    importBox: (input, options = {}) => importBox({ context, creator }, input, options),
     async saveImage(ref, name, options = {}) {
       const image = await saveImage({ context, reconciler, verbs }, ref, name, options)
       await events.append('image.added', null, { name, source: image.source })

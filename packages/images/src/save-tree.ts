@@ -10,7 +10,7 @@ import { toText } from './tar-format.ts'
 import { unpack } from './unpack.ts'
 
 /** By this record the stream of a tree ends: boxd/PROTOCOL.md. */
-const reportKey = 'GIBIL.report'
+export const reportKey = 'GIBIL.report'
 
 interface TreeInput {
   readonly name: string | null

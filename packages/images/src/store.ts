@@ -13,7 +13,7 @@ import { collectGarbage, layersOf } from './garbage.ts'
 import { openImageHome } from './home.ts'
 import { importImage } from './import-image.ts'
 import { openLayerStore } from './layer-store.ts'
-import { checkName, defaultUser, type ImageManifest, shapeOf, toImage } from './manifest.ts'
+import { checkName, defaultUser, emptyConfig, type ImageManifest, shapeOf, toImage } from './manifest.ts'
 import { openManifestStore } from './manifest-store.ts'
 import { createMutex } from './mutex.ts'
 import type { Operation, StoreParts } from './operation.ts'
@@ -270,7 +270,8 @@ export const openImageStore = async (options: ImageStoreOptions): Promise<ImageS
     },
     saveTree: async ({ name, source, of, tar }, given = {}) => {
       if (name !== null) checkName(name)
-      const config = of === null ? undefined : manifests.find(of)?.config
+      const config =
+        typeof of === 'string' ? manifests.find(of)?.config : (of && { ...emptyConfig, ...of }) || undefined
       let saved: Omit<SavedTree, 'image'> | undefined
       const image = await operation(given, async (one) => {
         const made = await saveTree(one, { name, source, config, tar })

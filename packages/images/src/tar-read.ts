@@ -18,7 +18,7 @@ const maxName = 4096
 const maxEntries = 2_000_000
 
 /** Hands out the bytes of a stream in the amounts asked for. */
-class ByteSource {
+export class ByteSource {
   readonly #chunks: AsyncIterator<Uint8Array>
   #rest: Buffer = Buffer.alloc(0)
 

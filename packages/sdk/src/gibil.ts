@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import {
   Box,
   Budget,
@@ -10,6 +11,7 @@ import {
   type ForkBoxes,
   Health,
   HostCheck,
+  type ImportBox,
   type Needs,
   SshState,
   SweepResult,
@@ -19,6 +21,7 @@ import {
 import * as z from 'zod'
 import { type Adoption, createAdoption } from './adopt.ts'
 import { type BoxHandle, createBoxHandle } from './box/box.ts'
+import { importBox } from './box-file.ts'
 import type { ConnectOptions, Endpoint } from './connect/locate.ts'
 import { createTransport } from './connect/transport.ts'
 import { type CreateOptions, createBox, type OwnedBox } from './create/create.ts'
@@ -52,6 +55,11 @@ export interface Gibil extends AsyncDisposable {
    * `failures`. When aborted, all are destroyed.
    */
   fork(input: ForkBoxes, options?: LongCallOptions): Promise<Fork>
+  /**
+   * Makes a box of the file of an exported one; `wish`: what is to be another than there. Of a file that is not whole nothing is kept. Throws
+   * `box_file_invalid`, `name_in_use`, `unsupported_by_shape`.
+   */
+  import(file: Readable, wish?: ImportBox, options?: LongCallOptions): Promise<BoxHandle>
   /** Agents at their tasks in boxes. */
   readonly sessions: Sessions
   readonly snapshots: Snapshots
@@ -109,6 +117,10 @@ function connect(options: ConnectOptions = {}): Gibil {
         transport.call(z.array(Box), 'DELETE', `/fleets/${encodeURIComponent(id)}`, { signal }),
     },
     fork: (input, callOptions) => forkBoxes(transport, input, callOptions),
+    async import(file, wish, callOptions) {
+      const box = await importBox(transport, file, wish, callOptions)
+      return createBoxHandle(transport, box.id, box)
+    },
     sessions: createSessions(transport),
     snapshots: createSnapshots(transport),
     images: createImages(transport),

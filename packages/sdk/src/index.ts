@@ -17,12 +17,14 @@ export type {
   ErrorCode,
   Event,
   Exit,
+  Exported,
   Failure,
   FileEvent,
   FileInfo,
   Fleet,
   Fork,
   Image,
+  ImportBox,
   Job,
   JobOutput,
   Metrics,
@@ -77,6 +79,7 @@ export type { Command, CommandOptions, RunOptions } from './box/command.ts'
 export type { CommandOutput, CommandStream, SignalName, StreamOptions, StreamSettings } from './box/command-stream.ts'
 export type { FileData, Files, ReadOptions, ReplaceOptions, WriteOptions } from './box/files.ts'
 export type { Jobs, OutputOptions } from './box/jobs.ts'
+export type { BoxExport, ExportOptions } from './box-file.ts'
 export { type Answers, agents, needsOfAnswers, questions } from './choose/questions.ts'
 export { type ConnectOptions, type Endpoint, gibilHome } from './connect/locate.ts'
 export type { CreateOptions, OwnedBox, RepoOptions } from './create/create.ts'

@@ -1,9 +1,9 @@
 import { open, rename, rm } from 'node:fs/promises'
 
 /** Writes a file whole or not at all. Answers its length. */
-export async function saveAs(path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+export async function saveAs(path: string, chunks: AsyncIterable<Uint8Array>, mode = 0o644): Promise<number> {
   const temporary = `${path}.${process.pid}.tmp`
-  const file = await open(temporary, 'wx', 0o644)
+  const file = await open(temporary, 'wx', mode)
   let bytes = 0
   try {
     for await (const chunk of chunks) {

@@ -1,4 +1,4 @@
-import { formatBytes, GibilError, type Progress, type TreeReport } from '@gibil/contract'
+import { GibilError, type Progress, type TreeReport } from '@gibil/contract'
 import { closed, withCloud } from '../box/charges.ts'
 import { readinessAfterStart } from '../box/readiness.ts'
 import type { BoxRecord } from '../box-record.ts'
@@ -6,8 +6,8 @@ import type { Context } from '../plane/context.ts'
 import { resolveImage } from '../plane/images.ts'
 import { deadlineOfSpec, toSpec } from '../plane/spec.ts'
 import { configureBox } from '../plane/steps.ts'
-import type { TreeSurvey } from '../ports/boxd.ts'
 import type { DriverBox, DriverOptions, ResolvedImage } from '../ports/driver.ts'
+import { checkTree } from './check-tree.ts'
 import { clearOtherPlace } from './clear.ts'
 import { dockerData, type Plan } from './plan.ts'
 
@@ -23,10 +23,6 @@ interface Arrived {
   readonly image: ResolvedImage
   readonly report: TreeReport
 }
-
-/** Ids that a container has: those above are nobody's there (packages/driver-container). */
-const idsOfContainer = 65_536
-const mib = 1024 ** 2
 
 /**
  * Carries a box to another place while no step is under way for it. Until its record names the new place the box is what it was, and whatever was made
@@ -107,7 +103,7 @@ export async function carry(
   try {
     await step('move.noted')
     const survey = await timed('look', () => source.surveyTree(plan.ownSystem ? [] : dockerData))
-    checkTree(survey, plan, record)
+    checkTree(survey, to, record, 'The box is as it was.')
     const { box, image, report } = await (plan.ownSystem ? overSystem() : asImage())
     await timed('boxd', () => configureBox(context.boxd.of({ ...next, startedAt: clock.now() }, signal), next, image))
     signal.throwIfAborted()
@@ -166,23 +162,4 @@ function told(report: TreeReport, { notes }: Plan): Pick<Carried, 'changed' | 'n
           `${changedCount} files changed each time they were read: what was carried over of them may be neither old nor new.`,
         ]
   return { changed, notes: [...notes, ...torn] }
-}
-
-/** Throws `invalid_size`, `unsupported_by_shape`. */
-function checkTree({ bytes, maxId, maxIdPath }: TreeSurvey, { to }: Plan, { name }: BoxRecord): void {
-  // What an ext4 takes beside files: as packages/driver-qemu counts it.
-  const needed = Math.ceil((bytes / mib) * 1.2) + 96
-  if (needed > to.size.diskMib) {
-    const [has, disk] = [formatBytes(bytes), formatBytes(to.size.diskMib * mib)]
-    throw new GibilError('invalid_size', `The box "${name}" holds ${has}, too much for a disk of ${disk}.`, {
-      hint: `Give it a larger one: --disk ${Math.ceil(needed / 1024)}G. The box is as it was.`,
-    })
-  }
-  if (to.shape === 'container' && maxId >= idsOfContainer) {
-    throw new GibilError(
-      'unsupported_by_shape',
-      `${maxIdPath.slice(0, 200)} belongs to the id ${maxId}, and a container has none above ${idsOfContainer - 1}.`,
-      { hint: 'Give such files to others (chown), or move the box to a microvm or a vm. The box is as it was.' },
-    )
-  }
 }

@@ -1,7 +1,7 @@
 import { type Box, type CreateBox, compareAmounts, GibilError, hourlyOf, type Price } from '@gibil/contract'
 import { newBoxId } from '../box/ids.ts'
 import { checkName, friendlyName } from '../box/names.ts'
-import type { BoxRecord } from '../box-record.ts'
+import type { BoxRecord, Owner } from '../box-record.ts'
 import type { CreateOptions } from '../control-plane.ts'
 import type { Gate } from '../util/gate.ts'
 import { abortable } from '../util/timing.ts'
@@ -39,6 +39,12 @@ export function pricedBy(
   const asked = cloudWish?.maxHourly
   const maxHourly = asked !== undefined && compareAmounts(asked, most) < 0 ? asked : most
   return { estimate: price, cloudWish: { ...cloudWish, maxHourly } }
+}
+
+/** Throws `name_in_use`; somebody may still take it later. */
+export async function checkNameIsFree(boxes: Context['boxes'], name: string, owner: Owner): Promise<void> {
+  if ((await boxes.list({ name, owner })).length === 0) return
+  throw new GibilError('name_in_use', `A box named "${name}" exists already.`, { details: { name } })
 }
 
 export function createCreator(
@@ -115,9 +121,7 @@ export function createCreator(
       const { owner = null } = options
       if (name !== undefined) {
         checkName(name)
-        if ((await boxes.list({ name, owner })).length > 0) {
-          throw new GibilError('name_in_use', `A box named "${name}" exists already.`, { details: { name } })
-        }
+        await checkNameIsFree(boxes, name, owner)
       }
       const begin = clock.now()
       const settled = await settle(context, rest, null)

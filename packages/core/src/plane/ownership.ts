@@ -49,6 +49,8 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
       const moved = await plane.move(await idOf(ref), input, options)
       return { ...moved, box: own(moved.box) }
     },
+    exportBox: async (ref, take, options) => plane.exportBox(await idOf(ref), take, options),
+    importBox: async (input, options) => own(await plane.importBox(input, { ...options, owner })),
     mount: async (ref, input) => plane.mount(await idOf(ref), input),
     unmount: async (ref, what) => plane.unmount(await idOf(ref), what),
     mounts: async (ref) => plane.mounts(await idOf(ref)),

@@ -1,4 +1,4 @@
-import { GibilError } from '@gibil/contract'
+import { GibilError, type PublishedPort } from '@gibil/contract'
 import type { BoxRecord, PublishedRecord } from '../box-record.ts'
 import type { RandomBytes } from '../ports/random.ts'
 import { hex } from '../util/hex.ts'
@@ -38,6 +38,12 @@ export function withDeclared(
   const missing = [...new Set(ports)].filter((port) => !published.some((known) => known.port === port))
   const room = Math.max(0, mostPorts - published.length)
   return inOrder([...published, ...missing.slice(0, room).map((port) => publishedPort(port, false, random))])
+}
+
+/** Ports of another box, each with a secret of its own. */
+export const publishedAnew = (ports: readonly PublishedPort[], random: RandomBytes): readonly PublishedRecord[] => {
+  const once = new Map(ports.map((one) => [one.port, one]))
+  return inOrder([...once.values()].slice(0, mostPorts).map((one) => publishedPort(one.port, one.public, random)))
 }
 
 const inOrder = (ports: readonly PublishedRecord[]): readonly PublishedRecord[] =>

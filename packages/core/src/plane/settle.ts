@@ -17,7 +17,7 @@ import { autoShape } from '../choose/auto.ts'
 import type { SetupScript } from '../gibil-yml/config.ts'
 import { parseGibilYml } from '../gibil-yml/parse.ts'
 import { parseIdle, parseTtl } from '../lease/terms.ts'
-import type { Driver } from '../ports/driver.ts'
+import type { Driver, ResolvedImage } from '../ports/driver.ts'
 import { repoPath } from '../setup/clone.ts'
 import { driverOf, withReason } from './chosen.ts'
 import { cloudTerms } from './cloud-terms.ts'
@@ -43,11 +43,15 @@ export function checkCanPause(driver: Driver, onExpire: OnExpire): void {
   })
 }
 
-/** Checks all that was asked for before anything is made. Throws the first thing that is wrong with it. */
+/**
+ * Checks all that was asked for before anything is made. Throws the first thing that is wrong with it. `coming`: the image that it will be made of, when that
+ * is not there yet.
+ */
 export async function settle(
   context: Context,
   input: Omit<CreateBox, 'name' | 'wait'>,
   fleet: string | null,
+  coming?: ResolvedImage,
 ): Promise<Settled> {
   const { deps, drivers, policy } = context
   const explicit = explicitFields(input)
@@ -58,11 +62,13 @@ export async function settle(
   const told = config === undefined ? undefined : parseGibilYml(config)
   const wanted = told === undefined ? asked : wantedBy(told, asked, explicit, policy)
   const { image: name, size } = wanted
-  const image = await resolveImage(deps.images, provider, name).catch((error) => {
-    // Where no box can be made at all that is what to say, not that nobody has made an image.
-    driverOf(drivers, { ...wanted, provider })
-    throw withReason(error, { ...wanted, provider })
-  })
+  const image =
+    coming ??
+    (await resolveImage(deps.images, provider, name).catch((error) => {
+      // Where no box can be made at all that is what to say, not that nobody has made an image.
+      driverOf(drivers, { ...wanted, provider })
+      throw withReason(error, { ...wanted, provider })
+    }))
   const shape = shapeFor(image, wanted.shape, explicit.includes('shape') || (told?.shape ?? null) !== null)
   const chosenBecause = shape === wanted.shape ? wanted.chosenBecause : madeFor(name)
   const cloud = cloudTerms(input, { provider, shape })

@@ -113,9 +113,12 @@ export function createPerform(
       const readiness =
         kind === 'start'
           ? readinessAfterStart(latest)
-          : latest.repo === null && !isBare(latest)
-            ? ('ready' as const)
-            : ('cloning' as const)
+          : // Its files come with what its tasks have made of them.
+            latest.tasksDone
+            ? readinessAfterStart({ ...latest, readiness: 'ready' })
+            : latest.repo === null && !isBare(latest)
+              ? ('ready' as const)
+              : ('cloning' as const)
       const failure = latest.readiness === 'failed' ? latest.failure : null
       return {
         status: 'running',

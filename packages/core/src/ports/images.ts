@@ -7,8 +7,8 @@ export interface SaveTree {
   readonly name: string | null
   /** What it is of, in words. */
   readonly source: string
-  /** The digest of the image that the box was made of; what that says of environment and user goes on. Null: it is none of this machine. */
-  readonly of: string | null
+  /** The digest of the image that the box was made of, or what that says of environment and user, which goes on. Null: it is none of this machine. */
+  readonly of: string | Pick<ResolvedImage, 'env' | 'workdir' | 'user'> | null
   readonly tar: Readable
 }
 

@@ -110,7 +110,7 @@ describe('whose a box is', () => {
   ): Record<
     Exclude<
       keyof BoxPlane,
-      'create' | 'createFleet' | 'list' | 'snapshots' | 'events' | 'shapes' | 'cost' | 'choose' | 'ended'
+      'create' | 'createFleet' | 'list' | 'snapshots' | 'events' | 'shapes' | 'cost' | 'choose' | 'ended' | 'importBox'
     >,
     () => Promise<unknown>
   > => ({
@@ -135,6 +135,7 @@ describe('whose a box is', () => {
     removeSnapshot: () => plane.removeSnapshot(ref),
     restore: () => plane.restore(ref, ref),
     move: () => plane.move(ref, { shape: 'microvm' }),
+    exportBox: () => plane.exportBox(ref, async () => undefined),
     mount: () => plane.mount(ref, { snapshot: ref }),
     unmount: () => plane.unmount(ref, ref),
     mounts: () => plane.mounts(ref),

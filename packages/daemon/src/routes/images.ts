@@ -3,20 +3,10 @@ import * as z from 'zod'
 import { readJson, uploadOf } from '../http/body.ts'
 import { empty, json, type Route, route } from '../http/route.ts'
 import { checked } from '../http/validate.ts'
-import { flag, repeated } from './query.ts'
+import { flag, keyValues } from './query.ts'
 
 const tag = 'images'
 const isJson = (contentType: string | undefined): boolean => /^application\/json\b/i.test(contentType ?? '')
-
-/** `KEY=value` pairs of a query, as build arguments. */
-const buildArguments = repeated.transform((pairs, context) => {
-  const entries = pairs.map((pair): [string, string] => {
-    const at = pair.indexOf('=')
-    if (at <= 0) context.addIssue({ code: 'custom', message: `"${pair}" is not KEY=value` })
-    return [pair.slice(0, at), pair.slice(at + 1)]
-  })
-  return Object.fromEntries(entries)
-})
 
 export const imageRoutes: readonly Route[] = [
   route({
@@ -52,7 +42,7 @@ export const imageRoutes: readonly Route[] = [
     query: z.strictObject({
       name: z.string().optional(),
       dockerfile: z.string().optional().describe('its path in the context; default Dockerfile'),
-      arg: buildArguments.optional().describe('KEY=value, once for each'),
+      arg: keyValues.optional().describe('KEY=value, once for each'),
       noCache: flag.optional(),
     }),
     bodies: { json: BuildImage, upload: 'application/x-tar' },

@@ -1,6 +1,7 @@
 import type { Route } from '../http/route.ts'
 import { adoptRoutes } from './adopt.ts'
 import { bakedRoutes } from './baked.ts'
+import { boxFileRoutes } from './box-files.ts'
 import { boxRoutes } from './boxes.ts'
 import { chooseRoutes } from './choose.ts'
 import { commandRoutes } from './commands.ts'
@@ -24,6 +25,7 @@ const forTokensToo = (group: readonly Route[]): Route[] => group.map((route) => 
 const routesOfBoxes: readonly Route[] = [
   ...boxRoutes,
   ...moveRoutes,
+  ...boxFileRoutes,
   ...chooseRoutes,
   ...fleetRoutes,
   ...sessionRoutes,

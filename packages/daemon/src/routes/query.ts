@@ -10,5 +10,15 @@ export const repeated = z
   .union([z.string(), z.array(z.string())])
   .transform((value) => (typeof value === 'string' ? [value] : value))
 
+/** `KEY=value` pairs of a query. */
+export const keyValues = repeated.transform((pairs, context) => {
+  const entries = pairs.map((pair): [string, string] => {
+    const at = pair.indexOf('=')
+    if (at <= 0) context.addIssue({ code: 'custom', message: `"${pair}" is not KEY=value` })
+    return [pair.slice(0, at), pair.slice(at + 1)]
+  })
+  return Object.fromEntries(entries)
+})
+
 /** What a connection is for that moves files. */
 export const forFiles = { use: 'file' } as const

@@ -248,6 +248,8 @@ export function createFakePlane(options: {
       return snapshot
     },
     restore: async (ref, snapshot) => put({ ...find(ref), parent: findSnapshot(snapshot).id }),
+    exportBox: async () => unknownHere(),
+    importBox: async () => unknownHere(),
     move: async (ref) => ({ box: find(ref), bytes: 0, silentMs: 0, changed: [], notes: [] }),
     mount: async (ref, { snapshot, path }) => {
       const { id, name } = findSnapshot(snapshot)

@@ -17,6 +17,7 @@ import {
   type Wait,
 } from '@gibil/contract'
 import * as z from 'zod'
+import { type BoxExport, type ExportOptions, exportBox } from '../box-file.ts'
 import { callWithProgress, readEvents } from '../connect/sse.ts'
 import { errorOf, parseAnswer, type Query, type Transport } from '../connect/transport.ts'
 import type { LongCallOptions } from '../images.ts'
@@ -105,6 +106,8 @@ export interface BoxHandle {
    * Makes it one of another shape, provider or size: its files, name, id and lease go along, processes do not. When it fails, the box is what it was.
    */
   move(to: MoveBox, options?: LongCallOptions): Promise<Moved>
+  /** As one file, to be carried to another machine. It stands still while that is read, and goes on. Throws `wrong_state`. */
+  export(options?: ExportOptions): Promise<BoxExport>
   /** Lets it read a snapshot, by default at /snapshots/<name>, until that is unmounted or the box stops. */
   mount(snapshot: string, options?: Cancel & { readonly path?: string | undefined }): Promise<Mount>
   /** `at`: the path, or the snapshot. */
@@ -210,6 +213,7 @@ export function createBoxHandle(transport: Transport, ref: string, known?: Box):
       keep(moved.box)
       return moved
     },
+    export: (options) => exportBox(transport, path, options),
     restore: (snapshot, options) => change('restore', { body: { snapshot }, ...options }),
     destroy: async (options = {}) => keep(await callWithProgress(transport, Box, 'DELETE', path, options)),
 

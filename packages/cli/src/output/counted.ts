@@ -1,0 +1,23 @@
+import { formatBytes, type Progress } from '@gibil/sdk'
+
+const everyMs = 200
+
+/** The same bytes; tells now and then how many have passed, of how many if that is known. */
+export async function* counted(
+  chunks: AsyncIterable<Uint8Array>,
+  phase: string,
+  onProgress: ((progress: Progress) => void) | undefined,
+  total?: number,
+): AsyncGenerator<Uint8Array> {
+  const begin = performance.now()
+  const of = total === undefined ? '' : ` of ${formatBytes(total)}`
+  let [bytes, told] = [0, begin]
+  for await (const chunk of chunks) {
+    bytes += chunk.length
+    yield chunk
+    if (performance.now() - told < everyMs) continue
+    told = performance.now()
+    onProgress?.({ phase, message: `${formatBytes(bytes)}${of}` })
+  }
+  onProgress?.({ phase, message: formatBytes(bytes), ms: performance.now() - begin })
+}
