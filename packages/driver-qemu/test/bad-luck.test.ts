@@ -144,73 +144,80 @@ describe('a microvm that has bad luck', { timeout: bootMs }, () => {
     expect(await world.run('box', 'echo alive')).toBe('alive\n')
   })
 
-  it('whose disk finds no room on the host waits and says for what, and goes on by itself once there is some', async () => {
-    const { kept } = boxPaths(microvmNames(world.home), 'full')
-    await world.driver.create(world.spec('full'))
-    await world.driver.pause('full')
-    {
-      await using disk = await onSmallDisk(kept)
-      await world.driver.resume('full')
-      await disk.leave(4096)
-      await begin('full', 'head -c 12000000 /dev/urandom | tee /big | md5sum > /sum; sync; echo written > /done')
-      const waits = { waitsFor: 'room on the disk of the host' }
-      await expect.poll(() => silences('full').at(-1), patient).toMatchObject(waits)
-      expect(await world.driver.inspect('full')).toMatchObject({ status: 'running' })
-      // It is tried again and again, and a daemon that is started anew sees it too.
-      world = await world.reopen()
-      world.driver.onSilence?.((id, silence) => heard.push({ id, silence }))
-      const before = silences('full').length
-      await expect.poll(() => silences('full').slice(before).length, patient).toBeGreaterThan(1)
-      expect(silences('full').at(-1)).toMatchObject(waits)
-      // What an earlier daemon may have told of those that answer is taken back.
-      await expect.poll(() => silences('calm'), patient).toEqual([null])
-      await disk.widen()
-      await expect.poll(() => silences('full').at(-1), patient).toBeNull()
-      await world.run('full', 'until [ -e /done ]; do sleep 0.1; done; echo 3 > /proc/sys/vm/drop_caches')
-      expect(await world.run('full', 'md5sum < /big')).toBe(await world.run('full', 'cat /sum'))
-      expect(await world.driver.console?.('full')).not.toMatch(/error/i)
-      await world.driver.stop('full', 0)
-    }
-    await world.driver.destroy('full')
-  })
+  it.runIf(full)(
+    'whose disk finds no room on the host waits and says for what, and goes on by itself once there is some',
+    async () => {
+      const { kept } = boxPaths(microvmNames(world.home), 'full')
+      await world.driver.create(world.spec('full'))
+      await world.driver.pause('full')
+      {
+        await using disk = await onSmallDisk(kept)
+        await world.driver.resume('full')
+        await disk.leave(4096)
+        await begin('full', 'head -c 12000000 /dev/urandom | tee /big | md5sum > /sum; sync; echo written > /done')
+        const waits = { waitsFor: 'room on the disk of the host' }
+        await expect.poll(() => silences('full').at(-1), patient).toMatchObject(waits)
+        expect(await world.driver.inspect('full')).toMatchObject({ status: 'running' })
+        // It is tried again and again, and a daemon that is started anew sees it too.
+        world = await world.reopen()
+        world.driver.onSilence?.((id, silence) => heard.push({ id, silence }))
+        const before = silences('full').length
+        await expect.poll(() => silences('full').slice(before).length, patient).toBeGreaterThan(1)
+        expect(silences('full').at(-1)).toMatchObject(waits)
+        // What an earlier daemon may have told of those that answer is taken back.
+        await expect.poll(() => silences('calm'), patient).toEqual([null])
+        await disk.widen()
+        await expect.poll(() => silences('full').at(-1), patient).toBeNull()
+        await world.run('full', 'until [ -e /done ]; do sleep 0.1; done; echo 3 > /proc/sys/vm/drop_caches')
+        expect(await world.run('full', 'md5sum < /big')).toBe(await world.run('full', 'cat /sum'))
+        expect(await world.driver.console?.('full')).not.toMatch(/error/i)
+        await world.driver.stop('full', 0)
+      }
+      await world.driver.destroy('full')
+    },
+  )
 
   const manyMs = full ? 900_000 : bootMs
-  it('sleeps in great number without memory of the host, and wakes while that is short', {
-    timeout: manyMs,
-  }, async () => {
-    const ids = Array.from({ length: full ? 50 : 8 }, (_, index) => `sleeper${index}`)
-    const sleepers: Sleeper[] = []
-    // The host, as far as saved memory is concerned: hostkit writes and reads it, so what the host keeps of it counts there.
-    await using host = await narrow(`gibil-test-narrow-${process.pid}`, 256)
-    await host.enter((await world.hostkit.ping()).pid)
-    for (const id of ids) sleepers.push(await putToSleep(world, id))
-    const asleep = (await leftovers(join(world.home, 'microvm'))).filter((line) => line.includes('sleeper'))
-    const { boxesDir } = microvmNames(world.home)
-    // No process, no cgroup, no link: files in the home alone.
-    expect(asleep.sort()).toEqual(ids.map((id) => `directory ${join(boxesDir, id)}`).sort())
+  it.runIf(full)(
+    'sleeps in great number without memory of the host, and wakes while that is short',
+    {
+      timeout: manyMs,
+    },
+    async () => {
+      const ids = Array.from({ length: full ? 50 : 8 }, (_, index) => `sleeper${index}`)
+      const sleepers: Sleeper[] = []
+      // The host, as far as saved memory is concerned: hostkit writes and reads it, so what the host keeps of it counts there.
+      await using host = await narrow(`gibil-test-narrow-${process.pid}`, 256)
+      await host.enter((await world.hostkit.ping()).pid)
+      for (const id of ids) sleepers.push(await putToSleep(world, id))
+      const asleep = (await leftovers(join(world.home, 'microvm'))).filter((line) => line.includes('sleeper'))
+      const { boxesDir } = microvmNames(world.home)
+      // No process, no cgroup, no link: files in the home alone.
+      expect(asleep.sort()).toEqual(ids.map((id) => `directory ${join(boxesDir, id)}`).sort())
 
-    const before = await savedMemory(world, ids)
-    await using _hog = await startHog(192, host.procs)
-    const { size, held } = await savedMemory(world, ids)
-    if (process.env['GIBIL_SHOW_MEMORY']) {
-      const mib = [size, before.held, held].map((bytes) => Math.round(bytes / 1024 ** 2))
-      process.stderr.write(
-        `${ids.length} sleeping boxes, MiB saved, held before and under pressure: ${mib.join(', ')}\n`,
-      )
-    }
-    // More than there is room for, so the host has given up what it had of it.
-    expect(size).toBeGreaterThan(256 * 1024 ** 2)
-    expect(held).toBeLessThan(64 * 1024 ** 2)
+      const before = await savedMemory(world, ids)
+      await using _hog = await startHog(192, host.procs)
+      const { size, held } = await savedMemory(world, ids)
+      if (process.env['GIBIL_SHOW_MEMORY']) {
+        const mib = [size, before.held, held].map((bytes) => Math.round(bytes / 1024 ** 2))
+        process.stderr.write(
+          `${ids.length} sleeping boxes, MiB saved, held before and under pressure: ${mib.join(', ')}\n`,
+        )
+      }
+      // More than there is room for, so the host has given up what it had of it.
+      expect(size).toBeGreaterThan(256 * 1024 ** 2)
+      expect(held).toBeLessThan(64 * 1024 ** 2)
 
-    for (const part of [0, 0.5, 1]) {
-      const sleeper = sleepers[Math.floor(part * (ids.length - 1))]
-      if (!sleeper) continue
-      const { id, sum, count } = sleeper
-      const woken = await wake(world, sleeper)
-      expect(woken).toMatchObject({ sum, kept: id })
-      expect(woken.count).toBeGreaterThan(count)
-      await world.driver.pause(id)
-    }
-    for (const id of ids) await world.driver.destroy(id)
-  })
+      for (const part of [0, 0.5, 1]) {
+        const sleeper = sleepers[Math.floor(part * (ids.length - 1))]
+        if (!sleeper) continue
+        const { id, sum, count } = sleeper
+        const woken = await wake(world, sleeper)
+        expect(woken).toMatchObject({ sum, kept: id })
+        expect(woken.count).toBeGreaterThan(count)
+        await world.driver.pause(id)
+      }
+      for (const id of ids) await world.driver.destroy(id)
+    },
+  )
 })
