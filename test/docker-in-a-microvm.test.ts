@@ -28,7 +28,7 @@ const rootfs = makeTinyImage('python3')
 const server =
   'docker run -d -p 8080:80 --name web -v /usr/lib/python3.11:/usr/lib/python3.11:ro tiny python3 -m http.server 80'
 
-describe('the image docker', { timeout: slow }, () => {
+describe.runIf(full)('the image docker', { timeout: slow }, () => {
   it('is no container: that is said before anything is made', async () => {
     const refused = await home.gibil(['create', '--image', 'docker', '--shape', 'container', '--name', 'c'])
     expect(refused.exitCode).not.toBe(0)
@@ -54,19 +54,19 @@ describe('the image docker', { timeout: slow }, () => {
     expect(await run('docker inspect -f "{{.Id}}" web')).toContain(page.trim())
   })
 
-  it.runIf(full)('builds an image', async () => {
+  it('builds an image', async () => {
     await run('mkdir -p context && printf "FROM tiny\\nRUN echo made > /made\\n" > context/Dockerfile')
     await run('docker build -q -t mine context')
     expect(await run('docker run --rm mine cat /made')).toBe('made\n')
   })
 
-  it.runIf(full)('has its images and its Docker after stop and start', async () => {
+  it('has its images and its Docker after stop and start', async () => {
     await must('stop', 'd')
     await must('start', 'd')
     expect(await run('docker run --rm mine cat /made')).toBe('made\n')
   })
 
-  it.runIf(full)('has the services of a project that are images', async () => {
+  it('has the services of a project that are images', async () => {
     const yml = `services: { web: { image: tiny, ready: { http: 'http://localhost:80/' } } }`
     await using project = await makeProject(yml)
     const created = await home.gibil(['create', '--image', 'docker', '--name', 'p', '--repo', project.path, '--json'])
