@@ -35,6 +35,7 @@ import type { Use } from './lease/activity.ts'
 import type { ExportOptions, ImportInput, TakeBox } from './move/box-file.ts'
 import type { SetEgress } from './plane/egress.ts'
 import type { Ended } from './plane/ended.ts'
+import type { EventsWanted } from './plane/event-log.ts'
 import type { Publishing } from './plane/publishing.ts'
 import type { Tokens } from './plane/tokens.ts'
 import type { PoolState } from './pool/warm-pool.ts'
@@ -137,8 +138,8 @@ export interface BoxPlane extends Publishing {
   /** What the kernel of the box printed of late. Throws `unsupported_by_shape` for a shape without a kernel of its own. */
   console(ref: string): Promise<string>
 
-  /** Events after `afterSeq` that are kept, then live ones, until the signal. */
-  events(options: { afterSeq?: number; boxId?: string; owner?: Owner; signal: AbortSignal }): AsyncIterable<Event>
+  /** Events after `afterSeq` that are kept, then live ones if they are wanted, until the signal. */
+  events(options: EventsWanted): AsyncIterable<Event>
   /** How a box of that name or id went, if that is not long ago. */
   ended(ref: string, filter?: { owner?: Owner }): Promise<Ended | undefined>
   /** What boxes have cost, those that are gone too. */

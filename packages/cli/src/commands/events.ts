@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Event } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Cli } from '../context.ts'
@@ -14,9 +13,6 @@ interface Flags {
   readonly after?: string
 }
 
-/** The daemon sends what it keeps at once; when nothing more comes for this long, that was all. */
-const quietMs = 300
-
 export function define(command: Command, cli: Cli): void {
   withCommonOptions(command)
     .option('-f, --follow', 'go on with what happens from now on')
@@ -26,22 +22,12 @@ export function define(command: Command, cli: Cli): void {
     .action(action(cli, events))
 }
 
-async function events(session: Session, flags: Flags): Promise<void> {
-  const stop = new AbortController()
-  const signal = AbortSignal.any([session.signal, stop.signal])
-  const after = flags.after === undefined ? 0 : wholeNumber(flags.after, 'the number of an event')
-  const source = session.gibil.events({ after, box: flags.box, signal })[Symbol.asyncIterator]()
+async function events(session: Session, { after: given, box, follow = false }: Flags): Promise<void> {
+  const after = given === undefined ? 0 : wholeNumber(given, 'the number of an event')
   let shown = 0
-  for (;;) {
-    const next = source.next()
-    const result = await (flags.follow ? next : Promise.race([next, sleep(quietMs, undefined)]))
-    if (!result || result.done) {
-      stop.abort()
-      await next
-      break
-    }
+  for await (const event of session.gibil.events({ after, box, follow, signal: session.signal })) {
     shown += 1
-    await write(session.stdout, session.json ? `${JSON.stringify(result.value)}\n` : line(result.value, session))
+    await write(session.stdout, session.json ? `${JSON.stringify(event)}\n` : line(event, session))
   }
   if (shown === 0) session.note('No events yet. See them live: gibil events --follow\n')
 }

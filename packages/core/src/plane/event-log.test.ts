@@ -5,7 +5,7 @@ import { openStore } from '@gibil/store'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Store } from '../index.ts'
 import { createManualClock } from '../test/manual-clock.ts'
-import { createEventLog, type EventLog } from './event-log.ts'
+import { createEventLog, type EventLog, type EventsWanted } from './event-log.ts'
 
 let dir = ''
 let store: Store
@@ -23,7 +23,7 @@ afterEach(async () => {
 const append = async (count: number, id = 'bx1') => {
   for (let n = 0; n < count; n += 1) await log.append('box.phase', { id, name: 'w', owner: null }, { n })
 }
-const take = async (count: number, options: { afterSeq?: number; boxId?: string }, leave = new AbortController()) => {
+const take = async (count: number, options: Omit<EventsWanted, 'signal'>, leave = new AbortController()) => {
   const seqs: number[] = []
   for await (const { seq } of log.follow({ ...options, signal: leave.signal })) {
     seqs.push(seq)
@@ -52,6 +52,12 @@ describe('following events', () => {
     await append(2, 'bx1')
     await append(2, 'bx2')
     expect(await take(2, { afterSeq: 0, boxId: 'bx2' })).toEqual([3, 4])
+  })
+
+  test('ends after what is kept where nobody wants what comes', async () => {
+    await append(3)
+    expect(await take(10, { afterSeq: 1, live: false })).toEqual([2, 3])
+    expect(await take(10, { afterSeq: 3, live: false })).toEqual([])
   })
 
   test('ends when the signal aborts, also while nothing happens', async () => {

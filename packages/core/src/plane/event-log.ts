@@ -4,6 +4,17 @@ import type { Clock } from '../ports/clock.ts'
 import type { Store } from '../ports/store.ts'
 import { abortable } from '../util/timing.ts'
 
+export interface EventsWanted {
+  /** Those that are kept after this `seq` come first; absent: only new ones. */
+  readonly afterSeq?: number
+  readonly boxId?: string
+  /** Of his boxes, and those of no box. */
+  readonly owner?: Owner
+  /** Whether to go on with what happens from now on; default true. */
+  readonly live?: boolean
+  readonly signal: AbortSignal
+}
+
 export interface EventLog {
   append(
     type: EventType,
@@ -12,9 +23,9 @@ export interface EventLog {
   ): Promise<void>
   /**
    * Events after `afterSeq` that are kept, then live ones. A subscriber holds a number and no buffer: however slow it is, it reads
-   * from the store. With an owner: of his boxes, and those of no box. One so slow that events were dropped before it came gets `limit_reached`.
+   * from the store. One so slow that events were dropped before it came gets `limit_reached`.
    */
-  follow(options: { afterSeq?: number; boxId?: string; owner?: Owner; signal: AbortSignal }): AsyncIterable<Event>
+  follow(options: EventsWanted): AsyncIterable<Event>
 }
 
 const pageSize = 200
@@ -38,7 +49,7 @@ export function createEventLog(store: Store, clock: Clock): EventLog {
       waiting.resolve()
     },
 
-    async *follow({ afterSeq, boxId, owner, signal }) {
+    async *follow({ afterSeq, boxId, owner, live: goOn = true, signal }) {
       let seq = afterSeq ?? (await store.lastEventSeq())
       let live = afterSeq === undefined
       while (!signal.aborted) {
@@ -62,7 +73,9 @@ export function createEventLog(store: Store, clock: Clock): EventLog {
           if (signal.aborted) return
         }
         live = true
-        if (page.length === 0) await abortable(next, signal).catch(() => undefined)
+        if (page.length > 0) continue
+        if (!goOn) return
+        await abortable(next, signal).catch(() => undefined)
       }
     },
   }

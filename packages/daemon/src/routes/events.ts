@@ -2,7 +2,7 @@ import type { Event } from '@gibil/contract'
 import * as z from 'zod'
 import { type ServerSentEvent, streamEvents } from '../http/event-stream.ts'
 import { type Route, route, stream, written } from '../http/route.ts'
-import { offset } from './query.ts'
+import { flag, offset } from './query.ts'
 
 export const eventRoutes: readonly Route[] = [
   route({
@@ -15,6 +15,7 @@ export const eventRoutes: readonly Route[] = [
       'Server-sent events: the type as event name, `seq` as id, an Event as data. `after`, or the header Last-Event-ID, gives what was missed since that `seq` first.',
     query: z.strictObject({
       after: offset.optional(),
+      follow: flag.optional().describe('0: ends after what is kept, instead of going on with what happens'),
       box: z.string().optional().describe('only events of this box, by name or id'),
     }),
     answer: stream('text/event-stream', 'Event events'),
@@ -25,6 +26,7 @@ export const eventRoutes: readonly Route[] = [
       const source = plane.events({
         ...(afterSeq === undefined ? {} : { afterSeq }),
         ...(boxId === undefined ? {} : { boxId }),
+        live: query.follow ?? true,
         signal: AbortSignal.any([signal, daemon.stopping]),
       })
       await streamEvents(response, asServerSent(source), { eager: true })

@@ -291,10 +291,11 @@ export function createFakePlane(options: {
       const part = text.slice(offset, offset + limit)
       return { text: part, nextOffset: offset + part.length, done }
     },
-    async *events({ afterSeq, boxId, signal }) {
+    async *events({ afterSeq, boxId, live: goOn = true, signal }) {
       const live = on(bus, 'event', { signal })
       const wanted = (event: Event): boolean => boxId === undefined || event.boxId === boxId
       if (afterSeq !== undefined) yield* kept.filter((event) => event.seq > afterSeq && wanted(event))
+      if (!goOn) return
       try {
         for await (const [event] of live) if (wanted(event)) yield event
       } catch (error) {

@@ -73,12 +73,16 @@ async function makeBox(
   created.catch(() => undefined)
   const afterUpload = await sent.catch(async (error: unknown) => {
     // It was gone before its tree came, as by a set-up script that failed: the create says why.
-    if (GibilError.is(error) && error.code === 'box_not_found') await created
+    if (isGoing(error)) await created
     throw error
   })
   const box = await created
   return input.wait === 'created' ? afterUpload : box
 }
+
+const isGoing = (error: unknown): boolean =>
+  GibilError.is(error) &&
+  (error.code === 'box_not_found' || (error.code === 'wrong_state' && error.details?.['status'] === 'destroying'))
 
 function owned(transport: Transport, box: Box): OwnedBox {
   const handle = createBoxHandle(transport, box.id, box)
