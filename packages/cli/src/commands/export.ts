@@ -46,7 +46,8 @@ async function exportVerb(session: Session, ref: string, given: string | undefin
   const progress = session.json ? undefined : createProgress(session, ref)
   try {
     const out = await open(session, ref, flags)
-    const size = await saveAs(path, whole(out, counted(out.file, 'export', progress?.onProgress)), mode)
+    const counting = { onProgress: progress?.onProgress, live: session.stderr.isTTY === true }
+    const size = await saveAs(path, whole(out, counted(out.file, 'export', counting)), mode)
     const report = out.report()
     progress?.end()
     session.emit({ file: path, size, ...report }, `${clean(file)}\n`)

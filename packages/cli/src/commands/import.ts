@@ -50,7 +50,8 @@ async function importVerb(session: Session, file: string, flags: Flags): Promise
   const progress = session.json ? undefined : createProgress(session, flags.name ?? 'box')
   try {
     const { chunks, size } = await source(session, file)
-    const body = Readable.from(counted(chunks, 'send', progress?.onProgress, size), { objectMode: false })
+    const counting = { onProgress: progress?.onProgress, live: session.stderr.isTTY === true, total: size }
+    const body = Readable.from(counted(chunks, 'send', counting), { objectMode: false })
     const call = { onProgress: progress?.onProgress, signal: session.signal }
     const box = await (await session.gibil.import(body, wish, call)).info()
     progress?.end()

@@ -2,12 +2,18 @@ import { formatBytes, type Progress } from '@gibil/sdk'
 
 const everyMs = 200
 
-/** The same bytes; tells now and then how many have passed, of how many if that is known. */
+interface Counting {
+  readonly onProgress: ((progress: Progress) => void) | undefined
+  /** Told now and then, for a line that is rewritten; else once, at the end. */
+  readonly live: boolean
+  readonly total?: number | undefined
+}
+
+/** The same bytes; tells how many have passed, of how many if that is known. */
 export async function* counted(
   chunks: AsyncIterable<Uint8Array>,
   phase: string,
-  onProgress: ((progress: Progress) => void) | undefined,
-  total?: number,
+  { onProgress, live, total }: Counting,
 ): AsyncGenerator<Uint8Array> {
   const begin = performance.now()
   const of = total === undefined ? '' : ` of ${formatBytes(total)}`
@@ -15,7 +21,7 @@ export async function* counted(
   for await (const chunk of chunks) {
     bytes += chunk.length
     yield chunk
-    if (performance.now() - told < everyMs) continue
+    if (!live || performance.now() - told < everyMs) continue
     told = performance.now()
     onProgress?.({ phase, message: `${formatBytes(bytes)}${of}` })
   }

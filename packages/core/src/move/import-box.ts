@@ -46,7 +46,6 @@ export async function importBox(
       .catch((error) => {
         throw asOfFile(error)
       })
-    await deps.step?.('import.copied')
     const draft = { ...settled.draft, image: manifest.image, imageDigest: image.digest }
     return await creator.make({ ...settled, draft }, place, name, 'ready', options)
   } finally {

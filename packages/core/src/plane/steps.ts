@@ -96,7 +96,8 @@ export function createPerform(
     }
     const onNotice = (message: string): void => progress.tell(record.id, { phase: 'boot', message, notice: true })
     const options = { signal, trace, onLine, onNotice }
-    const begun = await stateFrom(record)
+    const begun =
+      kind === 'create' && record.tasksDone && record.from === null ? ofFile(record) : await stateFrom(record)
     const told = deadlineOfSpec(record)
     // Waited for also when the signal aborts: it ends early then, and nothing else may be done to the box before it has.
     const { box, isNew } = await timed(record, kind, timings, async () => {
@@ -113,12 +114,9 @@ export function createPerform(
       const readiness =
         kind === 'start'
           ? readinessAfterStart(latest)
-          : // Its files come with what its tasks have made of them.
-            latest.tasksDone
-            ? readinessAfterStart({ ...latest, readiness: 'ready' })
-            : latest.repo === null && !isBare(latest)
-              ? ('ready' as const)
-              : ('cloning' as const)
+          : latest.repo === null && !isBare(latest)
+            ? ('ready' as const)
+            : ('cloning' as const)
       const failure = latest.readiness === 'failed' ? latest.failure : null
       return {
         status: 'running',
@@ -136,6 +134,12 @@ export function createPerform(
       }
     })
   }
+
+  /** Its files come with what its tasks have made of them. */
+  const ofFile = (record: BoxRecord): Pick<BoxRecord, 'readiness' | 'failure'> => ({
+    readiness: readinessAfterStart({ ...record, readiness: 'ready' }),
+    failure: null,
+  })
 
   /** How far the set-up of a box has come that begins as a snapshot: as far as there. */
   const stateFrom = async ({

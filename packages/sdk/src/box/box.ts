@@ -17,9 +17,9 @@ import {
   type Wait,
 } from '@gibil/contract'
 import * as z from 'zod'
-import { type BoxExport, type ExportOptions, exportBox } from '../box-file.ts'
 import { callWithProgress, readEvents } from '../connect/sse.ts'
 import { errorOf, parseAnswer, type Query, type Transport } from '../connect/transport.ts'
+import { type BoxExport, type ExportOptions, exportBox } from '../export-box.ts'
 import type { LongCallOptions } from '../images.ts'
 import { createPull, type PullApi } from '../repo/pull.ts'
 import { type PushOptions, type PushResult, pushTree } from '../repo/push.ts'

@@ -1,9 +1,7 @@
 import type { Readable } from 'node:stream'
-import { Box, Exported, GibilError, type ImportBox } from '@gibil/contract'
+import { Exported, GibilError } from '@gibil/contract'
 import { bodyStream } from './connect/body-stream.ts'
-import { callWithProgress } from './connect/sse.ts'
 import { parseAnswer, type Transport } from './connect/transport.ts'
-import type { LongCallOptions } from './images.ts'
 
 export interface ExportOptions {
   /** With the values of its environment, which may be secrets. */
@@ -20,7 +18,7 @@ export interface BoxExport {
   report(): Exported
 }
 
-const type = 'application/vnd.gibil.box'
+export const boxFileType = 'application/vnd.gibil.box'
 
 export async function exportBox(
   transport: Transport,
@@ -28,7 +26,7 @@ export async function exportBox(
   { env, plain, signal }: ExportOptions = {},
 ): Promise<BoxExport> {
   const query = { env: env ? 1 : undefined, plain: plain ? 1 : undefined }
-  const answer = await transport.open('GET', `${path}/export`, { query, headers: { accept: type }, signal })
+  const answer = await transport.open('GET', `${path}/export`, { query, headers: { accept: boxFileType }, signal })
   return {
     file: bodyStream(answer, await transport.endpoint(), signal),
     report() {
@@ -36,22 +34,5 @@ export async function exportBox(
       if (told !== undefined) return parseAnswer(Exported, Buffer.from(told, 'base64'), 'export')
       throw new GibilError('interrupted', 'The daemon ended the file of the box before it was whole.')
     },
-  }
-}
-
-/** Makes a box of what was exported. Of a file that is not whole nothing is kept. */
-export async function importBox(
-  transport: Transport,
-  file: Readable,
-  { env, ...wish }: ImportBox = {},
-  options: LongCallOptions = {},
-): Promise<Box> {
-  const query = { ...wish, env: Object.entries(env ?? {}).map(([name, value]) => `${name}=${value}`) }
-  const headers = { 'content-type': type }
-  try {
-    return await callWithProgress(transport, Box, 'POST', '/import', { query, raw: file, headers, ...options })
-  } finally {
-    // What is refused at its beginning need not be sent to its end.
-    file.destroy()
   }
 }
