@@ -142,7 +142,7 @@ describe('snapshots and forks', { timeout: bootMs }, () => {
       await expect(restore(world.spec('one'), 'asleep')).rejects.toThrow()
       failAt = ''
       expect(await world.driver.inspect('one')).toMatchObject({ status: 'running' })
-      expect(await count('one')).toBeGreaterThan(before)
+      await expect.poll(() => count('one')).toBeGreaterThan(before)
       expect((await world.run('one', 'cat /kept; sleep 0.1')).trim()).toBe('kept')
     },
   )
@@ -156,7 +156,7 @@ describe('snapshots and forks', { timeout: bootMs }, () => {
       failAt = ''
       expect(await directories()).toEqual(['asleep'])
       await world.run('one', 'sleep 0.2')
-      expect(await count('one')).toBeGreaterThan(before)
+      await expect.poll(() => count('one')).toBeGreaterThan(before)
     },
   )
 
