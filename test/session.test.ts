@@ -115,10 +115,9 @@ describe('three sessions side by side', () => {
       .map((line) => JSON.parse(line))
     expect(header).toMatchObject({ version: 2, width: 120, height: 32 })
     expect(JSON.stringify(header)).not.toContain('SECRET')
-    // Each line has the time at which it was printed, not that at which somebody came to read it.
-    expect(moments).toHaveLength(40)
-    const pauses = moments.slice(1).map(([at], n) => at - moments[n][0])
-    expect(Math.min(...pauses)).toBeGreaterThan(0.1)
+    // Lines have the times at which they were printed, not that at which somebody came to read them: those of the time without a daemon would share one.
+    const times = new Set(moments.map(([at]) => at))
+    expect(times.size).toBeGreaterThan(35)
     const played = await execa('script', ['-qec', `asciinema cat ${file}`, '/dev/null'], { input: '' })
     expect(played.stdout.split(/\r?\n/).filter((line) => /^tick/.test(line))).toEqual(ticks)
   })
