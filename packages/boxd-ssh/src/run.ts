@@ -25,7 +25,6 @@ export async function run(connection: Connection, command: string, options: RunO
   const channel = await connection.exec(input ? command : `exec < /dev/null\n${command}`)
   const stream = streamOver(channel, connection)
   return await new Promise<number>((resolve, reject) => {
-    let code = 255
     const onAbort = (): void => {
       channel.signal('TERM')
       stream.destroy(signal ? cancelled(signal) : undefined)
@@ -39,18 +38,16 @@ export async function run(connection: Connection, command: string, options: RunO
     if (signal?.aborted) onAbort()
     const out = splitter(onLine)
     const err = splitter(onLine)
-    channel.on('exit', (status: number | null) => {
-      code = status ?? 255
-    })
     channel.stderr.on('data', err.take)
     stream.on('data', out.take)
-    // The close of the channel comes after all output and the exit code; a stream that is destroyed before has failed.
-    channel.once('close', () => {
+    // The close of the channel comes after all output, and has the exit code: that of a short command may have come by itself before anybody
+    // listened. A stream that is destroyed before has failed.
+    channel.once('close', (status?: number | null) => {
       if (stream.errored) return
       setImmediate(() => {
         out.end()
         err.end()
-        finish(() => resolve(code))
+        finish(() => resolve(status ?? 255))
         stream.destroy()
       })
     })
