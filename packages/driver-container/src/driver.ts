@@ -32,7 +32,7 @@ import { readBoxFile } from './box-file.ts'
 import { boxPaths } from './box-paths.ts'
 import { type BuildNetworks, createBuildNetworks, sweepBuildNetworks } from './build-network.ts'
 import type { Context } from './context.ts'
-import { egressKept, setEgress } from './egress.ts'
+import { egressOfBoxes, setEgress } from './egress.ts'
 import { chooseGvisor } from './gvisor.ts'
 import * as mounts from './mounts.ts'
 import { restore } from './restore.ts'
@@ -200,7 +200,7 @@ async function openContext(names: HomeNames, options: ContainerDriverOptions): P
   const candidates = options.runtime === undefined ? knownRuntimes : [options.runtime]
   const runtimeDeps = { names, layout, cgroups, run, log, boxdBinary, openFiles }
   const runtime = await chooseRuntime({ ...runtimeDeps, candidates })
-  const egress = await egressKept(names)
+  const egress = await egressOfBoxes(names)
   const network = await openNetwork({ names, run, log, resolver: options.resolver, egress })
   return {
     names,

@@ -1,18 +1,15 @@
 import { type Egress, GibilError } from '@gibil/contract'
-import { type HomeNames, namesIn, onHost } from '@gibil/host'
+import { egressKept, type HomeNames, onHost } from '@gibil/host'
 import { readBoxFile, writeBoxFile } from './box-file.ts'
 import { boxPaths } from './box-paths.ts'
 import type { Context } from './context.ts'
 
 /** What the boxes that are kept may connect to, by their slots. */
-export async function egressKept(names: HomeNames): Promise<ReadonlyMap<number, Egress>> {
-  const kept = new Map<number, Egress>()
-  for (const id of await namesIn(names.boxesDir)) {
+export const egressOfBoxes = (names: HomeNames): Promise<ReadonlyMap<number, Egress>> =>
+  egressKept(names, async (id) => {
     const read = await readBoxFile(boxPaths(names, id))
-    if (read.kind === 'box' && read.box.spec.egress) kept.set(read.box.slot, read.box.spec.egress)
-  }
-  return kept
-}
+    return read.kind === 'box' ? read.box : undefined
+  })
 
 /** The firewall first: what is denied is denied from then on, and the file says so to the next daemon. */
 export async function setEgress(context: Context, id: string, egress: Egress): Promise<void> {

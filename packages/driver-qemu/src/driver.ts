@@ -21,7 +21,7 @@ import { readBoxFile } from './box-file.ts'
 import { createConsoles } from './console.ts'
 import type { Context } from './context.ts'
 import { dialBoxd } from './control.ts'
-import { egressKept, setEgress } from './egress.ts'
+import { egressOfBoxes, setEgress } from './egress.ts'
 import { createFrozenStore } from './frozen.ts'
 import { createMachineCgroups } from './machine-cgroups.ts'
 import { fitQemu, machineryOnce } from './machinery.ts'
@@ -194,7 +194,7 @@ async function openContext(model: MachineModel, names: HomeNames, options: Machi
       run: runTool,
       log,
       resolver: options.resolver,
-      egress: await egressKept(names),
+      egress: await egressOfBoxes(names),
     }),
     slots: createSlots(),
     consoles: createConsoles(),

@@ -2,6 +2,7 @@
 export { throwIfAborted } from './abort.ts'
 export { type CgroupLayout, type Cgroups, createCgroups, parseCgroupLayout } from './cgroups.ts'
 export { dialShared, dialSocket } from './dial.ts'
+export { egressKept } from './egress-kept.ts'
 export { etcFiles, inEtc, writeEtcFiles } from './etc-files.ts'
 export { createExitWatch, type ExitWatch } from './exit-watch.ts'
 export { directoriesIn, errnoOf, namesIn, parseJson, readIfThere, readNow, writeWhole } from './files.ts'
