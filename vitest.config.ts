@@ -5,7 +5,7 @@ const patience = { poll: { timeout: 20_000, interval: 20 } }
 
 /** Set by `npm run fuzz`: how long each property is tried. */
 const fuzzSeconds = Number(process.env['GIBIL_FUZZ_SECONDS'] ?? 0)
-const setupFiles = fuzzSeconds > 0 ? ['test/support/fuzz-longer.ts'] : []
+const setupFiles = [fuzzSeconds > 0 ? 'test/support/fuzz-longer.ts' : 'test/support/same-values.ts']
 
 const realBoxes = { testTimeout: 120_000, hookTimeout: 600_000, expect: patience }
 /** Those with a kernel of their own, one file at a time beside two of the others: a machine takes a core, a container waits more than it works. */

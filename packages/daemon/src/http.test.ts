@@ -263,6 +263,10 @@ describe('boxes', () => {
     expect(answer).toMatchObject({ status: 201, json: { name: 'mine', sizeBytes: 3_000_000 } })
   })
 
+  test('the environment of an imported box has names that a shell can have', async () => {
+    expect(codeOf(await daemon.call('POST', '/import?env=a-b%3Dc'))).toBe('invalid_request')
+  })
+
   test('metrics count boxes and requests by route', async () => {
     const { text } = await daemon.call('GET', '/metrics')
     expect(text).toMatch(/^gibil_boxes\{shape="container",status="running"\} \d+$/m)

@@ -19,6 +19,7 @@ import { openBoxFile, writeBoxFile } from '@gibil/images'
 import * as z from 'zod'
 import { uploadOf } from '../http/body.ts'
 import { json, type Route, route, stream, written } from '../http/route.ts'
+import { checked } from '../http/validate.ts'
 import { version } from '../version.ts'
 import { flag, keyValues } from './query.ts'
 
@@ -103,7 +104,7 @@ export const boxFileRoutes: readonly Route[] = [
       'disk_full',
     ],
     handle: async ({ query, request, response, onProgress, signal }, { plane }) => {
-      const wish = ImportBox.parse(query)
+      const wish = checked(ImportBox, query, 'query')
       // Whoever stops reading leaves the connection open: the error has yet to be told.
       const upload = uploadOf(request, response).iterator({ destroyOnReturn: false })
       const { manifest, tree } = await openBoxFile(upload)
