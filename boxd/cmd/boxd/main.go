@@ -2,6 +2,7 @@
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
@@ -22,6 +23,7 @@ import (
 	"gibil.dev/boxd/internal/httpapi"
 	"gibil.dev/boxd/internal/jobs"
 	"gibil.dev/boxd/internal/metrics"
+	"gibil.dev/boxd/internal/rootfs"
 	"gibil.dev/boxd/internal/sftp"
 	"gibil.dev/boxd/internal/users"
 )
@@ -73,11 +75,15 @@ func run() error {
 	listen := flag.String("listen", "", "serve on unix:/path or tcp:address:port")
 	user := flag.String("user", "agent", "default user of commands")
 	machine := flag.Bool("machine", false, "serve a virtual machine that has an init of its own, by its control link")
+	fill := flag.String("fill", "", "make this directory of the host what the tree of a box is that comes by stdin, and print its report")
 	showVersion := flag.Bool("version", false, "print the version")
 	flag.Parse()
 	if *showVersion {
 		fmt.Println(version)
 		return nil
+	}
+	if *fill != "" {
+		return fillDirectory(*fill)
 	}
 	if *machine {
 		return joinMachine(*user)
@@ -88,6 +94,18 @@ func run() error {
 	}
 	_, err = serve(listener, *user, nil, nil)
 	return err
+}
+
+// fillDirectory is what boxd does outside of a box: the other end of a stream that boxd in a box has made.
+func fillDirectory(directory string) error {
+	if err := rootfs.Confine(directory); err != nil {
+		return err
+	}
+	report, err := rootfs.Fill("/", os.Stdin)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(report)
 }
 
 // joinMachine serves as a service of the machine's init. When the host asks for the end of the box, that ends the machine.

@@ -50,13 +50,8 @@ func mountFirst() error {
 
 // mountRoot mounts the disk of the box. It may be larger than the file system that was made for it, which then grows.
 func mountRoot() error {
-	for deadline := time.Now().Add(diskWait); ; time.Sleep(time.Millisecond) {
-		if _, err := os.Stat(rootDisk); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("there is no %s", rootDisk)
-		}
+	if err := appear(rootDisk); err != nil {
+		return err
 	}
 	// Where the file system has grown, its new tables are not written over in the background: each box would do that again.
 	root := mount{rootDisk, newRoot, "ext4", syscall.MS_NOATIME, "discard,noinit_itable"}
@@ -64,6 +59,18 @@ func mountRoot() error {
 		return err
 	}
 	return grow()
+}
+
+// appear returns once a disk is there.
+func appear(device string) error {
+	for deadline := time.Now().Add(diskWait); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(device); err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("there is no %s", device)
+		}
+	}
 }
 
 func grow() error {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gibil.dev/boxd/internal/fault"
@@ -18,6 +19,7 @@ import (
 	"gibil.dev/boxd/internal/jobs"
 	"gibil.dev/boxd/internal/metrics"
 	"gibil.dev/boxd/internal/ports"
+	"gibil.dev/boxd/internal/rootfs"
 )
 
 // API answers requests.
@@ -36,6 +38,8 @@ type API struct {
 	// Disks are those that the host serves to a virtual machine; nil as Identify.
 	Disks *guest.Disks
 
+	// mark is of the first of two streams of the tree.
+	mark     atomic.Pointer[rootfs.Mark]
 	visitors visitors
 	started  time.Time
 	bootOnce sync.Once
@@ -121,6 +125,8 @@ func (a *API) table() map[string]handler {
 		"PUT tar":               a.putTar,
 		"GET watch":             a.watchFiles,
 		"GET tree":              a.getTree,
+		"GET tree/first":        a.getFirst,
+		"GET tree/rest":         a.getRest,
 		"PUT tree":              a.putTree,
 		"GET tree/survey":       a.surveyTree,
 		"GET still":             a.still,

@@ -43,8 +43,36 @@ func (a *API) getTree(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return a.streamTree(w, func() error { return rootfs.Pack(root, exclude, w) })
+}
+
+// getFirst is the tree of a box that goes on, and leaves a mark for getRest.
+func (a *API) getFirst(w http.ResponseWriter, r *http.Request) error {
+	exclude, err := excluded(r)
+	if err != nil {
+		return err
+	}
+	return a.streamTree(w, func() error {
+		mark, err := rootfs.PackFirst(root, exclude, w)
+		if err == nil {
+			a.mark.Store(mark)
+		}
+		return err
+	})
+}
+
+// getRest is what has changed since getFirst, once: the mark goes with it.
+func (a *API) getRest(w http.ResponseWriter, _ *http.Request) error {
+	mark := a.mark.Swap(nil)
+	if mark == nil {
+		return fault.New(fault.InvalidRequest, "No stream of the tree was taken first.")
+	}
+	return a.streamTree(w, func() error { return mark.PackRest(root, w) })
+}
+
+func (a *API) streamTree(w http.ResponseWriter, pack func() error) error {
 	w.Header().Set("Content-Type", "application/x-tar")
-	if err := rootfs.Pack(root, exclude, w); err != nil {
+	if err := pack(); err != nil {
 		return errAfterHeaders
 	}
 	return nil

@@ -32,14 +32,7 @@ const (
 // encode is what comes before the content.
 func (e entry) encode() []byte {
 	records := ""
-	record := func(key, value string) {
-		rest := len(key) + len(value) + 3
-		length := rest + len(strconv.Itoa(rest))
-		if len(strconv.Itoa(length)) > len(strconv.Itoa(rest)) {
-			length++
-		}
-		records += fmt.Sprintf("%d %s=%s\n", length, key, value)
-	}
+	record := func(key, value string) { records += paxRecord(key, value) }
 	name := e.name
 	if e.sparse {
 		record("GNU.sparse.major", "1")
@@ -79,6 +72,16 @@ func (e entry) encode() []byte {
 		return plain
 	}
 	return append(paxBlock('x', records), plain...)
+}
+
+// paxRecord begins with its own length, that of the number included.
+func paxRecord(key, value string) string {
+	rest := len(key) + len(value) + 3
+	length := rest + len(strconv.Itoa(rest))
+	if len(strconv.Itoa(length)) > len(strconv.Itoa(rest)) {
+		length++
+	}
+	return fmt.Sprintf("%d %s=%s\n", length, key, value)
 }
 
 // paxBlock is records as an entry of their own: 'x' for the next one, 'g' for all that follow.

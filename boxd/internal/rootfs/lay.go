@@ -23,15 +23,40 @@ const sparseKey = "GNU.sparse.realsize"
 type layer struct {
 	root   string
 	buffer []byte
+	// The root has nothing of its own: it becomes what the stream says.
+	bare bool
 	// Times of directories are set last: whatever is put in one changes it.
-	directories []*tar.Header
+	directories map[string]time.Time
 	report      *Report
 }
 
 // Lay puts the tree of a stream over a root that has a system of its own: what the stream has is as there, what it does not have stays, and what the system
 // needs of itself does too. A stream that is not whole is an error; what came before it is there then.
 func Lay(root string, from io.Reader) (Report, error) {
-	l := &layer{root: root, buffer: make([]byte, copyBytes)}
+	report, err := (&layer{root: root}).lay(from)
+	if err != nil {
+		return Report{}, err
+	}
+	if root == "/" {
+		// The libraries of both are found.
+		_ = exec.Command("/sbin/ldconfig").Run()
+	}
+	syscall.Sync()
+	return report, nil
+}
+
+// Fill puts the tree of a stream into a root that has nothing of its own, or into what an earlier stream of the same tree has made there. Devices and the
+// attributes of overlays below are left out, since they mean something to the host.
+func Fill(root string, from io.Reader) (Report, error) {
+	report, err := (&layer{root: root, bare: true}).lay(from)
+	if err != nil {
+		return Report{}, err
+	}
+	return report, syncDisk(root)
+}
+
+func (l *layer) lay(from io.Reader) (Report, error) {
+	l.buffer, l.directories = make([]byte, copyBytes), map[string]time.Time{}
 	in := tar.NewReader(from)
 	for {
 		header, err := in.Next()
@@ -48,6 +73,11 @@ func Lay(root string, from io.Reader) (Report, error) {
 					return Report{}, err
 				}
 			}
+			if name, ok := header.PAXRecords[goneKey]; ok {
+				if err := l.remove(name); err != nil {
+					return Report{}, err
+				}
+			}
 			continue
 		}
 		if err := l.entry(header, in); err != nil {
@@ -60,16 +90,20 @@ func Lay(root string, from io.Reader) (Report, error) {
 	if _, err := io.Copy(io.Discard, from); err != nil {
 		return Report{}, err
 	}
-	for at := len(l.directories) - 1; at >= 0; at-- {
-		header := l.directories[at]
-		setTimes(l.place(header.Name), header.ModTime)
+	for file, modified := range l.directories {
+		setTimes(file, modified)
 	}
-	if root == "/" {
-		// The libraries of both are found.
-		_ = exec.Command("/sbin/ldconfig").Run()
-	}
-	syscall.Sync()
 	return *l.report, nil
+}
+
+// remove takes away what an earlier stream has laid. What the machine needs of itself stays.
+func (l *layer) remove(name string) error {
+	name = strings.TrimPrefix(filepath.Clean("/"+name), "/")
+	_, both := joined[name]
+	if name == "" || within(name, ofTheShape) || (!l.bare && (both || within(name, ofTheSystem))) {
+		return nil
+	}
+	return os.RemoveAll(l.place(name))
 }
 
 func (l *layer) place(name string) string { return filepath.Join(l.root, filepath.Clean("/"+name)) }
@@ -79,7 +113,10 @@ func (l *layer) entry(header *tar.Header, body io.Reader) error {
 	file := l.place(header.Name)
 	var there syscall.Stat_t
 	exists := syscall.Lstat(file, &there) == nil
-	if name == "" || within(name, ofTheShape) || (exists && within(name, ofTheSystem)) {
+	if name == "" || within(name, ofTheShape) || (!l.bare && exists && within(name, ofTheSystem)) {
+		return nil
+	}
+	if l.bare && (header.Typeflag == tar.TypeChar || header.Typeflag == tar.TypeBlock) {
 		return nil
 	}
 	if header.Typeflag == tar.TypeDir {
@@ -100,7 +137,7 @@ func (l *layer) entry(header *tar.Header, body io.Reader) error {
 		return err
 	}
 	if header.Typeflag != tar.TypeLink {
-		if err := dress(temporary, header); err != nil {
+		if err := l.dress(temporary, header); err != nil {
 			return err
 		}
 	}
@@ -110,7 +147,7 @@ func (l *layer) entry(header *tar.Header, body io.Reader) error {
 func (l *layer) directory(file string, header *tar.Header, exists bool, there *syscall.Stat_t) error {
 	kind := there.Mode & syscall.S_IFMT
 	// Merged directories of a system (/bin, /lib) are links, and stay so.
-	if exists && kind == syscall.S_IFLNK {
+	if !l.bare && exists && kind == syscall.S_IFLNK {
 		if info, err := os.Stat(file); err == nil && info.IsDir() {
 			return nil
 		}
@@ -126,8 +163,8 @@ func (l *layer) directory(file string, header *tar.Header, exists bool, there *s
 			return err
 		}
 	}
-	l.directories = append(l.directories, header)
-	return dress(file, header)
+	l.directories[file] = header.ModTime
+	return l.dress(file, header)
 }
 
 func (l *layer) make(temporary, file, name string, header *tar.Header, body io.Reader) error {
@@ -135,7 +172,7 @@ func (l *layer) make(temporary, file, name string, header *tar.Header, body io.R
 	device := int(uint64(header.Devminor)&0xff | uint64(header.Devmajor&0xfff)<<8 | uint64(header.Devminor&^0xff)<<12)
 	switch header.Typeflag {
 	case tar.TypeReg, tar.TypeRegA, tar.TypeGNUSparse: //nolint:staticcheck // old archives have it
-		if join, ok := joined[name]; ok {
+		if join, ok := joined[name]; ok && !l.bare {
 			return joinInto(temporary, file, join, body)
 		}
 		return l.regular(temporary, header, body)
@@ -200,7 +237,7 @@ func joinInto(temporary, file string, join rule, body io.Reader) error {
 }
 
 // dress gives what was made its owner, mode, attributes and time.
-func dress(file string, header *tar.Header) error {
+func (l *layer) dress(file string, header *tar.Header) error {
 	if err := os.Lchown(file, header.Uid, header.Gid); err != nil {
 		return err
 	}
@@ -211,7 +248,7 @@ func dress(file string, header *tar.Header) error {
 		// After the owner, since a change of that takes capabilities away.
 		for key, value := range header.PAXRecords {
 			name := strings.TrimPrefix(key, "SCHILY.xattr.")
-			if name == key || !isOwn(name) {
+			if name == key || !isOwn(name) || (l.bare && strings.HasPrefix(name, "trusted.")) {
 				continue
 			}
 			if err := syscall.Setxattr(file, name, []byte(value), 0); err != nil {

@@ -33,36 +33,79 @@ type Report struct {
 	Sockets int64 `json:"sockets"`
 }
 
-// ReportKey names the report in the global header that ends a stream.
-const ReportKey = "GIBIL.report"
+// Names of what a stream tells in global headers: the report that ends it, and a name that an earlier stream had and the tree has no more.
+const (
+	ReportKey = "GIBIL.report"
+	goneKey   = "GIBIL.gone"
+)
 
 type packer struct {
 	out    io.Writer
-	links  map[[2]uint64]string
+	links  map[[2]uint64]firstName
 	buffer []byte
 	report Report
+	// A stream that is the first of two notes what it saw, and the second one leaves out what is as it was.
+	mark  *Mark
+	since *since
+}
+
+// firstName is that of a file with several, and whether this stream has the file.
+type firstName struct {
+	name string
+	here bool
 }
 
 // Pack writes the tree below a root as a tar stream: owners by number, hard links, extended attributes, devices, holes of sparse files.
 func Pack(root string, exclude []string, to io.Writer) error {
-	p := &packer{out: to, links: map[[2]uint64]string{}, buffer: make([]byte, copyBytes), report: Report{Changed: []string{}}}
+	return newPacker(to).pack(root, exclude)
+}
+
+// PackFirst does so while the box goes on. A file that changes meanwhile is in the stream anyhow, and again in that of PackRest.
+func PackFirst(root string, exclude []string, to io.Writer) (*Mark, error) {
+	p := newPacker(to)
+	p.mark = &Mark{exclude: exclude, began: time.Now()}
+	if err := syncDisk(root); err != nil {
+		return nil, err
+	}
+	return p.mark, p.pack(root, exclude)
+}
+
+// PackRest writes what has changed since PackFirst, every directory, and the names of what is gone.
+func (m *Mark) PackRest(root string, to io.Writer) error {
+	p := newPacker(to)
+	p.since = &since{mark: m}
+	return p.pack(root, m.exclude)
+}
+
+func newPacker(to io.Writer) *packer {
+	report := Report{Changed: []string{}}
+	return &packer{out: to, links: map[[2]uint64]firstName{}, buffer: make([]byte, copyBytes), report: report}
+}
+
+func (p *packer) pack(root string, exclude []string) error {
 	if err := newWalker(root, exclude).each(p.entry); err != nil {
 		return err
+	}
+	if p.since != nil {
+		if _, err := p.since.reach("", nil, p.gone); err != nil {
+			return err
+		}
 	}
 	text, err := json.Marshal(p.report)
 	if err != nil {
 		return err
 	}
-	record := ""
-	for length := len(ReportKey) + len(text) + 4; ; length++ {
-		if record = fmt.Sprintf("%d %s=%s\n", length, ReportKey, text); len(record) == length {
-			break
-		}
-	}
-	if _, err := to.Write(paxBlock('g', record)); err != nil {
+	if err := p.tell(ReportKey, string(text)); err != nil {
 		return err
 	}
-	_, err = to.Write(make([]byte, 2*block))
+	_, err = p.out.Write(make([]byte, 2*block))
+	return err
+}
+
+func (p *packer) gone(name string) error { return p.tell(goneKey, name) }
+
+func (p *packer) tell(key, value string) error {
+	_, err := p.out.Write(paxBlock('g', paxRecord(key, value)))
 	return err
 }
 
@@ -72,15 +115,32 @@ func (p *packer) entry(file, name string, st *syscall.Stat_t) error {
 		modified: time.Unix(int64(st.Mtim.Sec), int64(st.Mtim.Nsec)),
 	}
 	kind := st.Mode & syscall.S_IFMT
+	if p.mark != nil {
+		p.mark.note(name, st)
+	}
+	same := false
+	if p.since != nil {
+		var err error
+		if same, err = p.since.reach(name, st, p.gone); err != nil {
+			return err
+		}
+	}
 	if kind != syscall.S_IFDIR && st.Nlink > 1 {
 		key := [2]uint64{uint64(st.Dev), st.Ino}
 		if first, ok := p.links[key]; ok {
-			e.flag, e.link = '1', first
+			if same && !first.here {
+				return nil
+			}
+			e.flag, e.link = '1', first.name
 			return p.write(e)
 		}
 		if kind != syscall.S_IFSOCK {
-			p.links[key] = name
+			p.links[key] = firstName{name, !same}
 		}
+	}
+	// A directory is told again, since what is put into it changes its time.
+	if same && kind != syscall.S_IFDIR {
+		return nil
 	}
 	switch kind {
 	case syscall.S_IFREG:
@@ -148,6 +208,9 @@ func (p *packer) regular(file string, e entry) error {
 			return err
 		}
 		if before.Size == after.Size && before.Mtim == after.Mtim && before.Ctim == after.Ctim {
+			return nil
+		}
+		if p.mark != nil {
 			return nil
 		}
 		if try == reads {

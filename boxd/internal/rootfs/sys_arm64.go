@@ -1,0 +1,3 @@
+package rootfs
+
+const sysSyncfs = 267
