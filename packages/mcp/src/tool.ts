@@ -13,6 +13,8 @@ export interface Workplace {
   readonly defaults?: CreateOptions | undefined
   /** For private repositories; used for the clone only. */
   readonly repoToken?: string | undefined
+  /** Variables that agents of sessions get, such as the keys of their models: what the user of this server lets them have. */
+  readonly agentEnv?: Readonly<Record<string, string>> | undefined
 }
 
 /** What one call has beside its arguments. */

@@ -6,6 +6,8 @@ import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { apiOf } from '../../../test/support/api.ts'
 import { makeHome, root, type TestHome } from '../../../test/support/home.ts'
+import { makeProject } from '../../../test/support/project.ts'
+import { makeSmallImage } from '../../../test/support/small-image.ts'
 import { type Connected, connect, overStdio } from './support/client.ts'
 import { inspect, inspectUrl, toolCall } from './support/inspector.ts'
 import { pagesOf, skillDir, verbsIn } from './support/skill.ts'
@@ -29,6 +31,15 @@ afterAll(async () => {
   await home?.[Symbol.asyncDispose]()
   if (dir) await rm(dir, { recursive: true, force: true })
 })
+
+/** Stands in for an agent: does what its task says. */
+const agent = `#!/bin/bash
+echo "a key of \${#MODEL_KEY} characters"
+case "$1" in
+ask) printf '\\033[1mOverwrite?\\033[0m [y/N] '; read -r answer; echo "answer: $answer" | tee answer.txt; seq 100 >>kept.txt ;;
+hang) trap '' TERM; while :; do sleep 1; done ;;
+esac
+`
 
 /** What a tool answers to a program. */
 async function ok(name: string, args: Record<string, unknown>) {
@@ -339,6 +350,113 @@ describe('boxes', () => {
     ])
     expect(await ok('box_destroy', { fleet, confirm: fleet })).toMatchObject({ destroyed: ['f-2'] })
     expect(await refused('fleet_run', { fleet, command })).toContain('fleet_not_found')
+  })
+})
+
+describe('a box of another kind', () => {
+  test('is chosen by what is needed, with what makes it', async () => {
+    const choice = await ok('box_choose', { docker: true, memory: '1G', ttl: '2h' })
+    expect(choice).toMatchObject({ shape: 'microvm', image: 'docker', cost: 'nothing', memoryMib: 1024 })
+    expect(choice.create).toMatchObject({ shape: 'microvm', image: 'docker', memory: '1024M', ttl: '2h' })
+    expect(choice.others.map(({ box }: { box: string }) => box)).toContain('vm at hetzner')
+    expect(await refused('box_choose', { where: 'here', publicAddress: true })).toContain('contradictory_needs')
+  })
+
+  test('is what a box is moved to, once the end of what runs in it was confirmed; its files stay', async () => {
+    await run('echo kept > of-before')
+    await run('exec sleep 1000', { waitSeconds: 0 })
+    const asked = { box: 'w', memory: '1G' }
+    expect(await refused('box_move', asked)).toMatch(/would be ended.*sleep 1000.*\n.*confirm "w"/)
+    expect((await ok('job_list', { running: true })).jobs[0].command).toBe('exec sleep 1000')
+    expect(await ok('box_move', { ...asked, confirm: 'w' })).toMatchObject({ shape: 'container', carriedBytes: 0 })
+    expect(await ok('box_show', { box: 'w' })).toMatchObject({ memoryMib: 1024, box: { status: 'running' } })
+    expect(await ok('job_list', { running: true })).toMatchObject({ total: 0 })
+    expect((await run('cat of-before')).output).toBe('kept\n')
+    expect(await refused('box_move', { ...asked, confirm: 'w' })).toContain('already')
+  })
+
+  test('is what an image of a box is for', async () => {
+    await makeSmallImage(home, 'small')
+    await ok('box_create', { name: 'src', image: 'small' })
+    await ok('file_write', { box: 'src', path: 'a', content: 'of the image\n' })
+    const { image } = await ok('image_save', { box: 'src', name: 'saved' })
+    await ok('box_create', { name: 'of-image', image })
+    expect((await ok('file_read', { box: 'of-image', path: 'a' })).text).toBe('of the image\n')
+    for (const box of ['src', 'of-image']) await ok('box_destroy', { box, confirm: box })
+  })
+})
+
+describe('agents', () => {
+  test('work side by side, are watched, answered and stopped, and their work comes back', async () => {
+    const repo = await makeProject('image: base\n', { 'agent.sh': agent, 'kept.txt': 'as committed\n' })
+    await using _ = repo
+    await using other = await connect(overStdio(home.path, repo.path, '--agent-env', 'MODEL_KEY=sk-1234'))
+    const call = async (name: string, args: Record<string, unknown>) => {
+      const { text, data, isError } = await other.call(name, args)
+      expect(isError, text).toBe(false)
+      return data
+    }
+    const { sessions, failures } = await call('session_start', {
+      agent: 'bash agent.sh',
+      tasks: ['ask', 'hang'],
+      repo: '.',
+      name: 's',
+      onEnd: 'destroy',
+    })
+    expect(failures).toEqual([])
+    expect(sessions).toMatchObject([
+      { box: 's-1', task: 'ask' },
+      { box: 's-2', task: 'hang' },
+    ])
+    const [{ session: ask }, { session: hang }] = sessions
+    await expect
+      .poll(() => call('session_output', { session: ask }))
+      .toMatchObject({
+        state: 'running',
+        outcome: null,
+        output: 'a key of 7 characters\nOverwrite? [y/N] ',
+        boxState: { name: 's-1', cost: 'nothing' },
+      })
+    expect(await refused('session_result', { session: ask })).toContain('has not ended')
+    const answered = await call('session_answer', { session: ask, text: 'yes' })
+    expect(answered.output).toContain('answer: yes')
+    expect(await call('session_output', { session: 's-1', waitSeconds: 60, offset: 23 })).toMatchObject({
+      state: 'ended',
+      outcome: 'done',
+      exitCode: 0,
+      output: expect.stringMatching(/^Overwrite.*\nanswer: yes\n$/),
+      boxState: null,
+    })
+
+    const whole = await call('session_result', { session: ask })
+    expect(whole).toMatchObject({ nextOffset: null, patch: expect.stringContaining('+answer: yes') })
+    const first = await call('session_result', { session: ask, maxBytes: 200 })
+    expect(first.nextOffset).toBe(200)
+    const rest = await call('session_result', { session: ask, offset: first.nextOffset })
+    expect(first.patch + rest.patch).toBe(whole.patch)
+    const { branch } = await call('session_branch', { session: ask })
+    expect(await repo.git('show', `${branch}:answer.txt`)).toBe('answer: yes')
+
+    expect((await call('session_list', { running: true })).sessions).toMatchObject([{ session: hang }])
+    expect(await call('session_stop', { session: hang })).toMatchObject({ state: 'ended', outcome: 'stopped' })
+    expect(await call('session_result', { session: hang })).toMatchObject({ commit: null, patch: '' })
+    expect(await refused('session_answer', { session: hang, text: 'x' })).toContain('does not run')
+    expect(await refused('session_output', { session: 's-3' })).toMatch(/Did you mean "s-[12]"/)
+    expect((await call('session_list', {})).total).toBe(2)
+  })
+
+  test('that cannot be started leave no box; what was started beside them is told', async () => {
+    const outside = { agent: 'true', tasks: ['a'], repo: '/etc' }
+    expect(await refused('session_start', outside)).toContain('permission_denied')
+    expect(await refused('session_start', { agent: 'true', tasks: ['a', 'b'], box: 'w' })).toContain('Several tasks')
+    const some = await ok('session_start', { agent: 'true', tasks: ['a', 'b'], name: 'x', onEnd: 'destroy' })
+    expect(some.sessions).toHaveLength(2)
+    const taken = await ok('session_start', { agent: 'sleep', tasks: ['100'], box: 'w' })
+    expect(taken.sessions).toMatchObject([{ box: 'w', state: 'running' }])
+    await ok('session_stop', { session: taken.sessions[0].session })
+    expect(await refused('session_start', { agent: 'true', tasks: ['a'], name: 'w' })).toContain('name_in_use')
+    for (const { session } of some.sessions) await ok('session_output', { session, waitSeconds: 60 })
+    await ok('box_resume', { box: 'w' })
   })
 })
 

@@ -5,16 +5,23 @@ import { readDefaults } from '../config/config.ts'
 import type { Cli } from '../context.ts'
 import { clientNamed, serverCommand } from '../mcp-clients.ts'
 import { createOptions } from '../options/create.ts'
+import { collect, environment } from '../options/parse.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 
 interface Flags {
   readonly root?: string
+  readonly agentEnv?: string[]
   readonly printConfig?: string | true
 }
 
 export function define(command: Command, cli: Cli): void {
   withCommonOptions(command)
     .option('--root <dir>', 'directory of this machine that its tools may read and write (default: the current one)')
+    .option(
+      '--agent-env <KEY>',
+      'a variable of this process that agents of sessions get, such as ANTHROPIC_API_KEY; repeat it for more',
+      collect,
+    )
     .option(
       '--print-config [client]',
       'print what belongs into the config of claude, cursor, vscode or codex, and serve nothing',
@@ -38,6 +45,11 @@ async function mcp(session: Session, flags: Flags): Promise<void> {
     local: resolve(cwd, flags.root ?? '.'),
     defaults: await createOptions({}, await readDefaults(session), session),
     repoToken: env['GIBIL_REPO_TOKEN'],
+    // One that is not set here is no reason to serve nothing.
+    agentEnv: environment(
+      (flags.agentEnv ?? []).filter((pair) => pair.includes('=') || env[pair] !== undefined),
+      env,
+    ),
   }
   // Its stdout is the protocol; what people should read goes to stderr, which clients keep in a log.
   const onError = (error: Error): void => session.note(`gibil mcp: ${error.message}\n`)

@@ -1,7 +1,7 @@
 import { CreateBox } from '@gibil/sdk'
 import * as z from 'zod'
 
-const { shape, provider, image, size, cpu, ttl, idle, onExpire, env, network, labels, name } = CreateBox.shape
+const { shape, provider, cloud, image, size, cpu, ttl, idle, onExpire, env, network, labels, name } = CreateBox.shape
 
 export const boxRef = z.string().min(1).describe('name or id of the box')
 
@@ -18,6 +18,7 @@ export const boxFields = {
     'container (quick), microvm (a kernel of its own), vm (systemd, SSH, Docker) or managed (all tools of a workstation); default auto: what the project needs, else container',
   ),
   provider,
+  cloud,
   size: size.describe('small: 2 CPU 4 GiB, medium: 4 CPU 8 GiB, large: 8 CPU 16 GiB'),
   cpu,
   memory: z.string().optional().describe('such as "4G", instead of a size'),

@@ -168,6 +168,10 @@ async function jobsOf(handle: BoxHandle, box: string, must: boolean, signal: Abo
   }))
 }
 
+/** Lines of what runs in a box. */
+export const runningIn = async (handle: BoxHandle): Promise<string[]> =>
+  (await handle.jobs.list()).filter(({ exit }) => exit === null).map(lineOf)
+
 const shells = new Set(['bash', 'sh', '/bin/bash', '/bin/sh'])
 
 /** The line as it was given, without the shell around it; 200 characters at most. */

@@ -22,8 +22,8 @@ export interface Connected extends AsyncDisposable {
 }
 
 /** By `gibil mcp` as a process; `cwd` is the directory that it may read and write. */
-export const overStdio = (home: string, cwd: string): StdioClientTransport =>
-  new StdioClientTransport({ command: `${root}/gibil`, args: ['mcp', '--home', home], cwd, stderr: 'ignore' })
+export const overStdio = (home: string, cwd: string, ...flags: readonly string[]): StdioClientTransport =>
+  new StdioClientTransport({ command: `${root}/gibil`, args: ['mcp', '--home', home, ...flags], cwd, stderr: 'ignore' })
 
 /** Connects with the protocol that both sides like best, or with the one before it. */
 export async function connect(transport: Transport, era: 'newest' | 'before' = 'newest'): Promise<Connected> {
