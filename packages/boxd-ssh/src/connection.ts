@@ -80,6 +80,10 @@ export function connect(place: Place): Promise<Connection> {
             }
           })
         } catch (error) {
+          // The library knows that its socket is closed before it says so: whoever asks for a connection now gets another.
+          last ??= error
+          socket.destroy()
+          lose()
           fail(error)
         }
       })

@@ -109,3 +109,14 @@ test('what is no SSH server, or ends at once, or says nothing, is not reached', 
 test('a key that is none is said', async () => {
   await expect(connect({ ...place(9), privateKey: 'no key' })).rejects.toMatchObject({ code: 'boxd_unreachable' })
 })
+
+test('a connection that is lost is told of at once to who finds it so', async () => {
+  const connection = await machine(() => undefined)
+  const told: string[] = []
+  connection.onLost(({ code }) => told.push(code))
+  // As when the machine ended it: its end is known already, and said later.
+  connection.socket.end()
+  expect(told).toEqual([])
+  await expect(connection.forward('/any')).rejects.toMatchObject({ code: 'boxd_unreachable' })
+  expect(told).toEqual(['boxd_unreachable'])
+})

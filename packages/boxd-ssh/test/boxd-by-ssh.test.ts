@@ -177,21 +177,27 @@ describe('boxd', () => {
     const box = open({ port: proxy.port })
     const boxd = connectBoxd((signal) => box.dial(signal))
     const numbers = Array.from({ length: 100_000 }, (_, n) => `${n + 1}\n`).join('')
+    let failed = 0
     for (let tries = 0; tries < (full ? 100 : 6); tries += 1) {
       let out = ''
+      const isCut = tries % 2 === 0
       const output = (_: string, data: Uint8Array): void => {
         out += Buffer.from(data)
-        if (tries % 2 === 0) proxy.cut()
+        if (isCut) proxy.cut()
       }
       const call = boxd.exec({ argv: ['sh', '-c', 'seq 1 100000; exit 3'] }, output)
-      if (tries % 2 === 0) {
-        await expect(call).rejects.toMatchObject({ code: 'boxd_unreachable' })
+      const [ended] = await Promise.allSettled([call])
+      // All of it may have come through already when the first of it is looked at.
+      if (isCut && ended.status === 'rejected') {
+        expect(ended.reason).toMatchObject({ code: 'boxd_unreachable' })
         expect(numbers.startsWith(out)).toBe(true)
+        failed += 1
       } else {
-        expect(await call).toMatchObject({ exitCode: 3 })
+        expect(ended).toMatchObject({ value: { exitCode: 3 } })
         expect(out).toBe(numbers)
       }
     }
+    expect(failed).toBeGreaterThan(0)
   })
 
   test('a network that is gone is noticed, and the connection made anew when it is back', async () => {
