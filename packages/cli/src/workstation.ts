@@ -1,4 +1,4 @@
-import { type CreateOptions, GibilError } from '@gibil/sdk'
+import { GibilError } from '@gibil/sdk'
 import { createProgress } from './output/progress.ts'
 import type { Session } from './session.ts'
 
@@ -18,7 +18,7 @@ export const lacksWorkstation = ({ gibil, signal }: Pick<Session, 'gibil' | 'sig
 /** Builds the image of `--shape managed` where a create on this machine is the first that needs it. */
 export async function ensureWorkstation(
   session: Session,
-  wish: Pick<CreateOptions, 'shape' | 'image' | 'provider'>,
+  wish: Readonly<Partial<Record<'shape' | 'image' | 'provider', string | undefined>>>,
 ): Promise<void> {
   const { shape, provider = 'local' } = wish
   if (shape !== 'managed' || provider !== 'local' || wish.image !== undefined) return

@@ -9,8 +9,10 @@ import { Activity, PublishedPort } from './published-port.ts'
 export const Shape = z.enum(['container', 'microvm', 'vm'])
 export type Shape = z.infer<typeof Shape>
 
-/** `auto`: what is asked for decides. `managed`: a vm of the image workstation. */
-const ShapeWish = z.enum(['auto', 'managed', ...Shape.options])
+/** `managed`, a preset, stands for a vm of the image workstation. */
+export const ShapeOrPreset = z.enum([...Shape.options, 'managed'])
+/** `auto`: what is asked for decides. */
+const ShapeWish = z.enum(['auto', ...ShapeOrPreset.options])
 
 export const Provider = z.enum(['local', 'hetzner'])
 export type Provider = z.infer<typeof Provider>

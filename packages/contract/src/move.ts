@@ -1,10 +1,12 @@
 /** A box that becomes one of another shape, place or size, with what is on its disk. */
 import * as z from 'zod'
-import { Box, Provider, Shape, SizePreset } from './box.ts'
+import { Box, Provider, ShapeOrPreset, SizePreset } from './box.ts'
 import { CloudWish } from './cloud.ts'
 
 export const MoveBox = z.strictObject({
-  shape: Shape.optional().describe('default: the one that it has'),
+  shape: ShapeOrPreset.optional().describe(
+    'default: the one that it has; managed: a vm of the image workstation, 4 vCPU, 16 GiB, 30 GiB',
+  ),
   provider: Provider.optional().describe('default: the one that it has'),
   size: SizePreset.optional(),
   cpu: z.number().positive().optional(),

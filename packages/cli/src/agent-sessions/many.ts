@@ -3,6 +3,7 @@ import { type Session as AgentSession, GibilError } from '@gibil/sdk'
 import { wholeNumber } from '../options/parse.ts'
 import { clean } from '../output/text.ts'
 import type { Session } from '../session.ts'
+import { ensureWorkstation } from '../workstation.ts'
 import { tellEnd } from './describe.ts'
 import { type Brought, bring } from './result.ts'
 import { repositoryOf, resultFlags, type StartFlags, startOptions } from './start-options.ts'
@@ -29,6 +30,8 @@ export async function startMany(session: Session, file: string, flags: StartFlag
   }
   const tasks = await readTasks(resolve(session.cwd, file))
   const lanes = flags.concurrency === undefined ? 3 : wholeNumber(flags.concurrency, 'a number of sessions', 1)
+  // Once, before they are in each other's way.
+  await ensureWorkstation(session, flags)
   const outcomes: Outcome[] = []
   const waiting = tasks.entries()
   const lane = async (): Promise<void> => {

@@ -3,6 +3,7 @@ import { createProgress } from '../output/progress.ts'
 import { clean } from '../output/text.ts'
 import type { Session } from '../session.ts'
 import { connectTerminal, isTerminal, sizeOf } from '../terminal.ts'
+import { ensureWorkstation } from '../workstation.ts'
 import { tellDetached } from './attach.ts'
 import { exitStatusOf, tellEnd } from './describe.ts'
 import { printOutput } from './logs.ts'
@@ -25,6 +26,7 @@ export async function start(session: Session, task: string | undefined, flags: S
   try {
     const tty = isTerminal(session) ? sizeOf(session) : undefined
     const options = { ...(await startOptions(session, task, flags)), tty }
+    if (typeof options.box !== 'string') await ensureWorkstation(session, options.box)
     one = await session.gibil.sessions.start(options, { onProgress: progress?.onProgress, signal: session.signal })
   } finally {
     progress?.end()

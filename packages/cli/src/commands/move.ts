@@ -6,6 +6,9 @@ import * as parse from '../options/parse.ts'
 import { createProgress, formatMs } from '../output/progress.ts'
 import { clean } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
+import { ensureWorkstation } from '../workstation.ts'
+
+const shapes = ['container', 'microvm', 'vm', 'managed']
 
 interface Flags extends CloudFlags {
   readonly shape?: MoveBox['shape']
@@ -20,7 +23,7 @@ interface Flags extends CloudFlags {
 export function define(command: Command, cli: Cli): void {
   withCommonOptions(command)
     .argument('<box>', 'name or id')
-    .addOption(new Option('--shape <shape>', 'container, microvm or vm').choices(['container', 'microvm', 'vm']))
+    .addOption(new Option('--shape <shape>', 'container, microvm, vm or managed: a workstation').choices(shapes))
     .addOption(new Option('--provider <provider>', 'local: this machine, or hetzner').choices(['local', 'hetzner']))
     .addOption(
       new Option('--size <size>', 'small 2 cpu/4 GiB, medium 4/8, large 8/16').choices(['small', 'medium', 'large']),
@@ -57,6 +60,9 @@ async function move(session: Session, ref: string, flags: Flags): Promise<void> 
     throw new GibilError('invalid_request', 'Move it to what?', { hint: 'Give --shape, --provider or --size.' })
   }
   if (!flags.yes) await confirm(session, ref)
+  if (shape === 'managed') {
+    await ensureWorkstation(session, { shape, provider: provider ?? (await session.gibil.box(ref).info()).provider })
+  }
   const progress = session.json ? undefined : createProgress(session, ref)
   try {
     const moved = await session.gibil.box(ref).move(wish, { onProgress: progress?.onProgress, signal: session.signal })

@@ -19,12 +19,13 @@ export interface AskedFor extends Wanted {
   readonly ttl: string | number | undefined
 }
 
-/** What a `.gibil.yml` makes of it: the caller's own words stay. Throws `invalid_size`. */
+/** What a `.gibil.yml` makes of it: the caller's own words stay. `preset`: what its `shape: managed` stands for. Throws `invalid_size`. */
 export function wantedBy(
   config: GibilConfig,
   asked: AskedFor,
   explicit: readonly ExplicitField[],
   defaults: ImageDefaults,
+  preset?: Wanted,
 ): Wanted {
   const open = (field: ExplicitField): boolean => !explicit.includes(field)
   const wish = {
@@ -34,17 +35,18 @@ export function wantedBy(
     diskMib: config.diskMib ?? undefined,
   }
   const named = Object.values(wish).some((value) => value !== undefined)
-  const wanted = named ? chooseSize(wish) : asked.size
+  const told = open('shape') ? preset : undefined
+  const wanted = told?.size ?? (named ? chooseSize(wish) : asked.size)
   const services = servicesOf(config)
   const ttl = (open('ttl') ? config.ttl : null) ?? asked.ttl
-  const { shape, chosenBecause } = open('shape') ? shapeBy(config, asked, services, ttl) : asked
+  const { shape, chosenBecause } = told ?? (open('shape') ? shapeBy(config, asked, services, ttl) : asked)
   // One that nobody named goes with the shape.
   const isDefault = asked.image === defaultImage(asked.shape, defaults)
   const unnamed = isDefault ? defaultImage(shape, defaults, services === 'image') : asked.image
   return {
     shape,
     chosenBecause,
-    image: open('image') ? (config.image ?? unnamed) : asked.image,
+    image: open('image') ? (config.image ?? told?.image ?? unnamed) : asked.image,
     size: {
       cpu: open('cpu') ? wanted.cpu : asked.size.cpu,
       memoryMib: open('memoryMib') ? wanted.memoryMib : asked.size.memoryMib,
@@ -67,7 +69,7 @@ function shapeBy(
   services: Services,
   ttl: string | number | undefined,
 ): Pick<Wanted, 'shape' | 'chosenBecause'> {
-  if (config.shape !== null) return { shape: config.shape, chosenBecause: null }
+  if (config.shape !== null && config.shape !== 'managed') return { shape: config.shape, chosenBecause: null }
   if (asked.shape === 'vm' || services === undefined || (asked.shape === 'microvm' && services === 'image'))
     return asked
   const { shape, because } = autoShape({ provider: 'local', ttl, cloudInit: false, services })

@@ -1,4 +1,11 @@
-import { type OnExpire, type OnFailure, parseDuration, parseMib, type Shape, type SizePreset } from '@gibil/contract'
+import {
+  type OnExpire,
+  type OnFailure,
+  parseDuration,
+  parseMib,
+  type ShapeOrPreset,
+  type SizePreset,
+} from '@gibil/contract'
 import type * as z from 'zod'
 import { databases } from './databases.ts'
 import type { GibilYml, ReadyEntry, ServiceEntry, TaskEntry } from './schema.ts'
@@ -39,7 +46,7 @@ export interface SetupScript {
 /** A `.gibil.yml` with its short forms written out: plain data, kept with the box. */
 export interface GibilConfig {
   readonly image: string | null
-  readonly shape: Shape | null
+  readonly shape: z.infer<typeof ShapeOrPreset> | null
   readonly size: z.infer<typeof SizePreset> | null
   readonly cpu: number | null
   readonly memoryMib: number | null

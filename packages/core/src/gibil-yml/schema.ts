@@ -1,5 +1,5 @@
 /** What may stand in a `.gibil.yml`. The docs table and its JSON schema come from here. */
-import { OnExpire, OnFailure, parseDuration, parseMib, Shape, SizePreset } from '@gibil/contract'
+import { OnExpire, OnFailure, parseDuration, parseMib, ShapeOrPreset, SizePreset } from '@gibil/contract'
 import * as z from 'zod'
 import { databaseNames } from './databases.ts'
 
@@ -83,7 +83,7 @@ const ServiceMap = z.record(
 
 export const GibilYml = z.strictObject({
   image: Text.optional(),
-  shape: Shape.optional(),
+  shape: ShapeOrPreset.optional(),
   size: SizePreset.optional(),
   cpu: z.number().positive().optional(),
   memory: Amount.optional(),

@@ -7,6 +7,7 @@ import { driverOf } from '../plane/chosen.ts'
 import type { Context } from '../plane/context.ts'
 import { checkEgress } from '../plane/egress.ts'
 import { resolveImage } from '../plane/images.ts'
+import { managed } from '../plane/managed.ts'
 
 export interface Plan {
   readonly to: Making
@@ -31,11 +32,15 @@ const minute = 60_000
  */
 export async function planMove(context: Context, record: BoxRecord, input: MoveBox): Promise<Plan> {
   const { drivers, deps, policy } = context
-  const provider = input.provider ?? (input.shape === undefined || input.shape === 'vm' ? record.provider : 'local')
-  const shape = input.shape ?? (provider === 'local' ? record.shape : 'vm')
+  const named = input.shape === 'managed' ? 'vm' : input.shape
+  const provider = input.provider ?? (named === undefined || named === 'vm' ? record.provider : 'local')
+  const shape = named ?? (provider === 'local' ? record.shape : 'vm')
   checkPlace({ shape, provider })
-  const size = chooseSize({ ...(input.size === undefined ? record.size : {}), ...withoutUndefined(input) })
+  const preset = input.shape === 'managed' ? await managed(context, provider, input) : undefined
+  const size =
+    preset?.size ?? chooseSize({ ...(input.size === undefined ? record.size : {}), ...withoutUndefined(input) })
   const inPlace = shape === record.shape && provider === record.provider
+  if (inPlace && preset) throw noWorkstation(record)
   if (inPlace) return { ...stay(record, input, size), ownSystem: false, inPlace }
   const place = { shape, provider, chosenBecause: null }
   const driver = provider === 'local' ? driverOf(drivers, place) : await drivers.reach(place)
@@ -44,7 +49,7 @@ export async function planMove(context: Context, record: BoxRecord, input: MoveB
   await checkFits(size, place, deps.host)
   parseTtl(record.ttlMs === null ? 'none' : record.ttlMs / minute, shape)
   const ownSystem = shape === 'vm'
-  const image = ownSystem ? defaultImage(shape, policy) : record.image
+  const image = ownSystem ? (preset?.image ?? defaultImage(shape, policy)) : record.image
   const { digest } = ownSystem ? await resolveImage(deps.images, provider, image) : { digest: record.imageDigest }
   const quoted = driver.quote && (await driver.quote({ image: bare(image, digest), size, cloud: input.cloud }))
   if (quoted && !quoted.some(({ available }) => available)) {
@@ -92,6 +97,11 @@ function checkPlace({ shape, provider }: { shape: Shape; provider: Provider }): 
     hint: 'Leave --shape out, or keep it on this machine: --provider local.',
   })
 }
+
+const noWorkstation = ({ name }: BoxRecord): GibilError =>
+  new GibilError('unsupported_by_shape', `The box "${name}" is a vm already and keeps its system.`, {
+    hint: `Give it another size: \`gibil move ${name} --size large\`; or make a workstation: \`gibil create --shape managed\`.`,
+  })
 
 /** Its disk stays, so only what is given anew with each start can change. */
 function stay(

@@ -3,6 +3,7 @@ import type { SizeWish } from '../box/sizes.ts'
 import type { Wanted } from '../box/wanted.ts'
 import { candidates } from '../choose/candidates.ts'
 import { sizeFor, workstationSize } from '../choose/size.ts'
+import type { GibilConfig } from '../gibil-yml/config.ts'
 import type { Context } from './context.ts'
 
 /** What the preset `managed` stands for; an image or a size that is named beside it takes the place of its own. */
@@ -23,6 +24,17 @@ export async function managed(
     size: given,
     chosenBecause: [`managed is a vm of the image ${image}`, ...less(given, named)],
   }
+}
+
+/** The same where a `.gibil.yml` says it; undefined where it says another shape, or none. */
+export async function managedBy(
+  context: Pick<Context, 'deps' | 'policy'>,
+  provider: Provider,
+  { shape, image, size, cpu, memoryMib, diskMib }: GibilConfig,
+): Promise<Wanted | undefined> {
+  if (shape !== 'managed') return undefined
+  const named = { image, size, cpu, memoryMib, diskMib }
+  return managed(context, provider, Object.fromEntries(Object.entries(named).filter(([, value]) => value !== null)))
 }
 
 /** Where this machine has less than the preset asks for. */

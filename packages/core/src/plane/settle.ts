@@ -24,7 +24,7 @@ import { cloudTerms } from './cloud-terms.ts'
 import type { Context, RepoToken } from './context.ts'
 import { checkEgress } from './egress.ts'
 import { resolveImage } from './images.ts'
-import { managed } from './managed.ts'
+import { managed, managedBy } from './managed.ts'
 
 /** What an idle limit does when nobody says: the box sleeps, and wakes when it is used. */
 export const idleActionOf = ({ capabilities }: Driver): OnExpire => (capabilities.has('pause') ? 'pause' : 'stop')
@@ -60,7 +60,8 @@ export async function settle(
   // What the file says of lease, ports and set-up is read from the tree itself, once it is in the box.
   const config = input.repo?.config
   const told = config === undefined ? undefined : parseGibilYml(config)
-  const wanted = told === undefined ? asked : wantedBy(told, asked, explicit, policy)
+  const wanted =
+    told === undefined ? asked : wantedBy(told, asked, explicit, policy, await managedBy(context, provider, told))
   const { image: name, size } = wanted
   const image =
     coming ??

@@ -8,6 +8,7 @@ import { parseIdle, parseTtl } from '../lease/terms.ts'
 import { driverOf, withReason } from '../plane/chosen.ts'
 import type { Context } from '../plane/context.ts'
 import { resolveImage } from '../plane/images.ts'
+import { managedBy } from '../plane/managed.ts'
 import { checkCanPause, madeFor } from '../plane/settle.ts'
 
 /** What a `.gibil.yml` changes of its box: in place, or (`remake`) by making it anew. */
@@ -26,7 +27,8 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
 
   const ttl = record.ttlMs === null ? 'none' : `${record.ttlMs / 1000}s`
   const asked = { ...record, ttl, chosenBecause: record.chosenBecause ?? null }
-  const to = wantedBy(config, asked, record.explicit, context.policy)
+  const preset = await managedBy(context, record.provider, config)
+  const to = wantedBy(config, asked, record.explicit, context.policy, preset)
   const { shape: wanted, image, size } = to
   const place = { ...to, provider: record.provider }
   const same = image === record.image && wanted === record.shape

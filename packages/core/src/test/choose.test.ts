@@ -15,8 +15,8 @@ beforeEach(async () => {
   cloud = createFakeCloud(world.host, world.clock)
   emulated = null
   broken = undefined
-  for (const name of ['docker', 'vm']) {
-    const shape = name === 'vm' ? 'vm' : 'microvm'
+  for (const name of ['docker', 'vm', 'workstation']) {
+    const shape = name === 'docker' ? 'microvm' : 'vm'
     world.images.set(name, { ...imageOf('base'), name, digest: `sha256:${name}`, shape })
   }
 })
@@ -145,6 +145,46 @@ describe('a create without a shape', () => {
     })
   })
 
+  test('of a file that says managed is a workstation, within what the host has; what is named beside it wins', async () => {
+    await withMachines()
+    const file = (config: string): CreateBox => ({ repo: { upload: true, config } })
+    world.freeDiskMib = 100_000
+    expect(await create({ name: 'a', ...file('shape: managed\ntasks: [one]') })).toMatchObject({
+      shape: 'vm',
+      image: 'workstation',
+      size: { cpu: 2, memoryMib: 2048, diskMib: 30_720 },
+      chosenBecause: ['managed is a vm of the image workstation', expect.stringContaining('more than this machine')],
+    })
+    const named = 'shape: managed\nimage: vm\ncpu: 1\nmemory: 1G\ndisk: 10G'
+    expect(await create({ name: 'b', ...file(named) })).toMatchObject({
+      shape: 'vm',
+      image: 'vm',
+      size: { cpu: 1, memoryMib: 1024, diskMib: 10_240 },
+      chosenBecause: ['managed is a vm of the image vm'],
+    })
+    expect(await create({ name: 'c', memoryMib: 1536, ...file('shape: managed') })).toMatchObject({
+      image: 'workstation',
+      size: { cpu: 2, memoryMib: 1536, diskMib: 30_720 },
+    })
+  })
+
+  test('that names a shape has it, whatever the file says of managed, and the other way round', async () => {
+    await withMachines()
+    const config = 'shape: managed\ndisk: 1G'
+    expect(await create({ name: 'a', shape: 'container', repo: { upload: true, config } })).toMatchObject({
+      shape: 'container',
+      image: 'base',
+      chosenBecause: null,
+      size: { memoryMib: 4096, diskMib: 1024 },
+    })
+    const other = { upload: true, config: 'shape: container\nimage: other\nsize: large' }
+    expect(await create({ name: 'b', shape: 'managed', diskMib: 1000, repo: other })).toMatchObject({
+      shape: 'vm',
+      image: 'workstation',
+      size: { cpu: 2, memoryMib: 2048, diskMib: 1000 },
+    })
+  })
+
   test('says why it was to have a shape that cannot be made', async () => {
     await withMachines(missing)
     await expect(create({ repo: withServices(images) })).rejects.toMatchObject({
@@ -166,6 +206,17 @@ describe('a create without a shape', () => {
     await withMachines()
     await expect(create({ cloudInit: '#!', ttl: 'none' })).rejects.toMatchObject({ code: 'lease_out_of_range' })
   })
+})
+
+test('a repository that says managed makes its box anew as a workstation', async () => {
+  await withMachines()
+  const url = 'https://h.example/p'
+  world.host.repos.set(url, { '.gibil.yml': 'shape: managed\ndisk: 1G\ntasks: [one]\n' })
+  expect(await create({ repo: { url } })).toMatchObject({ shape: 'container' })
+  const box = await world.clock.until(world.plane.wait('w', 'ready'))
+  expect(box).toMatchObject({ shape: 'vm', image: 'workstation', size: { cpu: 2, memoryMib: 2048, diskMib: 1024 } })
+  expect(world.box(box.id).spec).toMatchObject({ image: { digest: 'sha256:workstation' }, size: { memoryMib: 2048 } })
+  expect(world.host.ran.filter(({ line }) => line === 'bash -c one')).toHaveLength(1)
 })
 
 test('a repository whose services are images makes its box anew as a microvm, before anything runs in it', async () => {

@@ -32,6 +32,7 @@ export interface World {
   plane: ControlPlane
   readonly policy: Partial<Policy>
   freeMemoryMib: number
+  freeDiskMib: number
   deps(): ControlPlaneDeps
   /** A control plane that knows nothing but what store and host have, as after a crash of the one before. */
   restart(change?: Partial<ControlPlaneDeps>): Promise<ControlPlane>
@@ -79,6 +80,7 @@ export function createWorld(
     logs,
     policy: { pool: { ...defaultPolicy.pool, most: 0 }, ...policy },
     freeMemoryMib: 4096,
+    freeDiskMib: 10_000,
     driver: createFakeDriver(host),
     plane: undefined as unknown as ControlPlane,
     deps: () => ({
@@ -103,7 +105,7 @@ export function createWorld(
       host: {
         cpus: 2,
         memoryMib: 4096,
-        freeDiskMib: async () => 10_000,
+        freeDiskMib: async () => world.freeDiskMib,
         freeMemoryMib: async () => world.freeMemoryMib,
       },
       log: silent,

@@ -15,7 +15,10 @@ export const boxMove: Tool = tool({
   effect: removes,
   input: z.object({
     box: boxRef,
-    shape: z.enum(['container', 'microvm', 'vm']).optional().describe('default: the one that it has'),
+    shape: z
+      .enum(['container', 'microvm', 'vm', 'managed'])
+      .optional()
+      .describe('default: the one that it has; managed: a vm with all tools of a workstation'),
     provider: boxFields.provider.describe('local, or hetzner, which costs money; default: the one that it has'),
     size: boxFields.size,
     cpu: boxFields.cpu,
