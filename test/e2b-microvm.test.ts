@@ -26,10 +26,8 @@ describe.runIf(full)('sandboxes of E2B that are microVMs', () => {
   let home: TestHome
   let connection: { apiKey: string; apiUrl: string; sandboxUrl: string }
   beforeAll(async () => {
-    home = await makeHome()
+    home = await makeHome('e2b')
     await home.startDaemon()
-    const built = await home.gibil(['image', 'build', 'e2b'])
-    expect(built.exitCode, built.stderr).toBe(0)
     const setup = await home.gibil(['e2b', 'setup', '--port', '7853', '--json'])
     expect(setup.exitCode, setup.stderr).toBe(0)
     const { variables } = JSON.parse(setup.stdout)

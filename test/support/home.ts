@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { execa } from 'execa'
 
@@ -43,7 +43,7 @@ async function runCli(home: string, args: readonly string[], options: RunOptions
   return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr }
 }
 
-type Image = 'base' | 'code-interpreter' | 'docker' | 'vm' | 'workstation' | 'no image'
+type Image = 'base' | 'code-interpreter' | 'docker' | 'e2b' | 'vm' | 'workstation' | 'no image'
 
 /** Builds an image when it is not built for these sources yet. Test runs side by side wait for each other. */
 async function provideImage(name: Exclude<Image, 'no image'>): Promise<void> {
@@ -58,13 +58,21 @@ async function provideImage(name: Exclude<Image, 'no image'>): Promise<void> {
   if (result.exitCode !== 0) throw new Error(`The image ${name} could not be built:\n${result.all}`)
 }
 
+/** Gives a home an image that is built, and none of the others. Layers are never written to, so hard links share them without a copy. */
+async function linkImage(name: Exclude<Image, 'no image'>, home: string): Promise<void> {
+  const manifest = join('manifests', `${name}.json`)
+  const { layers } = JSON.parse(await readFile(join(imageHome, 'images', manifest), 'utf8'))
+  const marked = layers.flatMap((id: string) => [join('layers', id), join('layers', `${id}.json`)])
+  await mkdir(join(home, 'images'), { mode: 0o700 })
+  await execa('cp', ['-al', '--parents', manifest, ...marked, join(home, 'images')], { cwd: join(imageHome, 'images') })
+}
+
 /** `env`: of the CLI and the daemon, each time. */
 export async function makeHome(image: Image = 'base', env: Readonly<Record<string, string>> = {}): Promise<TestHome> {
   if (image !== 'no image') await provideImage(image)
   await mkdir(join(cache, 'homes'), { recursive: true })
   const path = await mkdtemp(join(cache, 'homes', 'h-'))
-  // Layers are never written to, so hard links share them without a copy.
-  if (image !== 'no image') await execa('cp', ['-al', join(imageHome, 'images'), path])
+  if (image !== 'no image') await linkImage(image, path)
   const cli: TestHome['gibil'] = (args, options) => runCli(path, args, { ...options, env: { ...env, ...options?.env } })
   return {
     path,
