@@ -11,6 +11,7 @@ import { fileTransfer } from './rows/files.ts'
 import { firstOutput } from './rows/first-output.ts'
 import { heldBoxes } from './rows/held.ts'
 import { microvms } from './rows/microvm.ts'
+import { moves } from './rows/move.ts'
 import type { Bench, Measured, Row } from './rows/row.ts'
 import { runLatency } from './rows/run.ts'
 import { sleepAndFork } from './rows/sleep.ts'
@@ -35,6 +36,7 @@ const parts: Readonly<Record<RowName, (bench: Bench) => Promise<Measured>>> = {
   microvm: microvms,
   vm: fullMachines,
   sleep: sleepAndFork,
+  move: moves,
   e2b: e2bDoor,
 }
 

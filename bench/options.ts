@@ -23,11 +23,13 @@ export interface Sizes {
   readonly sleeps: number
   /** How often one is forked into ten. */
   readonly forks: number
+  /** Boxes moved from one shape to another, one after another. */
+  readonly moves: number
 }
 
-const rowNames = ['first-output', 'tti', 'run', 'files', 'held', 'microvm', 'vm', 'sleep', 'e2b'] as const
+const rowNames = ['first-output', 'tti', 'run', 'files', 'held', 'microvm', 'vm', 'sleep', 'move', 'e2b'] as const
 /** Those that ask nothing of the host that containers do not. */
-const qemuRows: readonly string[] = ['microvm', 'vm', 'sleep', 'e2b']
+const qemuRows: readonly string[] = ['microvm', 'vm', 'sleep', 'move', 'e2b']
 const usualRows: readonly string[] = rowNames.filter((name) => !qemuRows.includes(name))
 export type RowName = (typeof rowNames)[number]
 
@@ -52,6 +54,7 @@ const short: Sizes = {
   sandboxes: 15,
   sleeps: 10,
   forks: 2,
+  moves: 3,
 }
 
 const full: Sizes = {
@@ -68,12 +71,13 @@ const full: Sizes = {
   sandboxes: 50,
   sleeps: 30,
   forks: 5,
+  moves: 7,
 }
 
 export const usage = `npm run bench -- [--full] [--rows ${rowNames.join(',')}] [--no-docker] [--held N] [--boxes N]
 
   --full       100 boxes in each way to start them, 1 GiB, 10,000 files, 500 boxes held (default 20, 128 MiB, 2,000, 20)
-  --rows       only these, with a comma between; microvm, vm, sleep and e2b (which need QEMU) only if they are named
+  --rows       only these, with a comma between; microvm, vm, sleep, move and e2b (which need QEMU) only if they are named
   --no-docker  without the peer
   --held       boxes held at once
   --boxes      boxes in each way to start them
@@ -111,6 +115,7 @@ export function parseOptions(argv: readonly string[]): Options {
             microvms: boxes,
             vms: boxes,
             sandboxes: boxes,
+            moves: boxes,
           }),
       ...(values.held === undefined ? {} : { held: positive('--held', values.held) }),
     },

@@ -111,6 +111,7 @@ describe('a box that is moved', { timeout: slow }, () => {
 
 const steps = [
   'move.noted',
+  'move.first',
   'move.still',
   'move.copied',
   'move.made',

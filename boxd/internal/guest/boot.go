@@ -45,6 +45,7 @@ func Boot() (net.Listener, *Disks, error) {
 		{"first file systems", mountFirst},
 		{"modules", loadModules},
 		{"probe", endProbe},
+		{"filled disk", awaitDisk},
 		{"root disk", mountRoot},
 		{"init", handOver},
 		{"change of root", enterRoot},

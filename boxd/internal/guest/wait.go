@@ -14,6 +14,8 @@ const (
 	// disk are none of ext4's.
 	waitOption = "gibil.wait"
 	filled     = "gibil: filled\n"
+	// waiting is told to the host by the console.
+	waiting    = "gibil: waits for its disk"
 	filledPoll = 10 * time.Millisecond
 	// ioctl of linux/fs.h: forget what was read of a disk.
 	blkFlushBuffers = 0x1261
@@ -39,6 +41,7 @@ func awaitDisk() error {
 		return err
 	}
 	defer func() { _ = syscall.Munmap(block) }()
+	fmt.Println(waiting)
 	for {
 		if _, err := syscall.Pread(int(disk.Fd()), block, 0); err != nil {
 			return fmt.Errorf("%s: %w", rootDisk, err)

@@ -131,3 +131,36 @@ func TestAChangeWithinOneStampOfTheClockIsNotMissed(t *testing.T) {
 		t.Fatal("a file that was new when the first stream began has to come again")
 	}
 }
+
+// A program that has a file in its memory writes to it without a call, and the kernel notices once after each sync.
+func TestAWriteToMappedMemoryIsNotMissed(t *testing.T) {
+	root := t.TempDir()
+	var kind syscall.Statfs_t
+	must(t, syscall.Statfs(root, &kind))
+	const tmpfs = 0x01021994
+	if kind.Type == tmpfs {
+		t.Skip("no box is on a tmpfs")
+	}
+	file, err := os.OpenFile(put(t, root, "file", strings.Repeat("1", 4096)), os.O_RDWR, 0)
+	must(t, err)
+	defer file.Close()
+	memory, err := syscall.Mmap(int(file.Fd()), 0, 4096, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	must(t, err)
+	defer func() { _ = syscall.Munmap(memory) }()
+	memory[0] = '2'
+	time.Sleep(slack + 100*time.Millisecond)
+	for _, changed := range []int{0, 1} {
+		var stream bytes.Buffer
+		mark, err := PackFirst(root, nil, &stream)
+		must(t, err)
+		stream.Reset()
+		time.Sleep(20 * time.Millisecond)
+		if changed == 1 {
+			memory[0] = '3'
+		}
+		must(t, mark.PackRest(root, &stream))
+		if _, entries := reportOf(t, &stream); entries["file"] != changed {
+			t.Fatalf("the file came %d times again, not %d", entries["file"], changed)
+		}
+	}
+}

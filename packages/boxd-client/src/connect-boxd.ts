@@ -31,6 +31,8 @@ export interface ConnectedBoxd {
   shutdown(graceMs: number): Promise<void>
   surveyTree(exclude: readonly string[]): Promise<TreeSurvey>
   readTree(exclude: readonly string[]): Promise<Readable>
+  readTreeFirst(exclude: readonly string[]): Promise<Readable>
+  readTreeRest(): Promise<Readable>
   layTree(tar: Readable): Promise<TreeReport>
   standStill(): Promise<() => void>
 }
@@ -55,6 +57,8 @@ export function connectBoxd(dial: Dial): ConnectedBoxd {
     shutdown: (graceMs) => client.shutdown(graceMs),
     surveyTree: (exclude) => client.surveyTree(exclude),
     readTree: (exclude) => client.readWholeTree(exclude),
+    readTreeFirst: (exclude) => client.readTreeFirst(exclude),
+    readTreeRest: () => client.readTreeRest(),
     layTree: (tar) => client.layTree(tar),
     standStill: () => client.standStill(),
   }

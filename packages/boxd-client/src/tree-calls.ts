@@ -18,12 +18,15 @@ const Survey = z.object({
 /** Calls about the whole root filesystem of the box, without what it has from its shape. */
 export function treeCalls(
   context: Context,
-): Pick<BoxdClient, 'surveyTree' | 'readWholeTree' | 'layTree' | 'standStill'> {
+): Pick<BoxdClient, 'surveyTree' | 'readWholeTree' | 'readTreeFirst' | 'readTreeRest' | 'layTree' | 'standStill'> {
+  const stream = async (path: string, query: { exclude?: readonly string[] } = {}) =>
+    (await callDownload(context, { method: 'GET', path, query })).body
   return {
     surveyTree: (exclude) =>
       callJson(context, { method: 'GET', path: 'tree/survey', query: { exclude }, patienceMs }, Survey),
-    readWholeTree: async (exclude) =>
-      (await callDownload(context, { method: 'GET', path: 'tree', query: { exclude } })).body,
+    readWholeTree: (exclude) => stream('tree', { exclude }),
+    readTreeFirst: (exclude) => stream('tree/first', { exclude }),
+    readTreeRest: () => stream('tree/rest'),
     layTree: (tar) => callJson(context, { method: 'PUT', path: 'tree', body: tar, patienceMs }, TreeReport),
     async standStill() {
       const request = { method: 'GET', path: 'still', upgrade: 'gibil-still/1' } as const

@@ -230,6 +230,9 @@ export interface BoxdClient {
   surveyTree(exclude: readonly string[]): Promise<TreeSurvey>
   /** The tree as a tar stream, with a report at its end: boxd/PROTOCOL.md. */
   readWholeTree(exclude: readonly string[]): Promise<Readable>
+  /** The tree in two streams: the first while the box goes on, and once what has changed since. */
+  readTreeFirst(exclude: readonly string[]): Promise<Readable>
+  readTreeRest(): Promise<Readable>
   /** Puts a tree over a machine that has a system of its own. */
   layTree(tar: Readable): Promise<TreeReport>
   /** Stops every process of the box; what is returned lets them go on, and so does the end of the connection. */

@@ -54,8 +54,10 @@ interface Moving {
   readonly other: Pick<Making, 'shape' | 'provider'>
   /** What it is about to be made of; null: that is not there yet, or is no image of this machine. */
   readonly imageDigest: string | null
-  /** The record names the new place; before, nobody is let in. */
+  /** The record names the new place. */
   readonly arrived: boolean
+  /** Before that: it still goes on, and answers. Without it nobody is let in. */
+  readonly goesOn?: boolean
 }
 
 export interface RepoRecord extends Repo {

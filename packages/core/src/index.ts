@@ -20,6 +20,7 @@ export type {
   DriverOptions,
   DriverSnapshot,
   DriverSpec,
+  FillDisk,
   FoundBox,
   Offer,
   OptionalVerb,

@@ -20,6 +20,8 @@ interface Begin {
   readonly beside?: (() => Promise<void>) | undefined
   /** Done last before the guest runs. */
   readonly before?: (() => Promise<void>) | undefined
+  /** Fills its disk while it boots. */
+  readonly fill?: ((pid: number) => Promise<void>) | undefined
 }
 
 /**
@@ -29,7 +31,7 @@ interface Begin {
 export async function bringUp(
   context: Context,
   box: BoxFile,
-  { verb, from, identity, beside, before }: Begin,
+  { verb, from, identity, beside, before, fill }: Begin,
   options: DriverOptions,
 ): Promise<number> {
   const { names, network } = context
@@ -57,6 +59,7 @@ export async function bringUp(
         uid: machineUid(context, slot),
         console: paths.console,
         incoming: from !== undefined,
+        waits: fill !== undefined,
       }),
       link: spec.network === 'none' ? undefined : { policy: spec.network, slot },
       from,
@@ -72,8 +75,9 @@ export async function bringUp(
     if (from) await phase(options, 'thaw', 'loaded the saved machine', () => loadState(monitor))
     await before?.()
     await monitor.run('cont')
+    await fill?.(pid)
     await context.step(`${verb}.identity`)
-    await phase(options, from ? 'identity' : 'boot', 'waited for the box', () =>
+    await phase(options, from || fill ? 'identity' : 'boot', 'waited for the box', () =>
       identify(context, machine, pid, identity, options.signal),
     )
     if (from === undefined && context.model.hasInit) {

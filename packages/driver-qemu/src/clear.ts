@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { onHost } from '@gibil/host'
 import type { Context } from './context.ts'
@@ -32,5 +33,8 @@ export async function clear(
   await step('relay')
   await onHost('closed the way to boxd', () => hostkit.relayClose({ socket: paths.control }))
   await step('run-dir')
-  await onHost("removed the box's run directory", () => rm(paths.run, { recursive: true, force: true }))
+  await onHost("removed the box's run directory", async () => {
+    if (existsSync(paths.tree)) await hostkit.unmount({ target: paths.tree })
+    await rm(paths.run, { recursive: true, force: true })
+  })
 }

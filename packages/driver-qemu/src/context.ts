@@ -23,6 +23,8 @@ export interface Context {
   readonly hostkit: HostKit
   /** Path of the program that `hostkit` is, to be run for each machine. */
   readonly hostkitBinary: string
+  /** Path of boxd for this host, which also fills disks with the trees of boxes. */
+  readonly boxdBinary: string
   readonly cgroups: Cgroups
   readonly machineCgroups: MachineCgroups
   readonly network: HomeNetwork

@@ -1,6 +1,6 @@
 import { chmod, mkdir, rm, rmdir } from 'node:fs/promises'
 import { GibilError } from '@gibil/contract'
-import type { Driver, OptionalVerb, Silence } from '@gibil/core'
+import type { Driver, DriverOptions, DriverSpec, FillDisk, OptionalVerb, Silence } from '@gibil/core'
 import {
   assertBoxId,
   createCgroups,
@@ -107,6 +107,13 @@ function createMachineDriver(model: MachineModel, options: MachineDriverOptions)
       await dismantle(context)
     },
     create: (spec, given = {}) => locked(spec.id, ({ context, watch }) => verbs.create(context, watch, spec, given)),
+    // A full machine has a system of its own, over which a tree is laid.
+    ...(model.hasInit
+      ? {}
+      : {
+          createFilled: (spec: DriverSpec, fill: FillDisk, given: DriverOptions = {}) =>
+            locked(spec.id, ({ context, watch }) => verbs.create(context, watch, spec, given, fill)),
+        }),
     adapt: (spec, given = {}) =>
       locked(spec.id, async ({ context, watch }) => {
         try {
@@ -187,6 +194,7 @@ async function openContext(model: MachineModel, names: HomeNames, options: Machi
     names,
     hostkit,
     hostkitBinary: options.hostkitBinary,
+    boxdBinary: options.boxdBinary,
     cgroups: createCgroups(layout, names.prefix),
     machineCgroups: createMachineCgroups(layout, names.prefix),
     network: await openNetwork({

@@ -15,6 +15,8 @@ export interface MachinePaths {
   readonly region: string
   readonly console: string
   readonly log: string
+  /** Where a disk is mounted while it is filled. */
+  readonly tree: string
 }
 
 /** The places of one box; those of its machine are made at each start. */
@@ -43,6 +45,7 @@ function machinePaths(run: string): MachinePaths {
     region: join(run, 'memory.json'),
     console: join(run, 'console.sock'),
     log: join(run, 'qemu.log'),
+    tree: join(run, 'tree'),
   }
 }
 

@@ -20,6 +20,8 @@ export interface MachineInput {
   readonly uid: number
   /** Waits for a state to be loaded instead of booting. */
   readonly incoming: boolean
+  /** It boots and then leaves its disk alone until that says that it is filled: boxd/internal/guest/wait.go. */
+  readonly waits?: boolean
 }
 
 /** Descriptors that hostkit's launch leaves the program: hostkit/PROTOCOL.md. */
@@ -101,6 +103,7 @@ export function qemuArgs(input: MachineInput): string[] {
   // Without a file to boot from the network with.
   const link = (name: string, mac: string): string[] =>
     device('net', `,netdev=${name},mac=${mac}${model.bus === 'pci' ? ',romfile=' : ''}`)
+  const commandLine = [kernelCommandLine(model, accelerator), ...(input.waits ? ['gibil.wait'] : [])].join(' ')
   return [
     input.qemu,
     ...machineArgs(model, accelerator, cpusOf(size)),
@@ -112,9 +115,7 @@ export function qemuArgs(input: MachineInput): string[] {
     // Never used: hostkit replaces it before the guest runs. It is there so that QEMU leaves memory out of what it saves.
     `memory-backend-memfd,id=ram,size=${size.memoryMib}M,share=on`,
     // A machine that goes on has its kernel in its memory: reading it again would cost 14 MiB.
-    ...(input.incoming
-      ? model.firmware
-      : ['-kernel', guest.kernel, '-initrd', guest.initrd, '-append', kernelCommandLine(model, accelerator)]),
+    ...(input.incoming ? model.firmware : ['-kernel', guest.kernel, '-initrd', guest.initrd, '-append', commandLine]),
     '-runas',
     `${input.uid}:${input.uid}`,
     '-chardev',

@@ -14,7 +14,7 @@ import { assertWhole, diskFrom, originOf } from './fork.ts'
 import { sweepKept } from './kept.ts'
 import { boxPaths } from './names.ts'
 import { pause, resume } from './pause.ts'
-import { sweepSnapshots } from './stands-on.ts'
+import { sweepUnused } from './stands-on.ts'
 import { addressOfBox, inspectBox } from './survey.ts'
 
 /**
@@ -59,7 +59,7 @@ export async function restore(
     throw GibilError.from(error, 'driver_failed')
   }
   await sweepKept(context, id)
-  await sweepSnapshots(context.names)
+  await sweepUnused(context.names)
   await context.step('restore.end')
   return { id, status: 'running', address: addressOfBox(context, box) }
 }

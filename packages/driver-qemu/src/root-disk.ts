@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { formatBytes, GibilError } from '@gibil/contract'
 import type { ResolvedImage } from '@gibil/core'
 import { type HomeNames, mustRun, type RunTool } from '@gibil/host'
@@ -17,6 +17,8 @@ export interface Backing {
 export interface RootDisks {
   /** The ext4 disk with the image's files, made from its layers once. */
   base(image: ResolvedImage): Promise<Backing>
+  /** A new ext4 disk of that size without anything on it, sparse. */
+  empty(path: string, sizeMib: number): Promise<Backing>
   /** Makes a disk of that size which holds only what differs from its backing. Throws `invalid_size` when the backing is larger. */
   overlay(disk: string, backing: Backing, sizeMib: number): Promise<void>
 }
@@ -47,21 +49,7 @@ export function createRootDisks(deps: { names: HomeNames; hostkit: HostKit; run:
       const usage = await mustRun(run, 'du', ['-smx', tree])
       const sizeMib = Math.ceil(Number(usage.split('\t')[0]) * spareShare) + spareMib
       const made = join(work, 'disk')
-      const result = await execa(
-        'mke2fs',
-        ['-q', '-t', 'ext4', '-m', '0', ...options, '-d', tree, made, `${sizeMib}M`],
-        {
-          reject: false,
-          timeout: makeMs,
-          env: { PATH: '/usr/sbin:/sbin:/usr/bin:/bin', LC_ALL: 'C' },
-          extendEnv: false,
-        },
-      )
-      if (result.exitCode !== 0) {
-        throw new GibilError('driver_failed', `The disk of the image ${image.name} could not be made.`, {
-          details: { stderr: (result.stderr ?? '').slice(-4096) },
-        })
-      }
+      await makeFileSystem(['-d', tree, made, `${sizeMib}M`], `The disk of the image ${image.name}`)
       await rename(made, path)
     } finally {
       await hostkit.unmount({ target: tree, recursive: true })
@@ -82,6 +70,12 @@ export function createRootDisks(deps: { names: HomeNames; hostkit: HostKit; run:
       making.set(path, made)
       return made
     },
+    async empty(path, sizeMib) {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await rm(path, { force: true })
+      await makeFileSystem([path, `${sizeMib}M`], 'An empty disk')
+      return { path, format: 'raw' }
+    },
     async overlay(disk, backing, sizeMib) {
       const least = backing.format === 'raw' ? (await stat(backing.path)).size : 0
       if (sizeMib * 1024 ** 2 < least) {
@@ -94,6 +88,19 @@ export function createRootDisks(deps: { names: HomeNames; hostkit: HostKit; run:
       await mustRun(run, 'qemu-img', args)
     },
   }
+}
+
+async function makeFileSystem(args: readonly string[], what: string): Promise<void> {
+  const result = await execa('mke2fs', ['-q', '-t', 'ext4', '-m', '0', ...options, ...args], {
+    reject: false,
+    timeout: makeMs,
+    env: { PATH: '/usr/sbin:/sbin:/usr/bin:/bin', LC_ALL: 'C' },
+    extendEnv: false,
+  })
+  if (result.exitCode === 0) return
+  throw new GibilError('driver_failed', `${what} could not be made.`, {
+    details: { stderr: (result.stderr ?? '').slice(-4096) },
+  })
 }
 
 /** Blocks of 4 KiB, since boxd grows the file system by counting them; many inodes, as for trees of small files. */

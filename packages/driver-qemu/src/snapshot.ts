@@ -22,7 +22,7 @@ import {
   snapshotPaths,
   writeSnapshot,
 } from './snapshot-file.ts'
-import { sweepSnapshots } from './stands-on.ts'
+import { sweepUnused } from './stands-on.ts'
 import { saveBox, whileStill } from './still.ts'
 import { inspectBox } from './survey.ts'
 
@@ -109,7 +109,7 @@ export async function removeSnapshot(context: Context, id: string): Promise<void
   // Machines that began as it have its memory mapped and need no name for it.
   await context.step('remove-snapshot.sweep')
   await forgetSaved(paths.saved)
-  await sweepSnapshots(names)
+  await sweepUnused(names)
 }
 
 export async function listSnapshots(context: Context): Promise<DriverSnapshot[]> {

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type HomeNames, namesIn } from '@gibil/host'
 import { readBoxFile } from './box-file.ts'
 import { boxPaths } from './names.ts'
@@ -19,8 +21,26 @@ export async function stoodOn(names: HomeNames): Promise<Set<string> | undefined
   return used
 }
 
-/** Takes away snapshots that were removed and that nothing stands on any more. Each that goes may free the one below it. */
-export async function sweepSnapshots(names: HomeNames): Promise<void> {
+/** Disks that were filled for one box, in a directory with those of images: nothing else will ever begin as such a one. */
+export const imageDisks = (names: HomeNames): string => join(names.cacheDir, 'images')
+const filledPrefix = 'filled-'
+export const filledDisk = (names: HomeNames, id: string, which: string): string =>
+  join(imageDisks(names), `${filledPrefix}${id}-${which}.ext4`)
+
+/**
+ * Takes away snapshots that were removed, and disks that were filled for one box, where nothing stands on them any more. Each that goes may free the one
+ * below it.
+ */
+export async function sweepUnused(names: HomeNames): Promise<void> {
+  await sweepSnapshots(names)
+  const used = await stoodOn(names)
+  for (const name of used ? await namesIn(imageDisks(names)) : []) {
+    const path = join(imageDisks(names), name)
+    if (name.startsWith(filledPrefix) && !used?.has(path)) await rm(path, { force: true })
+  }
+}
+
+async function sweepSnapshots(names: HomeNames): Promise<void> {
   for (let swept = true; swept; ) {
     swept = false
     const used = await stoodOn(names)
@@ -41,5 +61,5 @@ export async function sweepUnfinished(names: HomeNames): Promise<void> {
     const paths = snapshotPaths(names, id)
     if ((await readSnapshot(paths)) === undefined) await removeFiles(paths)
   }
-  await sweepSnapshots(names)
+  await sweepUnused(names)
 }

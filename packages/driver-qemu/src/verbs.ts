@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createBoxdClient } from '@gibil/boxd-client'
 import { GibilError } from '@gibil/contract'
-import type { DriverBox, DriverOptions, DriverSpec } from '@gibil/core'
+import type { DriverBox, DriverOptions, DriverSpec, FillDisk } from '@gibil/core'
 import {
   assertHostRoom,
   type ExitWatch,
@@ -23,12 +23,13 @@ import { runCloudInit } from './cloud-init.ts'
 import type { Context } from './context.ts'
 import { dialBoxd, identityOf } from './control.ts'
 import { missing } from './errors.ts'
+import { filled, type Made } from './fill.ts'
 import { assertWhole, diskFrom, originOf } from './fork.ts'
 import type { Frozen, Origin } from './frozen-machine.ts'
 import { boxMachine, boxPaths } from './names.ts'
 import { forgetPaused, resume } from './pause.ts'
 import { madeSnapshot } from './snapshot-file.ts'
-import { sweepSnapshots } from './stands-on.ts'
+import { sweepUnused } from './stands-on.ts'
 import { addressOfBox, inspectBox, runningPid } from './survey.ts'
 
 /** The verbs that change a box, each called by one caller at a time for one box. */
@@ -38,6 +39,7 @@ export async function create(
   watch: ExitWatch,
   spec: DriverSpec,
   options: DriverOptions,
+  fill?: FillDisk,
 ): Promise<DriverBox> {
   const { names, slots } = context
   const paths = boxPaths(names, spec.id)
@@ -46,7 +48,7 @@ export async function create(
   const [before, links] = await Promise.all([readBoxFile(paths), ownLinks(names), assertHostRoom(names.boxesDir)])
   if (before.kind !== 'missing' || existsSync(paths.run)) {
     // Called again after a crash: what is whole is kept, what is not is made anew.
-    const known = before.kind === 'box' && isMadeFor(before.box.spec, spec)
+    const known = fill === undefined && before.kind === 'box' && isMadeFor(before.box.spec, spec)
     if (known && (await inspectBox(context, spec.id)).status !== 'partial') return start(context, watch, spec, options)
     await destroy(context, watch, spec.id, async () => undefined)
   }
@@ -55,12 +57,13 @@ export async function create(
     (free) => !links.includes(linkName(names, 'internet', free)) && !links.includes(linkName(names, 'lan', free)),
   )
   try {
-    const { box, pid } =
-      spec.from === undefined
-        ? await begun(context, spec, slot, options)
-        : await made(context, spec, slot, await originOf(context, spec.from, spec.size), options)
-    // A box that goes on from a snapshot has had its first boot.
-    if (spec.from === undefined) {
+    const { box, pid } = await (fill
+      ? filled(context, spec, slot, fill, options)
+      : spec.from === undefined
+        ? begun(context, spec, slot, options)
+        : made(context, spec, slot, await originOf(context, spec.from, spec.size), options))
+    // A box that goes on from a snapshot, or from what another was, has had its first boot.
+    if (spec.from === undefined && fill === undefined) {
       await phase(options, 'cloud-init', 'did what was given to cloud-init', () =>
         runCloudInit(context, boxMachine(names, spec.id), spec, options),
       )
@@ -103,11 +106,6 @@ async function begun(context: Context, spec: DriverSpec, slot: number, options: 
 async function tellOfEmulation({ model, machinery }: Context, { onNotice }: DriverOptions): Promise<void> {
   if (!model.hasInit || onNotice === undefined || (await machinery()).accelerator.name === 'kvm') return
   onNotice('No KVM that works on this host: the processor is emulated, and code runs several times slower.')
-}
-
-interface Made {
-  readonly box: BoxFile
-  readonly pid: number
 }
 
 /** The box with its disk, running. */
@@ -253,7 +251,7 @@ export async function destroy(
   if (read.kind === 'box') await context.network.setEgress(read.box.slot, undefined)
   context.slots.free(id)
   context.consoles.forget(id)
-  await sweepSnapshots(context.names)
+  await sweepUnused(context.names)
   await step('destroy.end')
 }
 

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { GibilError, type Progress, type TreeReport } from '@gibil/contract'
 import { closed, withCloud } from '../box/charges.ts'
 import { readinessAfterStart } from '../box/readiness.ts'
@@ -6,7 +7,8 @@ import type { Context } from '../plane/context.ts'
 import { resolveImage } from '../plane/images.ts'
 import { deadlineOfSpec, toSpec } from '../plane/spec.ts'
 import { configureBox } from '../plane/steps.ts'
-import type { DriverBox, DriverOptions, ResolvedImage } from '../ports/driver.ts'
+import type { BoxdPort, TreeSurvey } from '../ports/boxd.ts'
+import type { Driver, DriverBox, DriverOptions, FillDisk, LayTree, ResolvedImage } from '../ports/driver.ts'
 import { checkTree } from './check-tree.ts'
 import { clearOtherPlace } from './clear.ts'
 import { dockerData, type Plan } from './plan.ts'
@@ -61,17 +63,51 @@ export async function carry(
   }
   const standStill = async (): Promise<void> => {
     stillSince = clock.now()
+    await boxes.update(id, ({ moving }) => (moving ? { moving: { ...moving, goesOn: false } } : undefined))
     goOn = await timed('still', () => source.standStill())
     await step('move.still')
   }
-  const make = async (image: ResolvedImage): Promise<DriverBox> => {
-    const box = await timed('make', () => drivers.for(to).create(toSpec(next, image), options))
+  const made = async (box: DriverBox): Promise<DriverBox> => {
     signal.throwIfAborted()
     await step('move.made')
     return box
   }
+  const make = async (image: ResolvedImage): Promise<DriverBox> =>
+    made(await timed('make', () => drivers.for(to).create(toSpec(next, image), options)))
 
-  /** The tree is what the new one is made of. */
+  /** The box stands still only for the second of two streams, or for the whole tree where it cannot be had in two. */
+  const inTwo = async (
+    exclude: readonly string[],
+    survey: TreeSurvey,
+    lay: LayTree,
+    ready: () => Promise<void> = async () => undefined,
+  ): Promise<TreeReport> => {
+    const first = await firstStream(source, record, exclude, survey)
+    if (first) {
+      await timed('copy', () => lay(first))
+      await step('move.first')
+    }
+    await ready()
+    await standStill()
+    const rest = await (first ? source.readTreeRest() : source.readTree(exclude))
+    const report = await timed(first ? 'rest' : 'copy', () => lay(rest))
+    await step('move.copied')
+    return report
+  }
+
+  /** The tree goes straight to the disk of the new one, whose machine boots meanwhile. */
+  const toDisk = async (driver: WithFill, survey: TreeSurvey): Promise<Arrived> => {
+    const image = await deps.images.resolve(to.imageDigest)
+    let report: TreeReport | undefined
+    const fill: FillDisk = async (lay, ready) => {
+      report = await inTwo(dockerData, survey, lay, ready)
+    }
+    const box = await made(await driver.createFilled(toSpec(next, image), fill, options))
+    if (!report) throw new GibilError('internal', 'A driver made a box without filling its disk.')
+    return { box, image, report }
+  }
+
+  /** The tree is the image that the new one is made of. */
   const asImage = async (): Promise<Arrived> => {
     await standStill()
     const of = record.provider === 'local' ? record.imageDigest : null
@@ -87,24 +123,29 @@ export async function carry(
   }
 
   /** A machine with a system of its own is there first, so that the box stands still only while its tree goes over. */
-  const overSystem = async (): Promise<Arrived> => {
+  const overSystem = async (survey: TreeSurvey): Promise<Arrived> => {
     const image = await resolveImage(deps.images, to.provider, to.imageDigest)
     const box = await make(image)
     const target = context.boxd.of({ ...next, startedAt: clock.now() }, signal)
-    await standStill()
-    const report = await timed('copy', async () => target.layTree(await source.readTree([])))
-    await step('move.copied')
-    return { box, image, report }
+    return { box, image, report: await inTwo([], survey, (tar) => target.layTree(tar)) }
   }
 
   await boxes.update(id, ({ desired }) =>
-    desired === 'gone' ? undefined : { moving: { other: placeOf(to), imageDigest: null, arrived: false } },
+    desired === 'gone'
+      ? undefined
+      : { moving: { other: placeOf(to), imageDigest: null, arrived: false, goesOn: true } },
   )
   try {
     await step('move.noted')
     const survey = await timed('look', () => source.surveyTree(plan.ownSystem ? [] : dockerData))
     checkTree(survey, to, record, 'The box is as it was.')
-    const { box, image, report } = await (plan.ownSystem ? overSystem() : asImage())
+    const driver = drivers.for(to)
+    // What says of environment and user is an image of the old place, which the new one has to know.
+    const { box, image, report } = await (plan.ownSystem
+      ? overSystem(survey)
+      : record.provider === 'local' && hasFill(driver)
+        ? toDisk(driver, survey)
+        : asImage())
     await timed('boxd', () => configureBox(context.boxd.of({ ...next, startedAt: clock.now() }, signal), next, image))
     signal.throwIfAborted()
     await step('move.answers')
@@ -148,6 +189,30 @@ export async function carry(
       // The record still says so, and the reconciler tries again.
       deps.log.warn({ box: id, err: error }, 'what a move left in the other place could not be removed yet')
     })
+  }
+}
+
+type WithFill = Driver & Required<Pick<Driver, 'createFilled'>>
+
+const hasFill = (driver: Driver): driver is WithFill => driver.createFilled !== undefined
+
+/** What boxd remembers of a tree between two streams takes some hundred bytes of the box for each. */
+const mostRemembered = 500_000
+
+/** gVisor tells no change of a file that is written by memory. */
+async function firstStream(
+  source: BoxdPort,
+  { isolation }: BoxRecord,
+  exclude: readonly string[],
+  { entries }: TreeSurvey,
+): Promise<Readable | undefined> {
+  if (isolation === 'gvisor' || entries > mostRemembered) return undefined
+  try {
+    return await source.readTreeFirst(exclude)
+  } catch (error) {
+    // One that was started by an older daemon.
+    if (GibilError.is(error) && error.code === 'boxd_protocol') return undefined
+    throw error
   }
 }
 

@@ -9,11 +9,14 @@ import type { Verbs } from './verbs.ts'
 import { viewOf } from './view-of.ts'
 import { waitFor } from './waiting.ts'
 
+const standsStill = (record: BoxRecord | undefined): boolean =>
+  record?.moving ? !record.moving.arrived && record.moving.goesOn !== true : false
+
 /** A box that is being moved answers again when it is there, or here as before. */
 async function untilMoved({ boxes }: Context, { id, name }: BoxRecord, signal?: AbortSignal): Promise<BoxRecord> {
   const done = Promise.withResolvers<BoxRecord | undefined>()
   const leave = boxes.onChange((changed, record) => {
-    if (changed === id && (!record?.moving || record.moving.arrived)) done.resolve(record)
+    if (changed === id && !standsStill(record)) done.resolve(record)
   })
   try {
     await boxes.touch(id)
@@ -40,7 +43,7 @@ export async function connect(
     record = await boxes.find(record.id)
   }
   if (allow('connect', record) === 'wait') record = await waitFor(context, record, 'running', signal)
-  if (record.moving && !record.moving.arrived) record = await untilMoved(context, record, signal)
+  if (standsStill(record)) record = await untilMoved(context, record, signal)
   if (record.status === 'paused') {
     if (quiet) {
       throw new GibilError('wrong_state', `The box "${record.name}" is paused.`, {

@@ -76,6 +76,12 @@ export interface BoxdPort {
   surveyTree(exclude: readonly string[]): Promise<TreeSurvey>
   /** The tree as a tar stream, which ends with a report. */
   readTree(exclude: readonly string[]): Promise<Readable>
+  /**
+   * The tree in two streams: the first while the box goes on, which leaves a mark in boxd, and once the rest, which is what has changed since, and what is gone.
+   * Whoever puts the one and then the other has what a stream at the time of the second would have been. Throws `boxd_protocol` where boxd is too old for it.
+   */
+  readTreeFirst(exclude: readonly string[]): Promise<Readable>
+  readTreeRest(): Promise<Readable>
   /** Puts a tree over a machine that has a system of its own. */
   layTree(tar: Readable): Promise<TreeReport>
   /** Stops every process of the box until what is returned is called, or the connection or this process ends. */

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type {
   Arch,
   CloudWish,
@@ -12,6 +12,7 @@ import type {
   Shape,
   Size,
   SnapshotKind,
+  TreeReport,
 } from '@gibil/contract'
 
 /** A root filesystem ready for use: directories, top layer first, none of which is ever written to. */
@@ -165,6 +166,15 @@ export interface Silence {
 /** Verbs that a driver may lack; the others every driver has. */
 export type OptionalVerb = 'pause' | 'snapshot' | 'fork' | 'memory-snapshot'
 
+/** Puts the tree of a stream on the disk of a box that is being made, over what earlier streams have put there. */
+export type LayTree = (tar: Readable) => Promise<TreeReport>
+
+/**
+ * Done once the disk of a box that is being made is there, while whatever does not depend on what is on it is made too. `ready` returns when that is done, so that
+ * little is left to do after what is laid then.
+ */
+export type FillDisk = (lay: LayTree, ready: () => Promise<void>) => Promise<void>
+
 /** Collects how long each phase of a call took. */
 export type Trace = (phase: string, ms: number) => void
 
@@ -202,6 +212,11 @@ export interface Driver {
    * Throws `disk_full`, `size_beyond_host`, `missing_tool`, `driver_failed`.
    */
   create(spec: DriverSpec, options?: DriverOptions): Promise<DriverBox>
+  /**
+   * As `create`, but the disk begins empty and has what `fill` lays there instead of the image. What `fill` throws fails it too. Devices are left out. Absent: a
+   * tree becomes an image first.
+   */
+  createFilled?(spec: DriverSpec, fill: FillDisk, options?: DriverOptions): Promise<DriverBox>
   /**
    * Makes a running box that nobody has used yet into the one of this spec: same id, image and size, other hostname, network and labels. When it
    * fails, `create` with the same spec makes the box anew. Absent: boxes of this shape cannot be made ahead.

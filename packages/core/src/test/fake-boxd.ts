@@ -19,6 +19,7 @@ export function createFakeBoxd(host: Host, clock: Clock): ConnectBoxd {
       if (!box) throw new GibilError('boxd_unreachable', 'the box went away')
       return { id, box }
     }
+    const tree = async (): Promise<Readable> => Readable.from([JSON.stringify([...(await reach()).box.disk])])
     const launch = (id: string, box: HostBox, request: ExecRequest): HostJob => {
       const line = request.argv.join(' ')
       const number = host.ran.push({ id, line, env: request.env ?? {} })
@@ -133,10 +134,9 @@ export function createFakeBoxd(host: Host, clock: Clock): ConnectBoxd {
         const { box } = await reach()
         return { entries: box.disk.size, bytes: box.disk.size * 4096, maxId: 1000, maxIdPath: '/home/agent' }
       },
-      async readTree() {
-        const { box } = await reach()
-        return Readable.from([JSON.stringify([...box.disk])])
-      },
+      readTree: tree,
+      readTreeFirst: tree,
+      readTreeRest: tree,
       async layTree(tar) {
         const { box } = await reach()
         const files = JSON.parse(await text(tar)) as [string, string][]

@@ -128,6 +128,8 @@ export function createFakeBoxd(): FakeBoxd {
     shutdown: missing,
     surveyTree: missing,
     readWholeTree: missing,
+    readTreeFirst: missing,
+    readTreeRest: missing,
     layTree: missing,
     standStill: missing,
     resizeJob: missing,
