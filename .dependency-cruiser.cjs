@@ -16,6 +16,7 @@ module.exports = {
     only('hostkit-client', 'contract'),
     only('host', 'core', 'contract', 'hostkit-client'),
     only('driver-container', 'core', 'contract', 'hostkit-client', 'host'),
+    only('volumes', 'core', 'contract', 'hostkit-client', 'host'),
     only('driver-qemu', 'core', 'contract', 'cloud-init', 'hostkit-client', 'boxd-client', 'host'),
     only('driver-hetzner', 'core', 'contract', 'host', 'cloud-init'),
     only('boxd-ssh', 'core', 'contract'),

@@ -50,7 +50,7 @@ describe('without a daemon', () => {
     const { stdout, status } = await cli([name, '--help'])
     expect(status).toBe(0)
     expect(stdout).toContain(`Usage: gibil ${name}`)
-    if (!['image', 'token', 'e2b', 'session'].includes(name)) expect(stdout).toContain('--json')
+    if (!['image', 'volume', 'token', 'e2b', 'session'].includes(name)) expect(stdout).toContain('--json')
   })
 
   test('the version', async () => {

@@ -235,6 +235,12 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/image.ts'),
   },
   {
+    name: 'volume',
+    group: 'Images',
+    summary: 'make, list and remove directories that boxes have in common',
+    load: () => import('./commands/volume.ts'),
+  },
+  {
     name: 'token',
     group: 'Daemon',
     summary: 'make, list and revoke tokens for other callers',

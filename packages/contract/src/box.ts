@@ -5,6 +5,7 @@ import { BoxCost } from './cost.ts'
 import { Egress } from './egress.ts'
 import { Amount } from './price.ts'
 import { Activity, PublishedPort } from './published-port.ts'
+import { VolumeMount } from './volume.ts'
 
 export const Shape = z.enum(['container', 'microvm', 'vm'])
 export type Shape = z.infer<typeof Shape>
@@ -144,6 +145,7 @@ export const Box = z.object({
   network: NetworkPolicy,
   egress: Egress.describe('addresses that it may, or may not, connect to within that'),
   isolation: Isolation,
+  volumes: z.array(VolumeMount).describe('what it has in common with other boxes'),
   address: z.string().nullable().describe("the box's address on the host's private network"),
   cloud: Cloud.nullable().describe('what it is at its provider; null: it is on this machine, or is not made yet'),
   cost: BoxCost.nullable().describe('null: nothing was billed for it'),
@@ -219,6 +221,7 @@ const createFields = {
   network: NetworkPolicy.optional(),
   egress: Egress.optional().describe('of a box on this machine; default all that its network policy lets it'),
   isolation: Isolation.optional().describe('of a container; default namespaces'),
+  volumes: z.array(VolumeMount).max(16).optional().describe('of a container in namespaces: volumes that it has'),
   labels: z.record(z.string(), z.string()).optional(),
   repo: RepoInput.optional(),
   defaulted: z

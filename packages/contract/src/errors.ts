@@ -127,6 +127,7 @@ export const errorTable = {
   ),
   token_not_found: kind(404, 3, 'No token has this name.', 'See `gibil token list`.'),
   snapshot_not_found: kind(404, 3, 'No snapshot has this name or id.', 'See `gibil snapshots`.'),
+  volume_not_found: kind(404, 3, 'No volume has this name or id.', 'See `gibil volume list`.'),
   session_not_found: kind(
     404,
     3,
@@ -143,7 +144,7 @@ export const errorTable = {
   name_in_use: kind(
     409,
     4,
-    'Another box, snapshot or token has this name.',
+    'Another box, snapshot, volume or token has this name.',
     'Choose another name, or remove the one that has it.',
   ),
   image_in_use: kind(

@@ -69,6 +69,7 @@ export const ForkBoxes = z.strictObject({
   env: fresh.env.describe('instead of that of the source, when given'),
   labels: fresh.labels.describe('instead of those of the source, when given'),
   egress: fresh.egress.describe('instead of that of the source, when given'),
+  volumes: fresh.volumes.describe('instead of those of the source, when given'),
   wait: fresh.wait,
 })
 export type ForkBoxes = z.infer<typeof ForkBoxes>

@@ -60,6 +60,14 @@ interface Moving {
   readonly goesOn?: boolean
 }
 
+/** A volume in a box. */
+export interface MountedVolume {
+  readonly id: string
+  readonly name: string
+  /** Where in the box. */
+  readonly path: string
+}
+
 export interface RepoRecord extends Repo {
   /** What git is given, without credentials; null for an upload. */
   readonly url: string | null
@@ -105,6 +113,8 @@ export interface BoxRecord extends Making {
   /** Its driver has yet to be told of that. */
   readonly egressBehind?: boolean
   readonly isolation: Isolation
+  /** Absent: none. */
+  readonly volumes?: readonly MountedVolume[]
   readonly address: string | null
   /** What was asked of its cloud. Absent here and below: it is on this machine. */
   readonly cloudWish?: CloudWish | undefined

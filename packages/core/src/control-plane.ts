@@ -38,6 +38,7 @@ import type { Ended } from './plane/ended.ts'
 import type { EventsWanted } from './plane/event-log.ts'
 import type { Publishing } from './plane/publishing.ts'
 import type { Tokens } from './plane/tokens.ts'
+import type { Volumes } from './plane/volumes.ts'
 import type { PoolState } from './pool/warm-pool.ts'
 import type { Sessions } from './session/sessions.ts'
 
@@ -144,6 +145,8 @@ export interface BoxPlane extends Publishing {
   ended(ref: string, filter?: { owner?: Owner }): Promise<Ended | undefined>
   /** What boxes have cost, those that are gone too. */
   cost(filter?: { owner?: Owner }): Promise<CostReport>
+  /** Directories that outlive boxes. */
+  readonly volumes: Volumes
   /** Agents at their tasks in boxes. */
   readonly sessions: Sessions
   /** What boxes can be made here, and why not. */

@@ -43,6 +43,7 @@ import { createTakeover } from './plane/takeover.ts'
 import { createTokens } from './plane/tokens.ts'
 import { createVerbs } from './plane/verbs.ts'
 import { viewOf } from './plane/view-of.ts'
+import { createVolumes } from './plane/volumes.ts'
 import { waitFor } from './plane/waiting.ts'
 import { createWarmPool } from './pool/warm-pool.ts'
 import { createSessions } from './session/sessions.ts'
@@ -68,7 +69,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     deps,
     policy,
     boxes,
-    admission: createAdmission(store, boxes, clock, policy),
+    admission: createAdmission(deps, boxes, policy),
     events,
     drivers,
     boxd,
@@ -287,6 +288,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       return budgetOf(store, clock.now())
     },
     sessions: throwingGibilErrors(keeper.sessions),
+    volumes: throwingGibilErrors(createVolumes(context)),
     pool: () => pool.state(),
     shapes: () => drivers.state(),
     choose: (needs) => choose(context, needs),

@@ -7,6 +7,7 @@ export { GibilYml } from './gibil-yml/schema.ts'
 export { type ControlPlaneDeps, defaultPolicy, type Policy } from './plane/deps.ts'
 export { notPublished, type Publication } from './plane/publishing.ts'
 export type { Caller, Tokens } from './plane/tokens.ts'
+export type { Volumes } from './plane/volumes.ts'
 export type { PoolState } from './pool/warm-pool.ts'
 export type { BoxdPort, ConnectBoxd, ExecRequest } from './ports/boxd.ts'
 export type { Clock } from './ports/clock.ts'
@@ -38,6 +39,14 @@ export type { RandomBytes } from './ports/random.ts'
 export type { Recorded, ResultKind, SessionFiles } from './ports/session-files.ts'
 export type { SetupLog } from './ports/setup-log.ts'
 export type { BoxFilter, Store } from './ports/store.ts'
+export type {
+  VolumeEntry,
+  VolumeFiles,
+  VolumeOwnership,
+  VolumeRecord,
+  VolumeStore,
+  VolumeWrite,
+} from './ports/volumes.ts'
 export type { Sessions } from './session/sessions.ts'
 export type { SessionRecord } from './session-record.ts'
 export type { SnapshotRecord } from './snapshot-record.ts'

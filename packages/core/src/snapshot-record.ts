@@ -6,6 +6,7 @@ export type Saved = Making &
   Pick<
     BoxRecord,
     | 'isolation'
+    | 'volumes'
     | 'network'
     | 'egress'
     | 'user'

@@ -1,6 +1,6 @@
 import type { BoxdClient } from '@gibil/boxd-client'
 import type { Health, HostCheck, ProxyState, Version } from '@gibil/contract'
-import type { BoxPlane, ConnectOptions, ControlPlane, Owner } from '@gibil/core'
+import type { BoxPlane, ConnectOptions, ControlPlane, Owner, VolumeFiles } from '@gibil/core'
 import type { ImageStore } from '@gibil/images'
 import type { Logger } from 'pino'
 import type { OpenApiDocument } from './documents/document.ts'
@@ -43,6 +43,8 @@ interface DaemonState {
   readonly version: () => Version
   /** Resolves when the control plane has started; until then, boxes are not served. */
   readonly ready: Promise<void>
+  /** Of whoever's it is: who calls has shown that he may. */
+  readonly volumeFiles: (id: string) => VolumeFiles
   /** Aborts when the daemon begins to stop: streams without an end are ended by it. */
   readonly stopping: AbortSignal
   /** The OpenAPI document of the routes; made when first asked for. */

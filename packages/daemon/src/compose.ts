@@ -8,6 +8,7 @@ import { checkMicrovmHost, createMicrovmDriver, createVmDriver } from '@gibil/dr
 import { createHostKit } from '@gibil/hostkit-client'
 import { openImageStore } from '@gibil/images'
 import { openStore } from '@gibil/store'
+import { openVolumes } from '@gibil/volumes'
 import { boxdOf } from './boxd-access.ts'
 import type { Compose } from './engine.ts'
 import { createHetzner } from './hetzner.ts'
@@ -59,12 +60,14 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
           ...(await store.listSnapshots()).map(({ saved }) => saved.imageDigest),
         ]),
     })
+    const volumes = await openVolumes(home.dir, hostkit)
     const plane = createControlPlane({
       store,
       drivers: [driver, microvms, vms, createHetzner(place, process.env)],
       images,
       setupLog: createSetupLog(home.boxLogs),
       sessionFiles: createSessionFiles(home.sessions),
+      volumes,
       clock: systemClock,
       random: (length) => randomBytes(length),
       digest: (text) => hash('sha256', text),
@@ -75,7 +78,14 @@ export const compose: Compose = async (home, log, { failpoint, pool }) => {
       policy: { pool: { ...defaultPolicy.pool, most: pool } },
     })
     const hostChecks = async () => (await Promise.all([checkHost(place), checkMicrovmHost(place)])).flat()
-    return { plane, images: withImageEvents(images, plane), boxd: boxdOf(plane), hostChecks, close }
+    return {
+      plane,
+      images: withImageEvents(images, plane),
+      boxd: boxdOf(plane),
+      hostChecks,
+      volumeFiles: volumes.files,
+      close,
+    }
   } catch (error) {
     await close()
     throw error

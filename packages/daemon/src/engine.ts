@@ -10,6 +10,7 @@ export interface Parts {
   readonly images: ImageService
   readonly boxd: Api['boxd']
   readonly hostChecks: Api['hostChecks']
+  readonly volumeFiles: Api['daemon']['volumeFiles']
   /** Lets go of everything; boxes keep running. */
   close(): Promise<void>
 }

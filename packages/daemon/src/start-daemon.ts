@@ -140,6 +140,7 @@ async function startLocked(home: Home, release: () => void, options: DaemonOptio
         proxy: proxyState(),
       }),
       ready: engine.ready,
+      volumeFiles: (id) => engine.parts().volumeFiles(id),
       proxy: { state: proxyState, visits: createOpenVisits() },
       get e2b() {
         return e2b

@@ -20,6 +20,7 @@ const spec = z.object({
   egress: Egress.optional(),
   // Boxes of before there was a choice have none.
   isolation: Isolation.default('namespaces'),
+  volumes: z.array(z.object({ id: z.string().refine(isBoxId), path: z.string().startsWith('/') })).optional(),
   labels: z.record(z.string(), z.string()),
   from: z.string().refine(isBoxId).optional(),
 }) satisfies z.ZodType<DriverSpec>

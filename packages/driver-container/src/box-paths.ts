@@ -16,6 +16,8 @@ export interface BoxPaths {
   readonly upper: string
   readonly work: string
   readonly rootfs: string
+  /** Where the volumes of the box are mounted for it, one directory each. */
+  readonly volumes: string
   readonly bundle: string
   readonly pidFile: string
   /** Short enough for a unix socket address (108 bytes), which a path in the home need not be. */
@@ -48,6 +50,7 @@ export function boxPaths(names: HomeNames, id: string): BoxPaths {
     upper: join(disk, 'upper'),
     work: join(disk, 'work'),
     rootfs: join(run, 'rootfs'),
+    volumes: join(run, 'volumes'),
     bundle: join(run, 'bundle'),
     pidFile: join(run, 'pid'),
     socket: join(run, 'boxd.sock'),

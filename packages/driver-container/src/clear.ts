@@ -7,6 +7,7 @@ import { type BoxFile, routedPolicy } from './box-file.ts'
 import { boxPaths } from './box-paths.ts'
 import type { Context } from './context.ts'
 import { endStrayRuntimes } from './stray-runtimes.ts'
+import { unmountVolumes } from './volumes.ts'
 
 type ClearStep = 'kill' | 'cgroup' | 'unmount' | 'net' | 'run-dir'
 
@@ -54,6 +55,7 @@ export async function clear(
     await onHost("unmounted the box's root file system", () =>
       hostkit.unmount({ target: paths.rootfs, recursive: true }),
     )
+    await unmountVolumes(context, id)
     await onHost("unmounted the box's disk", () => hostkit.unmount({ target: paths.disk, recursive: true }))
   }
   const removeNetwork = async (): Promise<void> => {

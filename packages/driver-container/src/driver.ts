@@ -76,7 +76,7 @@ export interface ContainerDriver extends Driver {
 export function createContainerDriver(options: ContainerDriverOptions): ContainerDriver {
   const names = homeNames(options.home)
   const locks = createKeyedLock()
-  const capabilities: ReadonlySet<OptionalVerb> = new Set(['pause', 'snapshot', 'fork'])
+  const capabilities: ReadonlySet<OptionalVerb> = new Set(['pause', 'snapshot', 'fork', 'volumes'])
   const listeners = new Set<(id: string) => void>()
   let opened: Opened | undefined
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { chmod, chown, mkdir, rm, symlink } from 'node:fs/promises'
-import { GibilError, type NetworkPolicy } from '@gibil/contract'
+import { GibilError } from '@gibil/contract'
 import type { DriverOptions } from '@gibil/core'
 import {
   addressOf,
@@ -25,6 +25,7 @@ import { boxdPath, idsPerBox, ociSpec, socketDirInBox } from './oci-spec.ts'
 import { processLimits } from './process-limits.ts'
 import { startCommand } from './runtime.ts'
 import { snapshotPaths } from './snapshot-file.ts'
+import { mountVolumes, volumesOf } from './volumes.ts'
 
 /** How long a runtime may take to start a box on a busy host. */
 const startTimeoutMs = 60_000
@@ -90,6 +91,7 @@ export async function forge(
       const shift = owner === uidBase ? {} : { idmap: { from: owner, base: uidBase, count: idsPerBox } }
       await hostkit.diskMount({ image: paths.diskImage, target: paths.disk, ...shift })
     }),
+    ...(spec.volumes?.length ? [phase('volumes', "mounted the box's volumes", () => mountVolumes(context, box))] : []),
     phase('network', "made the box's network", async () => {
       await context.step(`${verb}.net`)
       const policy = routedPolicy(spec.network)
@@ -126,6 +128,7 @@ export async function forge(
           netns: netnsPath,
           env: {},
           arch: process.arch,
+          volumes: volumesOf(context, box),
         },
         existsSync,
       )
@@ -167,7 +170,7 @@ export async function forge(
         log: paths.log,
         ...(runsc === undefined ? { socket: paths.socket } : {}),
         timeoutMs: startTimeoutMs,
-        mounts: mountsForRuntime(context, paths, spec.network),
+        mounts: mountsForRuntime(context, paths, box),
       },
       { signal: options.signal },
     )
@@ -184,10 +187,13 @@ export async function forge(
  * What a runtime needs of the host's mounts. It copies and reads the whole table, which grows by three mounts for each box: with this, the
  * five hundredth starts as fast as the first.
  */
-function mountsForRuntime(context: Context, paths: BoxPaths, network: NetworkPolicy): MountView {
+function mountsForRuntime(context: Context, paths: BoxPaths, box: BoxFile): MountView {
   const { runtime, boxdBinary, names } = context
-  const netns = network === 'none' ? [] : [netnsDir, `${netnsDir}/${paths.netns}`]
-  return { keep: [runtime, boxdBinary, names.runDir], add: [...netns, paths.rootfs] }
+  const netns = box.spec.network === 'none' ? [] : [netnsDir, `${netnsDir}/${paths.netns}`]
+  return {
+    keep: [runtime, boxdBinary, names.runDir],
+    add: [...netns, paths.rootfs, ...volumesOf(context, box).map(({ source }) => source)],
+  }
 }
 
 export function addressOfBox(context: Context, box: BoxFile): string | null {

@@ -27,6 +27,8 @@ export interface OciInput {
   readonly env: Readonly<Record<string, string>>
   /** As Node names it. */
   readonly arch: string
+  /** Directories of the host that the box has. */
+  readonly volumes?: readonly { readonly source: string; readonly path: string }[]
 }
 
 interface Mount {
@@ -107,6 +109,14 @@ function mounts(input: OciInput, exists: (path: string) => boolean): Mount[] {
     },
     tmpfs('/run', 'mode=755', share(0.1)),
     readonlyBind(input.boxdBinary, boxdPath),
+    ...(input.volumes ?? []).map(
+      ({ source, path }): Mount => ({
+        destination: path,
+        type: 'bind',
+        source,
+        options: ['bind', 'rw', 'nosuid', 'nodev', 'noatime'],
+      }),
+    ),
   ]
 }
 

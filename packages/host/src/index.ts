@@ -14,7 +14,16 @@ export { createKeyedLock, type KeyedLock } from './keyed-lock.ts'
 export { isUp, readPid } from './liveness.ts'
 export type { Log } from './log.ts'
 export { canBecome, isMadeFor } from './made-for.ts'
-export { assertBoxId, type HomeNames, homeNames, isBoxId, linkName, type RoutedPolicy, slotOfLink } from './names.ts'
+export {
+  assertBoxId,
+  type HomeNames,
+  homeNames,
+  isBoxId,
+  linkName,
+  type RoutedPolicy,
+  slotOfLink,
+  volumeDisk,
+} from './names.ts'
 export { currentUpstream, type HomeNetwork, linkExists, openNetwork, ownLinks } from './network.ts'
 export { createSlots, type Slots, slotCount, uidBaseOf } from './slots.ts'
 export { hostPath, lastLine, locate, mustRun, type RunTool, runTool } from './tool.ts'

@@ -13,4 +13,10 @@ export function canBecome(made: DriverSpec, asked: DriverSpec): boolean {
   return isDeepStrictEqual(fixedOf(made), fixedOf(asked))
 }
 
-const fixedOf = ({ image, size, isolation, from }: DriverSpec): unknown => [image.digest, size, isolation, from]
+const fixedOf = ({ image, size, isolation, from, volumes = [] }: DriverSpec): unknown => [
+  image.digest,
+  size,
+  isolation,
+  from,
+  volumes,
+]

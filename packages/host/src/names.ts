@@ -13,6 +13,8 @@ export interface HomeNames {
   readonly runDir: string
   /** Where boxes are kept, one directory each. */
   readonly boxesDir: string
+  /** Where volumes are kept, one directory each. */
+  readonly volumesDir: string
   readonly cacheDir: string
   /** The runtime's own state (`runc --root`). */
   readonly runtimeRoot: string
@@ -29,6 +31,7 @@ export function homeNames(home: string, runRoot = '/run'): HomeNames {
     linkPrefix: `g${hash}`,
     runDir,
     boxesDir: join(path, 'boxes'),
+    volumesDir: join(path, 'volumes'),
     cacheDir: join(path, 'cache'),
     runtimeRoot: join(runDir, 'runtime'),
   }
@@ -38,6 +41,12 @@ export function homeNames(home: string, runRoot = '/run'): HomeNames {
 export function assertBoxId(id: string): void {
   if (isBoxId(id)) return
   throw new GibilError('invalid_request', `"${id}" cannot be the id of a box: 1 to 48 of A-Z, a-z, 0-9, "-" and "_".`)
+}
+
+/** The disk of a volume of this home. */
+export function volumeDisk(names: HomeNames, id: string): string {
+  assertBoxId(id)
+  return join(names.volumesDir, id, 'disk.img')
 }
 
 export function isBoxId(id: string): boolean {

@@ -32,6 +32,7 @@ import { importBox } from './import-box.ts'
 import { createSessions, type Sessions } from './sessions.ts'
 import { createSnapshots, forkBoxes, type Snapshots } from './snapshots.ts'
 import { createTokens, type Tokens } from './tokens.ts'
+import { createVolumes, type Volumes } from './volumes.ts'
 
 interface Cancel {
   readonly signal?: AbortSignal | undefined
@@ -64,6 +65,7 @@ export interface Gibil extends AsyncDisposable {
   readonly sessions: Sessions
   readonly snapshots: Snapshots
   readonly images: Images
+  readonly volumes: Volumes
   readonly tokens: Tokens
   readonly adoption: Adoption
   readonly e2b: E2b
@@ -124,6 +126,7 @@ function connect(options: ConnectOptions = {}): Gibil {
     sessions: createSessions(transport),
     snapshots: createSnapshots(transport),
     images: createImages(transport),
+    volumes: createVolumes(transport),
     tokens: createTokens(transport),
     adoption: createAdoption(transport),
     e2b: createE2b(transport),

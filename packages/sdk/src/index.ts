@@ -54,6 +54,8 @@ export type {
   TopEntry,
   TtySize,
   Version,
+  Volume,
+  VolumeMount,
   Wait,
 } from '@gibil/contract'
 // Schemas that doors build their own on, and types.
@@ -95,3 +97,4 @@ export type { Snapshots } from './snapshots.ts'
 export type { Tokens } from './tokens.ts'
 export type { DownloadOptions, DownloadResult } from './tree/download.ts'
 export type { UploadOptions } from './tree/upload.ts'
+export type { Volumes } from './volumes.ts'

@@ -27,6 +27,7 @@ export interface CreateFlags extends LeaseFlags {
   readonly allow?: string[]
   readonly deny?: string[]
   readonly isolation?: string
+  readonly volume?: string[]
   readonly provider?: string
   readonly serverType?: string
   readonly location?: string
@@ -69,6 +70,7 @@ export const addCreateOptions = (command: Command): Command =>
     .option('--network <policy>', 'internet, lan or none (default internet)')
     .option('--deny <address>', 'an IPv4 address or network that it may not connect to; repeat it', parse.collect)
     .option('--allow <address>', 'one that it may, whatever is denied; repeat it', parse.collect)
+    .option('--volume <name:/path>', 'a volume that it has, of a container; repeat it for more', parse.collect)
     .option('--provider <provider>', 'local: this machine, or hetzner (default local)')
     .option('--server-type <name>', 'of a cloud, such as cx33 (default: the cheapest that has the size)')
     .option('--location <name>', 'of a cloud, such as fsn1 (default: any)')
@@ -130,6 +132,7 @@ export async function createOptions(
     egress: egressOptions(flags),
     isolation:
       isolation === undefined ? undefined : parse.oneOf(isolation, ['namespaces', 'gvisor'], 'a kind of isolation'),
+    volumes: flags.volume?.map(parse.volumeMount),
     wait:
       flags.wait === undefined
         ? undefined

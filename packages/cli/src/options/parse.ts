@@ -73,6 +73,15 @@ export function labels(pairs: readonly string[]): Record<string, string> {
   return Object.fromEntries(entries)
 }
 
+/** `name:/path`, where the path is of the box. */
+export function volumeMount(text: string): { volume: string; path: string } {
+  const at = text.indexOf(':')
+  if (at > 0) return { volume: text.slice(0, at), path: text.slice(at + 1) }
+  throw new GibilError('invalid_request', `"${text}" is no volume with its place.`, {
+    hint: 'Write --volume name:/path, such as --volume shared:/data.',
+  })
+}
+
 /** Lines of `KEY=value`; empty lines, comments and a leading `export` are passed over, and quotes around a value are taken off. */
 export async function environmentFile(path: string, cwd: string): Promise<Record<string, string>> {
   const text = await readFile(resolve(cwd, path), 'utf8').catch((error: unknown) => {

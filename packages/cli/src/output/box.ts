@@ -86,6 +86,7 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
     ['user', box.user],
     ['cloud', box.cloud ? `${box.cloud.serverType} (${box.cloud.arch}) in ${box.cloud.location}` : undefined],
     ['cost', costOf(box)],
+    ['volumes', box.volumes.map(({ volume, path }) => `${volume} at ${path}`).join(', ') || undefined],
     ['network', `${box.network}${box.address ? `, ${box.address}` : ''}`],
     ['allowed', box.egress.allow.join(', ') || undefined],
     ['denied', box.egress.deny.join(', ') || undefined],

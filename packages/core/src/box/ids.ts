@@ -9,6 +9,7 @@ export const base32 = (random: RandomBytes, length: number): string =>
 export const newBoxId = (random: RandomBytes): string => `bx${base32(random, 12)}`
 export const newFleetId = (random: RandomBytes): string => `fl${base32(random, 12)}`
 export const newSnapshotId = (random: RandomBytes): string => `sn${base32(random, 12)}`
+export const newVolumeId = (random: RandomBytes): string => `vo${base32(random, 12)}`
 export const newSessionId = (random: RandomBytes): string => `se${base32(random, 12)}`
 
 export const isBoxId = (text: string): boolean => /^bx[a-z2-7]{12}$/.test(text)

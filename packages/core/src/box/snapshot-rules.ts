@@ -57,9 +57,13 @@ export function checkFitsBox(record: BoxRecord, snapshot: SnapshotRecord): void 
 export function savedOf(record: BoxRecord): Saved {
   const { shape, provider, image, imageDigest, size, isolation, network, user, env, labels } = record
   const { ports, repo, explicit, config, remakes, tasksDone, readiness, failure } = record
-  const { onFailure, egress, hooked, hookEnv = {} } = record
+  const { onFailure, egress, volumes, hooked, hookEnv = {} } = record
   const made = { shape, provider, image, imageDigest, size, isolation, network, user, env, labels }
   const state = { ports, repo, explicit, config, remakes, tasksDone, readiness, failure }
-  const maybe = { ...(onFailure === undefined ? {} : { onFailure }), ...(egress === undefined ? {} : { egress }) }
+  const maybe = {
+    ...(onFailure === undefined ? {} : { onFailure }),
+    ...(egress === undefined ? {} : { egress }),
+    ...(volumes === undefined ? {} : { volumes }),
+  }
   return { ...made, ...state, ...maybe, ...(hooked === undefined ? {} : { hooked, hookEnv }) }
 }

@@ -40,6 +40,7 @@ export function toBox(
     network: record.network,
     egress: record.egress ?? openEgress,
     isolation: record.isolation,
+    volumes: (record.volumes ?? []).map(({ name, path }) => ({ volume: name, path })),
     address: record.address,
     cloud: cloudOf(record),
     cost: costOfBox(record, now),

@@ -8,6 +8,7 @@ import {
   withoutCredentials,
 } from '@gibil/contract'
 import { checkName } from '../box/names.ts'
+import type { Owner } from '../box-record.ts'
 import type { CreateOptions } from '../control-plane.ts'
 import { parseGibilYml } from '../gibil-yml/parse.ts'
 import { driverOf } from '../plane/chosen.ts'
@@ -34,7 +35,7 @@ export async function importBox(
   const { owner = null, onProgress } = options
   const name = checkName(wish.name ?? manifest.name)
   await checkNameIsFree(context.boxes, name, owner)
-  const settled = await settleImport(context, manifest, wish)
+  const settled = await settleImport(context, owner, manifest, wish)
   const place = await admission.reserve(owner, settled.draft.size)
   try {
     const signal = options.signal ? AbortSignal.any([options.signal, stopping]) : stopping
@@ -61,7 +62,7 @@ const asOfFile = (error: unknown): unknown =>
       })
     : error
 
-async function settleImport(context: Context, manifest: BoxManifest, wish: ImportBox): Promise<Settled> {
+async function settleImport(context: Context, owner: Owner, manifest: BoxManifest, wish: ImportBox): Promise<Settled> {
   const { shape = manifest.shape, name: _, size: preset, ...wanted } = wish
   if (shape === 'vm') {
     throw new GibilError(
@@ -92,7 +93,7 @@ async function settleImport(context: Context, manifest: BoxManifest, wish: Impor
     env: { ...manifest.env, ...wish.env },
   }
   const coming = { name: manifest.image, digest: '', layers: [], ...manifest.imageDefaults }
-  const settled = await settle(context, input, null, coming)
+  const settled = await settle(context, input, { owner, coming })
   checkTree(manifest.tree, settled.draft, manifest, 'Nothing was made.')
   const told = config === null ? null : parseGibilYml(config)
   return {

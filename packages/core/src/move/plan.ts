@@ -1,6 +1,7 @@
 import { type CloudWish, GibilError, type MoveBox, type Provider, type Shape } from '@gibil/contract'
 import { defaultImage } from '../box/default-image.ts'
 import { checkFits, chooseSize } from '../box/sizes.ts'
+import { checkCanMount } from '../box/volume-mounts.ts'
 import type { BoxRecord, Making } from '../box-record.ts'
 import { parseTtl } from '../lease/terms.ts'
 import { driverOf } from '../plane/chosen.ts'
@@ -46,6 +47,7 @@ export async function planMove(context: Context, record: BoxRecord, input: MoveB
   const driver = provider === 'local' ? driverOf(drivers, place) : await drivers.reach(place)
   // What it is kept from it is to be kept from there, too.
   if (record.egress) checkEgress(record.egress, record.network, driver)
+  if (record.volumes?.length) checkCanMount(driver, 'namespaces')
   await checkFits(size, place, deps.host)
   parseTtl(record.ttlMs === null ? 'none' : record.ttlMs / minute, shape)
   const ownSystem = shape === 'vm'

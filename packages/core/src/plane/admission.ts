@@ -1,12 +1,11 @@
 import { type Amounts, type Charge, GibilError, type Price, type Size, type TokenLimits } from '@gibil/contract'
 import { chargeOf, checkBudget } from '../box/budget.ts'
 import type { BoxRecord, Owner } from '../box-record.ts'
-import type { Clock } from '../ports/clock.ts'
-import type { Store } from '../ports/store.ts'
 import { createKeyedQueue } from '../util/keyed-queue.ts'
+import { amountsOf } from './amounts.ts'
 import type { Boxes } from './boxes.ts'
 import { billedUntil, priceWithin, takenBy, type Wanted } from './budget.ts'
-import type { Policy } from './deps.ts'
+import type { ControlPlaneDeps, Policy } from './deps.ts'
 import { checkLimits } from './limits.ts'
 
 /** Room for one box, counted from when it was reserved. */
@@ -32,6 +31,8 @@ export interface Admission {
   reserveAll(owner: Owner, size: Size, count: number, wanted?: Wanted): Promise<Place[]>
   /** Does what lets a kept box be billed to the end of a lease, if that is within the budgets. Throws `over_budget`. */
   bill<T>(record: BoxRecord, expiresAt: number | null, write: () => Promise<T>): Promise<T>
+  /** Does what takes that much disk beside boxes, if that is within the limits. Throws as `reserve`. */
+  holdDisk<T>(owner: Owner, diskMib: number, write: () => Promise<T>): Promise<T>
   /** Does what gives a kept box another size, if that is within the limits. Throws as `reserve`. */
   resize<T>(record: BoxRecord, size: Size, write: () => Promise<T>): Promise<T>
 }
@@ -57,14 +58,17 @@ const growth = (from: Size, to: Size): Amounts => ({
   diskMib: Math.max(0, to.diskMib - from.diskMib),
 })
 
-export function createAdmission(store: Store, boxes: Boxes, clock: Clock, policy: Pick<Policy, 'maxBoxes'>): Admission {
+type Deps = Pick<ControlPlaneDeps, 'store' | 'volumes' | 'clock'>
+
+export function createAdmission(deps: Deps, boxes: Boxes, policy: Pick<Policy, 'maxBoxes'>): Admission {
+  const { store, clock } = deps
   const queue = createKeyedQueue()
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => queue.run('', work)
   const reserved = new Set<{ readonly owner: Owner; readonly amounts: Amounts; readonly charges: readonly Charge[] }>()
 
   const usedBy = async (owner: Owner): Promise<Amounts> => {
     const open = [...reserved].filter((place) => place.owner === owner)
-    return open.reduce((total, { amounts }) => sum(total, amounts), await store.amounts(owner))
+    return open.reduce((total, { amounts }) => sum(total, amounts), await amountsOf(deps, owner))
   }
   const limitsOf = async (owner: string): Promise<TokenLimits> => {
     const token = await store.getToken(owner)
@@ -123,6 +127,11 @@ export function createAdmission(store: Store, boxes: Boxes, clock: Clock, policy
           const asked = { charges: billedUntil(record, expiresAt, clock.now()), count: 1, maxCost }
           checkBudget(await store.getBudget(), await taken(record.id), asked, clock.now())
         }
+        return write()
+      }),
+    holdDisk: (owner, diskMib, write) =>
+      inTurn(async () => {
+        await check(owner, { boxes: 0, cpu: 0, memoryMib: 0, diskMib })
         return write()
       }),
     resize: (record, size, write) =>

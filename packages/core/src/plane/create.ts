@@ -124,7 +124,7 @@ export function createCreator(
         await checkNameIsFree(boxes, name, owner)
       }
       const begin = clock.now()
-      const settled = await settle(context, rest, null)
+      const settled = await settle(context, rest, { owner })
       options.onProgress?.({ phase: 'check', ms: clock.now() - begin })
       const place = await admission.reserve(owner, settled.draft.size, await wantedOf(context, settled.draft))
       return make(settled, place, name ?? null, wait, options)

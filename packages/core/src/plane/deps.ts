@@ -10,6 +10,7 @@ import type { RandomBytes } from '../ports/random.ts'
 import type { SessionFiles } from '../ports/session-files.ts'
 import type { SetupLog } from '../ports/setup-log.ts'
 import type { Store } from '../ports/store.ts'
+import type { VolumeStore } from '../ports/volumes.ts'
 
 /** How much at once, and how long. Times in milliseconds. */
 export interface Policy {
@@ -20,6 +21,8 @@ export interface Policy {
   readonly maxBoxes: number
   /** Snapshots kept at once. */
   readonly maxSnapshots: number
+  /** Volumes kept at once. */
+  readonly maxVolumes: number
   readonly defaultImage: string
   /** The same for a microvm in which Docker is to run. */
   readonly dockerImage: string
@@ -80,6 +83,7 @@ export const defaultPolicy: Policy = {
   queueLimit: 1000,
   maxBoxes: 1000,
   maxSnapshots: 1000,
+  maxVolumes: 1000,
   defaultImage: 'base',
   dockerImage: 'docker',
   vmImage: 'vm',
@@ -116,6 +120,7 @@ export interface ControlPlaneDeps {
   readonly images: ImageSource
   readonly setupLog: SetupLog
   readonly sessionFiles: SessionFiles
+  readonly volumes: VolumeStore
   readonly clock: Clock
   readonly random: RandomBytes
   readonly digest: Digest

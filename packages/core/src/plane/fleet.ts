@@ -29,9 +29,10 @@ export async function createFleet(
   // The longest name is the one to be refused.
   fleetName(base, count)
   const id = newFleetId(deps.random)
-  const settled = await settle(context, rest, id)
+  const { owner = null } = options
+  const settled = await settle(context, rest, { owner, fleet: id })
   const wanted = await wantedOf(context, settled.draft)
-  const places = await context.admission.reserveAll(options.owner ?? null, settled.draft.size, count, wanted)
+  const places = await context.admission.reserveAll(owner, settled.draft.size, count, wanted)
   const names = places.map((_, index) => fleetName(base, index + 1))
   const made = await makeEach(context, creator, { settled, places, names, wait }, options)
   if (onPartial === 'keep' || made.failures.length === 0) return { id, ...made }

@@ -18,6 +18,7 @@ import { resolveImage } from './images.ts'
 import { checkCanPause, idleActionOf, type Settled } from './settle.ts'
 import type { SnapshotRecords } from './snapshot-records.ts'
 import type { Snapshots } from './snapshots.ts'
+import { checkVolumes, settleVolumes } from './volumes.ts'
 
 type Source =
   | { readonly box: BoxRecord; readonly saved: Saved }
@@ -44,7 +45,7 @@ async function forkAll(parts: Parts, input: ForkBoxes, options: CreateOptions): 
   const { count } = input
   const names = count === undefined ? [base] : Array.from({ length: count }, (_, index) => fleetName(base, index + 1))
   const fleet = count === undefined ? null : newFleetId(context.deps.random)
-  const draft = await settleFork(context, source.saved, input, fleet)
+  const draft = await settleFork(context, source.saved, input, { owner, fleet })
   const places = await context.admission.reserveAll(owner, draft.size, names.length)
   try {
     const from = source.box ? await snapshots.take(source.box, {}, true) : source.snapshot
@@ -91,7 +92,7 @@ async function settleFork(
   context: Context,
   saved: Saved,
   input: ForkBoxes,
-  fleet: string | null,
+  { owner, fleet }: { readonly owner: Owner; readonly fleet: string | null },
 ): Promise<Settled['draft']> {
   const { deps, drivers } = context
   const driver = drivers.for(saved)
@@ -104,10 +105,14 @@ async function settleFork(
   checkCanPause(driver, onIdle)
   const egress = input.egress ?? saved.egress ?? openEgress
   checkEgress(egress, saved.network, driver)
+  const { isolation } = saved
+  const volumes = input.volumes && (await settleVolumes(context, input.volumes, owner, { driver, isolation }))
+  if (!volumes) await checkVolumes(context, saved.volumes)
   await checkFits(saved.size, saved, deps.host)
   await resolveImage(deps.images, saved.provider, saved.imageDigest)
   return {
     ...saved,
+    ...(volumes ? { volumes } : {}),
     egress,
     env: input.env ?? saved.env,
     labels: input.labels ?? saved.labels,

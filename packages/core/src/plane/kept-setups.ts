@@ -9,7 +9,17 @@ import type { Snapshots } from './snapshots.ts'
 /** All that decides what a set-up script makes of a box. */
 type Asked = Pick<
   BoxRecord,
-  'setup' | 'shape' | 'provider' | 'imageDigest' | 'size' | 'isolation' | 'network' | 'egress' | 'user' | 'cloudInit'
+  | 'setup'
+  | 'shape'
+  | 'provider'
+  | 'imageDigest'
+  | 'size'
+  | 'isolation'
+  | 'volumes'
+  | 'network'
+  | 'egress'
+  | 'user'
+  | 'cloudInit'
 >
 
 /** How a box begins that has a set-up script. */
@@ -36,7 +46,21 @@ export function createKeptSetups(context: Context, records: SnapshotRecords, sna
   const keyOf = (asked: Asked, owner: Owner): string => {
     const { setup, shape, provider, imageDigest, size, isolation, network, egress, user, cloudInit = null } = asked
     const { cpu, memoryMib, diskMib } = size
-    const made = [shape, provider, imageDigest, cpu, memoryMib, diskMib, isolation, network, egress, user, cloudInit]
+    const volumes = asked.volumes?.length ? [asked.volumes] : []
+    const made = [
+      shape,
+      provider,
+      imageDigest,
+      cpu,
+      memoryMib,
+      diskMib,
+      isolation,
+      network,
+      egress,
+      user,
+      cloudInit,
+      ...volumes,
+    ]
     return digest(JSON.stringify([keyVersion, owner, setup?.run, ...made]))
   }
   const isFresh = ({ createdAt }: SnapshotRecord): boolean => clock.now() - createdAt < oldestMs

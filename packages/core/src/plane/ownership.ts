@@ -1,12 +1,14 @@
-import { type Box, type Event, GibilError, type Session, type Snapshot } from '@gibil/contract'
+import { type Box, type Event, GibilError, type Session, type Snapshot, type Volume } from '@gibil/contract'
 import type { BoxPlane, ControlPlane } from '../control-plane.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { throwingGibilErrors } from '../util/gibil-errors.ts'
 import type { Boxes } from './boxes.ts'
+import type { Volumes } from './volumes.ts'
 
 const own = (box: Box): Box => ({ ...box, owner: null })
 const ownSnapshot = (snapshot: Snapshot): Snapshot => ({ ...snapshot, owner: null })
 const ownSession = (session: Session): Session => ({ ...session, owner: null })
+const ownVolume = (volume: Volume): Volume => ({ ...volume, owner: null })
 const ownEvent = (event: Event): Event => ({ ...event, owner: null })
 
 /** The control plane as one token sees it. Each call finds the box among the token's own, and then goes by its id. */
@@ -81,6 +83,12 @@ export function planeOfOwner(owner: string, plane: ControlPlane, boxes: Boxes): 
       output: (ref, options) => plane.sessions.output(ref, { ...options, owner }),
       recording: (ref) => plane.sessions.recording(ref, { owner }),
       result: (ref, kind) => plane.sessions.result(ref, kind, { owner }),
+    }),
+    volumes: throwingGibilErrors<Volumes>({
+      create: async (input) => ownVolume(await plane.volumes.create(input, { owner })),
+      list: async () => (await plane.volumes.list({ owner })).map(ownVolume),
+      get: async (ref) => ownVolume(await plane.volumes.get(ref, { owner })),
+      remove: async (ref) => ownVolume(await plane.volumes.remove(ref, { owner })),
     }),
     shapes: () => plane.shapes(),
     choose: (needs) => plane.choose(needs),

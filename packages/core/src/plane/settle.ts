@@ -12,7 +12,7 @@ import { defaultImage } from '../box/default-image.ts'
 import { shapeFor } from '../box/image-shape.ts'
 import { checkFits, chooseSize } from '../box/sizes.ts'
 import { type Wanted, wantedBy } from '../box/wanted.ts'
-import type { BoxRecord, ExplicitField, RepoRecord } from '../box-record.ts'
+import type { BoxRecord, ExplicitField, Owner, RepoRecord } from '../box-record.ts'
 import { autoShape } from '../choose/auto.ts'
 import type { SetupScript } from '../gibil-yml/config.ts'
 import { parseGibilYml } from '../gibil-yml/parse.ts'
@@ -25,6 +25,7 @@ import type { Context, RepoToken } from './context.ts'
 import { checkEgress } from './egress.ts'
 import { resolveImage } from './images.ts'
 import { managed, managedBy } from './managed.ts'
+import { settleVolumes } from './volumes.ts'
 
 /** What an idle limit does when nobody says: the box sleeps, and wakes when it is used. */
 export const idleActionOf = ({ capabilities }: Driver): OnExpire => (capabilities.has('pause') ? 'pause' : 'stop')
@@ -33,6 +34,13 @@ export interface Settled {
   /** A record without what differs between boxes of one fleet, and whose it is. */
   readonly draft: Omit<BoxRecord, 'id' | 'name' | 'owner' | 'createdAt' | 'expiresAt'>
   readonly token: RepoToken | null
+}
+
+interface Whose {
+  readonly owner: Owner
+  readonly fleet?: string | null
+  /** The image that it will be made of, when that is not there yet. */
+  readonly coming?: ResolvedImage
 }
 
 /** Throws `unsupported_by_shape`. */
@@ -44,14 +52,12 @@ export function checkCanPause(driver: Driver, onExpire: OnExpire): void {
 }
 
 /**
- * Checks all that was asked for before anything is made. Throws the first thing that is wrong with it. `coming`: the image that it will be made of, when that
- * is not there yet.
+ * Checks all that was asked for before anything is made. Throws the first thing that is wrong with it.
  */
 export async function settle(
   context: Context,
   input: Omit<CreateBox, 'name' | 'wait'>,
-  fleet: string | null,
-  coming?: ResolvedImage,
+  { owner, fleet = null, coming }: Whose,
 ): Promise<Settled> {
   const { deps, drivers, policy } = context
   const explicit = explicitFields(input)
@@ -97,6 +103,7 @@ export async function settle(
     throw withReason(error, { shape, provider, chosenBecause })
   })
   checkEgress(input.egress ?? openEgress, network, driver)
+  const volumes = await settleVolumes(context, input.volumes, owner, { driver, isolation })
   checkCanPause(driver, onExpire)
   if (input.onIdle !== undefined) checkCanPause(driver, input.onIdle)
   await checkFits(size, { shape, provider }, deps.host)
@@ -121,6 +128,7 @@ export async function settle(
       network,
       ...(input.egress === undefined ? {} : { egress: input.egress }),
       isolation,
+      ...(volumes.length === 0 ? {} : { volumes }),
       ...cloud,
       address: null,
       ports: [],

@@ -16,6 +16,7 @@ export const toSpec = (record: BoxRecord, image: ResolvedImage): DriverSpec => (
   network: record.network,
   ...(record.egress === undefined ? {} : { egress: record.egress }),
   isolation: record.isolation,
+  ...(record.volumes?.length ? { volumes: record.volumes.map(({ id, path }) => ({ id, path })) } : {}),
   labels: record.labels,
   ...(record.from === null ? {} : { from: record.from }),
   ...(record.cloudInit === undefined ? {} : { cloudInit: record.cloudInit }),

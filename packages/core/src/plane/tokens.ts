@@ -2,6 +2,7 @@ import { type CreateToken, GibilError, type NewToken, parseDuration, type Token 
 import { checkTokenName } from '../box/names.ts'
 import type { TokenRecord } from '../token-record.ts'
 import { hex } from '../util/hex.ts'
+import { amountsOf } from './amounts.ts'
 import type { ControlPlaneDeps } from './deps.ts'
 
 /** Who calls, when it is not the administrator. */
@@ -27,16 +28,17 @@ export interface Tokens {
 const secretBytes = { gibil: 32, e2b: 20 } as const
 const secretForm = /^(?:gibil_[0-9a-f]{64}|e2b_[0-9a-f]{40})$/
 
-type Deps = Pick<ControlPlaneDeps, 'store' | 'clock' | 'random' | 'digest'>
+type Deps = Pick<ControlPlaneDeps, 'store' | 'volumes' | 'clock' | 'random' | 'digest'>
 
-export function createTokens({ store, clock, random, digest }: Deps): Tokens {
+export function createTokens(deps: Deps): Tokens {
+  const { store, clock, random, digest } = deps
   /** Of the tokens that have calls open, by hash. */
   const listeners = new Map<string, Set<(reason: GibilError) => void>>()
 
   const view = async ({ name, limits, createdAt, expiresAt }: TokenRecord): Promise<Token> => ({
     name,
     limits,
-    used: await store.amounts(name),
+    used: await amountsOf(deps, name),
     createdAt: new Date(createdAt).toISOString(),
     expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString(),
   })

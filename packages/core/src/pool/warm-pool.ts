@@ -22,7 +22,7 @@ export interface PoolState {
 export interface WarmPool {
   start(): void
   /** The id of a spare that is made so, from now on the caller's; undefined when there is none. Counts as demand either way. */
-  take(making: Making & Pick<BoxRecord, 'isolation' | 'from' | 'cloudInit'>): string | undefined
+  take(making: Making & Pick<BoxRecord, 'isolation' | 'from' | 'cloudInit' | 'volumes'>): string | undefined
   /** A spare that was taken and is not needed after all. */
   giveBack(id: string): void
   /** Whether a box is a spare that was taken and has yet to become its taker's. True once; the box must have a record by then. */
@@ -166,7 +166,11 @@ export function createWarmPool(context: PoolContext, isBusy: () => boolean): War
   return {
     start: () => wake(policy.quietMs),
     take(making) {
-      const plain = making.isolation === 'namespaces' && making.from === null && making.cloudInit === undefined
+      const plain =
+        making.isolation === 'namespaces' &&
+        making.from === null &&
+        making.cloudInit === undefined &&
+        making.volumes === undefined
       if (policy.most === 0 || !plain || !capable(making)) return undefined
       const key = keyOf(making)
       demand.note(key, clock.now())

@@ -37,6 +37,8 @@ export interface DriverSpec {
   /** Absent: all that the policy lets it. */
   readonly egress?: Egress | undefined
   readonly isolation: Isolation
+  /** Of a driver that can `volumes`. They are there; those of a box that is stopped may not go. Absent: none. */
+  readonly volumes?: readonly { readonly id: string; readonly path: string }[] | undefined
   readonly labels: Readonly<Record<string, string>>
   /** The snapshot that the box begins as, instead of its image. */
   readonly from?: string | undefined
@@ -163,8 +165,8 @@ export interface Silence {
   readonly console?: string
 }
 
-/** Verbs that a driver may lack; the others every driver has. */
-export type OptionalVerb = 'pause' | 'snapshot' | 'fork' | 'memory-snapshot'
+/** What a driver may lack; all else every driver has. */
+export type OptionalVerb = 'pause' | 'snapshot' | 'fork' | 'memory-snapshot' | 'volumes'
 
 /** Puts the tree of a stream on the disk of a box that is being made, over what earlier streams have put there. */
 export type LayTree = (tar: Readable) => Promise<TreeReport>

@@ -1,6 +1,7 @@
 import type { Size } from '@gibil/contract'
 import { shapeFor } from '../box/image-shape.ts'
 import { checkFits } from '../box/sizes.ts'
+import { checkCanMount } from '../box/volume-mounts.ts'
 import { wantedBy } from '../box/wanted.ts'
 import type { BoxRecord, Making } from '../box-record.ts'
 import type { GibilConfig } from '../gibil-yml/config.ts'
@@ -49,6 +50,7 @@ export async function effectOf(context: Context, record: BoxRecord, config: Gibi
   if (other) {
     const driver = drivers.for(making)
     checkCanPause(driver, record.onExpire)
+    if (record.volumes?.length) checkCanMount(driver, record.isolation)
     await checkFits(size, making, deps.host)
   }
 

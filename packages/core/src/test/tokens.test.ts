@@ -110,7 +110,17 @@ describe('whose a box is', () => {
   ): Record<
     Exclude<
       keyof BoxPlane,
-      'create' | 'createFleet' | 'list' | 'snapshots' | 'events' | 'shapes' | 'cost' | 'choose' | 'ended' | 'importBox'
+      | 'create'
+      | 'createFleet'
+      | 'list'
+      | 'snapshots'
+      | 'events'
+      | 'shapes'
+      | 'cost'
+      | 'choose'
+      | 'ended'
+      | 'importBox'
+      | 'volumes'
     >,
     () => Promise<unknown>
   > => ({

@@ -19,6 +19,7 @@ import { createFakeDriver, type FakeDriver } from './fake-driver.ts'
 import { createHost, exit, type Host, type HostBox } from './host.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
 import { createMemorySessionFiles } from './memory-session-files.ts'
+import { createMemoryVolumes } from './memory-volumes.ts'
 
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
@@ -72,6 +73,7 @@ export function createWorld(
     },
   }
   const sessionFiles = createMemorySessionFiles()
+  const volumes = createMemoryVolumes()
   const world: World = {
     clock,
     host,
@@ -98,6 +100,7 @@ export function createWorld(
       },
       setupLog,
       sessionFiles,
+      volumes,
       clock,
       random: (length) => randomBytes(length),
       digest: (text) => createHash('sha256').update(text).digest('hex'),

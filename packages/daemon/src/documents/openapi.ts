@@ -9,6 +9,7 @@ const tags: OpenApiDocument['tags'] = [
   { name: 'boxes', description: 'Boxes, their leases, fleets and events' },
   { name: 'sessions', description: 'Agents at their tasks in boxes, with what they printed and changed.' },
   { name: 'snapshots', description: 'Saved states of boxes, restore and fork' },
+  { name: 'volumes', description: 'Directories that outlive boxes and are in several of them at once' },
   { name: 'commands', description: 'Commands in a box; every one is a job that boxd keeps' },
   { name: 'files', description: 'Files and trees of a box' },
   { name: 'ports', description: 'What listens in a box, and addresses of their own for ports' },

@@ -46,7 +46,17 @@ export const websocket = (describe: string): Answer<void> => ({ kind: 'websocket
 /** What a handler returns that has written the response itself. */
 export const written = Symbol('written')
 
-type Tag = 'boxes' | 'sessions' | 'snapshots' | 'commands' | 'files' | 'ports' | 'images' | 'tokens' | 'daemon'
+type Tag =
+  | 'boxes'
+  | 'sessions'
+  | 'snapshots'
+  | 'volumes'
+  | 'commands'
+  | 'files'
+  | 'ports'
+  | 'images'
+  | 'tokens'
+  | 'daemon'
 type Method = 'get' | 'post' | 'put' | 'delete'
 
 /** What every route says of itself; routing, the OpenAPI document and the readable page come from it. */

@@ -18,6 +18,7 @@ import { snapshotRoutes } from './snapshots.ts'
 import { systemRoutes } from './system.ts'
 import { tokenRoutes } from './tokens.ts'
 import { treeRoutes } from './tree.ts'
+import { volumeRoutes } from './volumes.ts'
 
 const forTokensToo = (group: readonly Route[]): Route[] => group.map((route) => ({ ...route, tokens: true }))
 
@@ -30,6 +31,7 @@ const routesOfBoxes: readonly Route[] = [
   ...fleetRoutes,
   ...sessionRoutes,
   ...snapshotRoutes,
+  ...volumeRoutes,
   ...eventRoutes,
   ...commandRoutes,
   ...fileRoutes,

@@ -55,6 +55,7 @@ const base = {
   network: 'internet',
   egress: { allow: [], deny: [] },
   isolation: 'namespaces',
+  volumes: [],
   address: '10.0.0.2',
   cloud: null,
   cost: null,
@@ -184,6 +185,12 @@ export function createFakePlane(options: {
     start: options.start ?? (async () => undefined),
     caughtUp: async () => undefined,
     stop: async () => undefined,
+    volumes: {
+      create: async () => unknownHere(),
+      list: async () => [],
+      get: async () => unknownHere(),
+      remove: async () => unknownHere(),
+    },
     sessions: {
       start: async () => unknownHere(),
       list: async () => [],

@@ -71,6 +71,9 @@ export async function startTestDaemon(
     images: fakeImages,
     boxd: options.boxd ?? unreachable,
     hostChecks: async () => [],
+    volumeFiles: (id) => {
+      throw new GibilError('volume_not_found', `There is no volume ${id}.`)
+    },
     close: async () => undefined,
   }
   return drive(home, await startDaemon({ home, logLevel: 'silent', compose: async () => parts, ...options }))

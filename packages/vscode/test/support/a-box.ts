@@ -25,6 +25,7 @@ export const aBox = (more: Partial<Box> = {}): Box => ({
   network: 'internet',
   egress: { allow: [], deny: [] },
   isolation: 'namespaces',
+  volumes: [],
   address: '10.0.0.2',
   cloud: null,
   cost: null,
