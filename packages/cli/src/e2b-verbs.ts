@@ -79,6 +79,6 @@ function variablesOf(door: E2bDoor, key: string | undefined, tls: boolean): Reco
           E2B_DOMAIN: door.domain,
           ...(door.certificateAuthority === null ? {} : { NODE_EXTRA_CA_CERTS: door.certificateAuthority }),
         }
-      : { E2B_API_URL: door.url, E2B_SANDBOX_URL: door.url }),
+      : { E2B_API_URL: door.url, E2B_SANDBOX_URL: door.url, E2B_VOLUME_API_URL: door.url }),
   }
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { BoxdClient } from '@gibil/boxd-client'
 import type { GibilError, Image, Progress } from '@gibil/contract'
-import type { ConnectOptions, ControlPlane, StepsBuild } from '@gibil/core'
+import type { ConnectOptions, ControlPlane, StepsBuild, VolumeFiles } from '@gibil/core'
 import type { PortRefusal, PortVisit } from './ports.ts'
 import type { DoorSettings } from './settings.ts'
 
@@ -15,6 +15,8 @@ export interface DoorDeps {
   readonly imageNames: () => Promise<readonly string[]>
   /** Where templates come from and go to. */
   readonly images: TemplateImages
+  /** The files of a volume, by its id, whoever's it is. */
+  readonly volumeFiles: (id: string) => VolumeFiles
   /** Where templates are kept. */
   readonly templatesDir: string
   /** Resolves when boxes are served. */

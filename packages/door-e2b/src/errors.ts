@@ -33,6 +33,13 @@ const wordsOf = ({ code, message, hint }: GibilError): string =>
 export const noSandbox = (id: string): GibilError =>
   new GibilError('box_not_found', `Sandbox "${id.slice(0, 80)}" doesn't exist or you don't have access to it`)
 
+/** For what would put values into requests on the way out. */
+export const notPutIn = (what: string): GibilError =>
+  notDone(
+    what,
+    'Nothing puts values into requests on the way out. What a sandbox may know goes into its envs; see docs/e2b.md.',
+  )
+
 /** For what E2B does and this door does not: it is said, and never passed over. */
 export const notDone = (what: string, instead = 'See docs/e2b.md for what the door does.'): GibilError =>
   new GibilError('unsupported_by_door', `${what} is not supported here.`, { hint: instead })

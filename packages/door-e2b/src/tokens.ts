@@ -14,6 +14,10 @@ export function tokensOf(secret: string, boxId: string): SandboxTokens {
   return { envd: derive('e2b-envd'), traffic: derive('e2b-traffic') }
 }
 
+/** Opens the files of a volume. */
+export const volumeTokenOf = (secret: string, volumeId: string): string =>
+  createHmac('sha256', secret).update(`e2b-volume:${volumeId}`).digest('hex')
+
 /** Compares without telling by its time how much of it was right. */
 export function sameSecret(given: string, wanted: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()

@@ -51,7 +51,7 @@ export function listed({ box, terms }: Sandbox, pausedAt: string | undefined) {
     state: stateOf(box) ?? 'running',
     metadata: terms.metadata,
     envdVersion,
-    volumeMounts: [],
+    volumeMounts: box.volumes.map(({ volume, path }) => ({ name: volume, path })),
   }
 }
 

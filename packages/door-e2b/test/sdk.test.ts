@@ -4,19 +4,20 @@ import { createServer, get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { CommandExitError, NotFoundError, Sandbox, Template, TimeoutError } from 'e2b'
+import { CommandExitError, NotFoundError, Sandbox, Secret, Template, TimeoutError } from 'e2b'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeHome, root, type TestHome } from '../../../test/support/home.ts'
 import { hardCases } from './hard-cases.ts'
 import { describeTemplates } from './template-cases.ts'
+import { volumeCases } from './volume-cases.ts'
 
 // The unmodified SDK of E2B, on containers of a daemon of this test.
 let home: TestHome
 let connection: { apiKey: string; apiUrl: string; sandboxUrl: string }
 let sandbox: Sandbox
 
-async function newKey(name: string): Promise<string> {
-  const made = await home.gibil(['token', 'create', name, '--e2b'])
+async function newKey(name: string, ...options: string[]): Promise<string> {
+  const made = await home.gibil(['token', 'create', name, '--e2b', ...options])
   expect(made.exitCode, made.stderr).toBe(0)
   return made.stdout.trim()
 }
@@ -291,6 +292,9 @@ describe('sandboxes', () => {
     const byName = { denyOut: ['0.0.0.0/0'], allowOut: ['example.com'] }
     expect(await refused({ network: byName })).toMatch(/^501: network.allowOut by a domain/)
     expect(await refused({ network: { egressProxy: { address: 'a:1' } } })).toMatch(/^501: network.egressProxy/)
+    expect(await refused({ network: { rules: { 'a.example': [] } } })).toMatch(/^501: network.rules .*envs/)
+    await expect(Secret.create('key', 'value', connection)).rejects.toThrow(/501: Secret .*envs/)
+    await expect(Secret.exists('key', connection)).rejects.toThrow(/501/)
     await expect(Sandbox.create('no-such-template', connection)).rejects.toThrow(/404/)
     expect(await Template.exists('base', connection)).toBe(true)
     expect(await Template.exists('no-such-template', connection)).toBe(false)
@@ -300,5 +304,7 @@ describe('sandboxes', () => {
 })
 
 describeTemplates({ home: () => home, connection: () => connection, newKey })
+
+describe('volumes', () => volumeCases({ home: () => home, connection: () => connection, newKey }))
 
 describe('sandboxes, however hard they are tried,', () => hardCases(() => ({ home, connection })))

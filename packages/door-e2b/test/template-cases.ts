@@ -52,6 +52,11 @@ export function describeTemplates({ home, connection, newKey }: Given): void {
     })
     afterAll(() => rm(context, { recursive: true, force: true }))
 
+    test('need the image of this machine that they begin with, and say how it is made', async () => {
+      const own = Template().fromTemplate('code-interpreter-v1')
+      await expect(Template.build(own, 'no-base', connection())).rejects.toThrow(/gibil image build code-interpreter/)
+    })
+
     test('are built of steps, again in no time, and make sandboxes', async () => {
       const first = await build('shop:v1', { tags: ['stable'] })
       expect(first.lines).toContain("Uploaded 'tree'")

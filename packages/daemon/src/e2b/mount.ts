@@ -68,6 +68,7 @@ export function mountE2b(dir: string, api: Api, secret: string): E2bMount {
         remove: (name, options) => api.images.remove(name, options),
       },
       templatesDir: join(dir, 'templates'),
+      volumeFiles: daemon.volumeFiles,
       ready: daemon.ready,
       stopping: AbortSignal.any([daemon.stopping, stopping.signal]),
       secret,

@@ -2,7 +2,7 @@ import { GibilError } from '@gibil/contract'
 import { type Context, Hono } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { DoorDeps } from '../deps.ts'
-import { errorAnswer, notDone } from '../errors.ts'
+import { errorAnswer, notDone, notPutIn } from '../errors.ts'
 import type { Happenings } from '../happenings.ts'
 import type { Interpreters } from '../interpreter.ts'
 import type { MetricsLog } from '../metrics-log.ts'
@@ -10,6 +10,8 @@ import { templateRoutes, uploadRoute } from '../templates/routes.ts'
 import type { Templates } from '../templates/templates.ts'
 import { tokensOf } from '../tokens.ts'
 import { detailed, listed, opened, type Sandbox } from '../view.ts'
+import { volumeContent } from '../volumes/content.ts'
+import { volumeRoutes } from '../volumes/routes.ts'
 import { parsed, readBody } from './body.ts'
 import { CreateSandbox, createSandbox } from './create.ts'
 import type { Env } from './env.ts'
@@ -20,7 +22,7 @@ import { allSandboxes, findSandbox } from './sandboxes.ts'
 import { ForkSandbox, forkSandbox, listSnapshots, SnapshotQuery, TakeSnapshot, takeSnapshot } from './snapshots.ts'
 
 export interface ControlParts
-  extends Pick<DoorDeps, 'control' | 'imageNames' | 'ready' | 'secret' | 'settings' | 'log' | 'boxd'> {
+  extends Pick<DoorDeps, 'control' | 'imageNames' | 'ready' | 'secret' | 'settings' | 'log' | 'boxd' | 'volumeFiles'> {
   readonly templates: Promise<Templates>
   readonly happenings: Happenings
   readonly interpreters: Interpreters
@@ -40,6 +42,7 @@ export function createControlApp(parts: ControlParts): Hono<Env> {
   const both = (path: string): string[] => [path, `/v2${path}`]
 
   uploadRoute(app, parts)
+  app.route('/volumecontent', volumeContent(parts))
   app.use(async (c, next) => {
     const key = c.req.header('x-api-key') ?? ''
     await ready
@@ -129,7 +132,11 @@ export function createControlApp(parts: ControlParts): Hono<Env> {
       (one) => one,
     ),
   )
+  app.all('/secrets/:id?', () => {
+    throw notPutIn('Secret')
+  })
   templateRoutes(app, parts)
+  volumeRoutes(app, secret)
   app.on('POST', both('/sandboxes/:id/fork'), async (c) => {
     const forks = await forkSandbox(c.var.plane, idOf(c), await readBody(c, ForkSandbox), c.req.raw.signal)
     return c.json(

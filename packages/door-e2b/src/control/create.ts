@@ -4,7 +4,7 @@ import type { BoxPlane } from '@gibil/core'
 import * as z from 'zod'
 import type { DoorDeps } from '../deps.ts'
 import { ownEnvironment } from '../envd/process.ts'
-import { notDone } from '../errors.ts'
+import { notDone, notPutIn } from '../errors.ts'
 import type { DoorSettings } from '../settings.ts'
 import { boxOf } from '../templates/builder.ts'
 import { type StartCommands, startIn } from '../templates/start.ts'
@@ -33,7 +33,7 @@ export const CreateSandbox = z.strictObject({
   // The SDK itself starts what this names, by a command in the sandbox.
   mcp: z.unknown().optional(),
   iam: z.unknown().optional(),
-  volumeMounts: z.array(z.unknown()).nullish(),
+  volumeMounts: z.array(z.strictObject({ name: z.string(), path: z.string() })).nullish(),
 })
 export type CreateSandbox = z.infer<typeof CreateSandbox>
 
@@ -58,7 +58,8 @@ async function made(input: CreateSandbox, where: Where): Promise<Sandbox> {
   const own = resolve(template)
   const terms: Terms = own ? { ...asked, workdir: own.workdir } : asked
   const egress = egressOf(wishOf(input), input.allow_internet_access ?? undefined)
-  const shared = { ...lease, egress, env: envOf(input), labels: labelsOf(terms), wait: 'ready' } as const
+  const volumes = volumesOf(input, settings)
+  const shared = { ...lease, egress, volumes, env: envOf(input), labels: labelsOf(terms), wait: 'ready' } as const
   if (own) {
     // What runs in the snapshot is ready; on another shape it is started anew.
     if (own.snapshot !== null && settings.shape === 'microvm') {
@@ -105,8 +106,7 @@ async function started(sandbox: Sandbox, commands: StartCommands, { plane, boxd,
 /** Checks what was asked for, before anything is made. */
 function termsOfCreate(input: CreateSandbox) {
   const { timeout, autoPause, autoPauseMemory, autoResume, network } = input
-  if (input.iam !== undefined && input.iam !== null) throw notDone('iam')
-  if ((input.volumeMounts ?? []).length > 0) throw notDone('volumeMounts')
+  if (input.iam !== undefined && input.iam !== null) throw notPutIn('iam')
   if ((network?.httpsPorts ?? []).length > 0) throw notDone('network.httpsPorts')
   if (timeout !== undefined && timeout !== null && timeout <= 0) {
     throw new GibilError('invalid_request', 'timeout must be more than 0 seconds.')
@@ -140,6 +140,17 @@ function wishOf({ network }: CreateSandbox) {
   if (!network) return undefined
   const { allowOut, denyOut, rules, egressProxy } = network
   return { allowOut, denyOut, rules, egressProxy }
+}
+
+function volumesOf({ volumeMounts }: CreateSandbox, { shape }: DoorSettings): CreateBox['volumes'] {
+  const mounts = volumeMounts ?? []
+  if (mounts.length > 0 && shape !== 'container') {
+    throw notDone(
+      'volumeMounts of a microVM',
+      'Sandboxes that are containers have them: gibil e2b setup --shape container.',
+    )
+  }
+  return mounts.map(({ name, path }) => ({ volume: name, path }))
 }
 
 const variable = /^[A-Za-z_][A-Za-z0-9_]*$/

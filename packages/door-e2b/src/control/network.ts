@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { Egress as BoxEgress, GibilError } from '@gibil/contract'
 import * as z from 'zod'
-import { notDone } from '../errors.ts'
+import { notDone, notPutIn } from '../errors.ts'
 
 const everything = '0.0.0.0/0'
 
@@ -38,7 +38,7 @@ export function egressOf(egress: Egress | undefined, allowInternet: boolean | un
     throw new GibilError('invalid_request', 'allowOut: domains need denyOut to be 0.0.0.0/0.')
   }
   if (egressProxy !== undefined && egressProxy !== null) throw notDone('network.egressProxy')
-  if (Object.keys(rules ?? {}).length > 0) throw notDone('network.rules')
+  if (Object.keys(rules ?? {}).length > 0) throw notPutIn('network.rules')
   const instead = 'Name IPv4 addresses or CIDRs.'
   const name = allowed.find(isName)
   if (name !== undefined) throw notDone(`network.allowOut by a domain ("${name.slice(0, 80)}")`, instead)

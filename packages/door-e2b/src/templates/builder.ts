@@ -19,6 +19,8 @@ export interface BuilderParts
 /** What a build begins with, once it is clear what the caller means and may have. */
 export interface Base {
   readonly reference: string
+  /** One of E2B's own templates, whose image is made on this machine and in no registry. */
+  readonly known?: string
   readonly credentials?: Credentials | undefined
   readonly beginAs?: StepsBuild['beginAs']
   readonly user: string

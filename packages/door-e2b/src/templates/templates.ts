@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { GibilError } from '@gibil/contract'
 import * as z from 'zod'
-import { imageOf, isKnown } from '../control/templates.ts'
+import { explainMissing, imageOf, isKnown } from '../control/templates.ts'
 import type { DoorDeps } from '../deps.ts'
 import { createBuildLogs, type LogEntry } from './build-log.ts'
 import { type Base, type BuilderParts, createBuilder, forgetBuilds } from './builder.ts'
@@ -104,6 +104,10 @@ export async function openTemplates(dir: string, deps: DoorDeps): Promise<Templa
     if (fromImage.startsWith(imagePrefix)) throw noTemplate(fromImage)
     return { reference: fromImage, credentials, user: usualUser, beginAs: { user: usualUser, prepare: true } }
   }
+  const checkMade = async ({ known, reference }: Base): Promise<void> => {
+    if (known === undefined || (await parts.imageNames()).includes(reference)) return
+    throw explainMissing(known, new GibilError('image_not_found', `There is no image "${reference}".`))
+  }
   const trim = async (id: string, change: (template: Template) => Template): Promise<Template> => {
     let gone: Gone = { made: [], builds: [] }
     const next = await store.change(id, (current) => {
@@ -171,6 +175,7 @@ export async function openTemplates(dir: string, deps: DoorDeps): Promise<Templa
     async start(owner, called, buildID, input) {
       const { id } = get(owner, called)
       const base = baseOf(owner, input)
+      await checkMade(base)
       stepsOf(input, (hash) => uploads.pathOf(id, hash))
       for (const { type, filesHash } of input.steps ?? []) {
         if (type === 'COPY' && !(await uploads.isPresent(id, filesHash ?? '')))
@@ -221,7 +226,7 @@ export async function openTemplates(dir: string, deps: DoorDeps): Promise<Templa
 
 function preparedBase(name: string): Base {
   const { image, user = usualUser } = imageOf(name)
-  return { reference: image, user, beginAs: { user, prepare: false } }
+  return { reference: image, known: name, user, beginAs: { user, prepare: false } }
 }
 
 /** As many builds may wait for steps that never come. */
