@@ -7,9 +7,10 @@ import { type Execution, Sandbox, TimeoutError } from '@e2b/code-interpreter'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { full } from '../../../test/support/full-form.ts'
 import { makeHome, root, type TestHome } from '../../../test/support/home.ts'
+import { shape } from './shape.ts'
 
-// The unmodified SDK of E2B's code interpreter, on a container. The image with pandas and matplotlib takes minutes to build: the short form has all
-// else of it, on top of base.
+// The unmodified SDK of E2B's code interpreter, on a container, or with GIBIL_E2B_SHAPE=microvm on a microVM. The image with pandas and matplotlib
+// takes minutes to build: the short form has all else of it, on top of base.
 let home: TestHome
 let connection: { apiKey: string; apiUrl: string; sandboxUrl: string }
 let sandbox: Sandbox
@@ -46,7 +47,7 @@ async function freePort(): Promise<number> {
 beforeAll(async () => {
   home = await makeHome(full ? 'code-interpreter' : 'base')
   await home.startDaemon()
-  const setup = await home.gibil(['e2b', 'setup', '--shape', 'container', '--port', String(await freePort())])
+  const setup = await home.gibil(['e2b', 'setup', '--shape', shape, '--port', String(await freePort())])
   expect(setup.exitCode, setup.stderr).toBe(0)
   const variable = (name: string): string => new RegExp(`^export ${name}=(.*)$`, 'm').exec(setup.stdout)?.[1] ?? ''
   connection = {

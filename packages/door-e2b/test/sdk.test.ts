@@ -8,10 +8,11 @@ import { CommandExitError, NotFoundError, Sandbox, Secret, Template, TimeoutErro
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeHome, root, type TestHome } from '../../../test/support/home.ts'
 import { hardCases } from './hard-cases.ts'
+import { shape } from './shape.ts'
 import { describeTemplates } from './template-cases.ts'
 import { volumeCases } from './volume-cases.ts'
 
-// The unmodified SDK of E2B, on containers of a daemon of this test.
+// The unmodified SDK of E2B, on a daemon of this test: on containers, or on microVMs with GIBIL_E2B_SHAPE=microvm.
 let home: TestHome
 let connection: { apiKey: string; apiUrl: string; sandboxUrl: string }
 let sandbox: Sandbox
@@ -66,7 +67,7 @@ beforeAll(async () => {
   home = await makeHome()
   await home.startDaemon()
   await buildImage()
-  const setup = await home.gibil(['e2b', 'setup', '--shape', 'container', '--port', String(await freePort())])
+  const setup = await home.gibil(['e2b', 'setup', '--shape', shape, '--port', String(await freePort())])
   expect(setup.exitCode, setup.stderr).toBe(0)
   const variable = (name: string): string => new RegExp(`^export ${name}=(.*)$`, 'm').exec(setup.stdout)?.[1] ?? ''
   connection = {
