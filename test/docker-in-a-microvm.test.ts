@@ -75,11 +75,8 @@ describe.runIf(full)('the image docker', { timeout: slow }, () => {
     expect(error.details.log).toMatch(/tiny/)
 
     await runIn('p', rootfs)
-    await runIn('p', `${server.replace('-p 8080:80 --name web', '--name made')} && docker stop -t 0 made`)
-    await runIn(
-      'p',
-      'docker cp /usr/lib/python3.11 made:/usr/lib/ && docker commit -c "CMD python3 -m http.server 80" made tiny',
-    )
+    const lines = 'FROM tiny\\nCOPY . /usr/lib/python3.11/\\nCMD python3 -m http.server 80\\n'
+    await runIn('p', `printf '${lines}' | docker build -q -t tiny -f - /usr/lib/python3.11`)
     await must('restart', 'p')
     expect(JSON.parse(await must('show', 'p', '--json'))).toMatchObject({ readiness: 'ready' })
     expect(await runIn('p', 'docker exec gibil-web cat /etc/hostname')).toBe('p\n')

@@ -50,7 +50,7 @@ async function provideImage(name: Exclude<Image, 'no image'>): Promise<void> {
   await mkdir(imageHome, { recursive: true })
   const build = `./gibil up --daemon-only && ./gibil image build ${name}; status=$?; ./gibil down; exit $status`
   const result = await execa('flock', [`${imageHome}.lock`, 'sh', '-c', build], {
-    env: { GIBIL_HOME: imageHome },
+    env: { GIBIL_HOME: imageHome, GIBIL_POOL: '0' },
     cwd: root,
     all: true,
     reject: false,

@@ -26,7 +26,8 @@ export async function onSmallDisk(path: string): Promise<SmallDisk> {
       void (await sh(`fallocate -l $(( $(df -k --output=avail ${mount} | tail -1) - ${kib} ))K ${filler}`)),
     widen: () => rm(filler),
     async [Symbol.asyncDispose]() {
-      await sh(`umount ${path}; umount ${mount}`)
+      // Lazily, for when a test fails while a machine has it open: what failed is to be told, and the machine ends later.
+      await sh(`umount --lazy ${path}; umount --lazy ${mount}`)
       await rm(work, { recursive: true })
     },
   }
