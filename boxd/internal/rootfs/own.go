@@ -13,7 +13,7 @@ var ofTheShape = []string{
 	"etc/hostname", "etc/hosts", "etc/resolv.conf", "etc/machine-id", "var/lib/dbus/machine-id",
 	"etc/fstab", "etc/crypttab", "etc/default/grub", "etc/default/grub.d", "etc/network", "etc/netplan", "etc/systemd/network",
 	"etc/udev/rules.d/70-persistent-net.rules", "etc/cloud", "var/lib/cloud", "var/log/cloud-init.log", "var/log/cloud-init-output.log",
-	"etc/ssh/ssh_host_*", "etc/gibil/deadline", "usr/local/lib/gibil", "etc/systemd/system/gibil-*", "etc/systemd/system/*.wants/gibil-*",
+	"etc/ssh/ssh_host_*", "etc/gibil/deadline", "etc/gibil/instance", "usr/local/lib/gibil", "etc/systemd/system/gibil-*", "etc/systemd/system/*.wants/gibil-*",
 	"var/lib/systemd/random-seed", "var/log/journal", "run/*",
 }
 

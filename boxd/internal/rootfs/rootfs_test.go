@@ -128,7 +128,7 @@ func TestGnuTarReadsTheStream(t *testing.T) {
 
 func TestWhatIsOfTheShapeStays(t *testing.T) {
 	root, other := t.TempDir(), t.TempDir()
-	for _, name := range []string{"etc/hostname", "etc/ssh/ssh_host_ed25519_key", "boot/vmlinuz", "usr/lib/modules/6/x", "run/y", "etc/mine", "etc/ssh/sshd_config"} {
+	for _, name := range []string{"etc/hostname", "etc/ssh/ssh_host_ed25519_key", "boot/vmlinuz", "usr/lib/modules/6/x", "run/y", "etc/mine", "etc/ssh/sshd_config", "etc/gibil/instance"} {
 		put(t, root, name, "of the box")
 		put(t, other, name, "of the machine")
 	}
@@ -148,7 +148,7 @@ func TestWhatIsOfTheShapeStays(t *testing.T) {
 	for name, want := range map[string]string{
 		"etc/hostname": "of the machine", "etc/ssh/ssh_host_ed25519_key": "of the machine", "boot/vmlinuz": "of the machine",
 		"usr/lib/modules/6/x": "of the machine", "run/y": "of the machine", "etc/ssh/sshd_config": "of the machine",
-		"etc/only-here": "of the machine", "etc/mine": "of the box",
+		"etc/only-here": "of the machine", "etc/mine": "of the box", "etc/gibil/instance": "of the machine",
 		"etc/passwd":          "root:x:0:0\nagent:x:1000:1000:mine\nsshd:x:101:1\n",
 		"var/lib/dpkg/status": "Package: bash\nVersion: 5\n\nPackage: jq\nVersion: 1\n\nPackage: systemd\nVersion: 252\n\n",
 	} {

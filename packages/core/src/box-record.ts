@@ -168,6 +168,8 @@ export interface BoxRecord extends Making {
   readonly onExpire: Lease['onExpire']
   /** What the idle limit does. Absent in records of an older version, where it did the same as the end of the TTL. */
   readonly onIdle?: Lease['onIdle']
+  /** Which of the two a move has made a stop, since no box is paused where it is now: a pause again where one can be. */
+  readonly pauseLost?: readonly ('onExpire' | 'onIdle')[]
   /** The end of the lease that was warned of, so that a moved one is warned of again. */
   readonly warnedFor: number | null
   /** The end of the lease for which `beforeExpire` was begun. */

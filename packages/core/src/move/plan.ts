@@ -9,6 +9,7 @@ import type { Context } from '../plane/context.ts'
 import { checkEgress } from '../plane/egress.ts'
 import { resolveImage } from '../plane/images.ts'
 import { managed } from '../plane/managed.ts'
+import { leaseAt } from './lease-at.ts'
 
 export interface Plan {
   readonly to: Making
@@ -60,9 +61,8 @@ export async function planMove(context: Context, record: BoxRecord, input: MoveB
     })
   }
   const notes = ['Processes do not go along: what ran in it has to be started again.']
-  const sleeps = (what: BoxRecord['onExpire'] | undefined): boolean =>
-    what === 'pause' && !driver.capabilities.has('pause')
-  if (sleeps(record.onExpire) || sleeps(record.onIdle)) {
+  const lease = leaseAt(record, driver.capabilities.has('pause'))
+  if (lease.pauseLost.length > 0) {
     notes.push(
       `A ${shape} of ${provider} cannot be paused: it will be stopped instead at the end of its lease or when idle.`,
     )
@@ -78,8 +78,7 @@ export async function planMove(context: Context, record: BoxRecord, input: MoveB
     changes: {
       chosenBecause: null,
       isolation: shape === 'container' ? record.isolation : 'namespaces',
-      onExpire: sleeps(record.onExpire) ? 'stop' : record.onExpire,
-      ...(record.onIdle === undefined ? {} : { onIdle: sleeps(record.onIdle) ? 'stop' : record.onIdle }),
+      ...lease,
     },
   }
 }
