@@ -14,6 +14,7 @@ const programs = [
   'mkdir',
   'mkfifo',
   'rm',
+  'setcap',
   'sha256sum',
   'sleep',
   'stat',
@@ -29,17 +30,7 @@ export async function makeSmallImage(home: TestHome, name: string): Promise<void
   const dir = await mkdtemp(join(tmpdir(), 'gibil-small-'))
   try {
     const tree = join(dir, 'tree')
-    for (const path of ['bin', 'etc', 'home/agent', 'proc', 'sys', 'dev', 'run', 'tmp', 'root']) {
-      await mkdir(join(tree, path), { recursive: true })
-    }
-    for (const program of programs) {
-      const { stdout: path } = await execa('sh', ['-c', `command -v ${program} | grep / || echo /bin/${program}`])
-      await copy(tree, path, `/bin/${program}`)
-      const { stdout } = await execa('ldd', [path])
-      for (const [library] of stdout.matchAll(/\/[^ ]+/g)) await copy(tree, library, library)
-    }
-    await writeFile(join(tree, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nagent:x:1000:1000::/home/agent:/bin/sh\n')
-    await writeFile(join(tree, 'etc/group'), 'root:x:0:\nagent:x:1000:\n')
+    await makeSmallTree(tree, programs)
     const file = join(dir, 'tree.tar')
     await execa('tar', ['--create', '--numeric-owner', '--owner=0', '--group=0', '-f', file, '-C', tree, '.'])
     const made = await home.gibil(['image', 'import', file, '--name', name])
@@ -47,6 +38,23 @@ export async function makeSmallImage(home: TestHome, name: string): Promise<void
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
+}
+
+/** Makes a root filesystem of programs of this host and the libraries that they need. Names with a slash are files. */
+export async function makeSmallTree(tree: string, names: readonly string[]): Promise<void> {
+  for (const path of ['bin', 'etc', 'home/agent', 'proc', 'sys', 'dev', 'run', 'tmp', 'root']) {
+    await mkdir(join(tree, path), { recursive: true })
+  }
+  for (const name of names) {
+    const { stdout: path } = name.includes('/')
+      ? { stdout: name }
+      : await execa('sh', ['-c', `command -v ${name} | grep / || echo /bin/${name}`])
+    await copy(tree, path, name.includes('/') ? name : `/bin/${name}`)
+    const { stdout } = await execa('ldd', [path], { reject: false })
+    for (const [library] of stdout.matchAll(/\/[^ ]+/g)) await copy(tree, library, library)
+  }
+  await writeFile(join(tree, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nagent:x:1000:1000::/home/agent:/bin/sh\n')
+  await writeFile(join(tree, 'etc/group'), 'root:x:0:\nagent:x:1000:\n')
 }
 
 async function copy(tree: string, from: string, to: string): Promise<void> {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Sim, startSim } from '../../../packages/hetzner-sim/src/start-sim.ts'
 import { makeHome, type TestHome } from '../home.ts'
 import { type ProcessMachines, processMachines } from './process-machines.ts'
+import { makeSmallSystem } from './small-system.ts'
 
 /** A home whose daemon makes boxes at a simulator of Hetzner Cloud, with machines that can be logged in to. */
 export interface CloudHome extends AsyncDisposable {
@@ -16,9 +17,12 @@ export interface CloudHome extends AsyncDisposable {
   server(): { readonly id: number }
 }
 
-export async function makeCloudHome(): Promise<CloudHome> {
+/** `system`: of the machines; a small one is of a few megabytes, where all of a machine is carried about. */
+export async function makeCloudHome(system: 'of this host' | 'small' = 'of this host'): Promise<CloudHome> {
   const dir = await mkdtemp(join(tmpdir(), 'gibil-cloud-'))
-  const machines = await processMachines(dir)
+  const below = system === 'small' ? await mkdtemp(join(tmpdir(), 'gibil-system-')) : undefined
+  if (below) await makeSmallSystem(below)
+  const machines = await processMachines(dir, below)
   const tokens = [{ token: 'of-another-project', project: 'other' }]
   const sim = await startSim({ actionMs: 50, rateLimit: 360_000, machines, tokens })
   const home = await makeHome('no image', {
@@ -45,7 +49,7 @@ export async function makeCloudHome(): Promise<CloudHome> {
       sim.faults.clear()
       await home[Symbol.asyncDispose]()
       await sim.close()
-      await rm(dir, { recursive: true, force: true })
+      for (const one of [dir, below]) if (one) await rm(one, { recursive: true, force: true })
     },
   }
 }

@@ -1,8 +1,8 @@
-# Process 1 of a machine that is a copy of this host: its disk is what it has changed ($1/disk), its system is the host's own. Runs in namespaces of its own.
+# Process 1 of a machine: its disk is what it has changed ($1/disk), its system is what is below $2, as that of this host. Runs in namespaces of its own.
 set -eu
-own=$1
+own=$1 system=$2
 mkdir -p "$own/disk" "$own/work" "$own/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$own/disk,workdir=$own/work" "$own/root"
+mount -t overlay overlay -o "lowerdir=$system,upperdir=$own/disk,workdir=$own/work" "$own/root"
 cd "$own/root"
 mount -t proc proc proc
 mount --rbind /dev dev

@@ -25,8 +25,8 @@ export interface ProcessMachines extends Machines {
   cutOff(id: number): Promise<() => Promise<void>>
 }
 
-/** `dir`: for disks; it has to be there, and what is in it is gone in the end. */
-export async function processMachines(dir: string): Promise<ProcessMachines> {
+/** `dir`: for disks; it has to be there, and what is in it is gone in the end. `system`: what is below their disks; this host if absent. */
+export async function processMachines(dir: string, system = '/'): Promise<ProcessMachines> {
   // The disk of a machine cannot be a part of what it is a copy of.
   await exec('mount', ['-t', 'tmpfs', '-o', 'mode=0700', 'tmpfs', dir])
   const names = namesFor(dir)
@@ -54,7 +54,18 @@ export async function processMachines(dir: string): Promise<ProcessMachines> {
     await enforce(names.of(id).namespace, spec.inbound)
     const log = await open(join(own, 'log'), 'a')
     // It ends with this process, however that ends.
-    const argv = ['--pdeathsig', 'KILL', 'ip', 'netns', 'exec', names.of(id).namespace, 'unshare', ...isolated, own]
+    const argv = [
+      '--pdeathsig',
+      'KILL',
+      'ip',
+      'netns',
+      'exec',
+      names.of(id).namespace,
+      'unshare',
+      ...isolated,
+      own,
+      system,
+    ]
     const child = spawn('setpriv', argv, { stdio: ['ignore', log.fd, log.fd], env: { PATH: process.env['PATH'] } })
     await once(child, 'spawn')
     await log.close()
