@@ -22,7 +22,7 @@ export async function stoodOn(names: HomeNames): Promise<Set<string> | undefined
 }
 
 /** Disks that were filled for one box, in a directory with those of images: nothing else will ever begin as such a one. */
-export const imageDisks = (names: HomeNames): string => join(names.cacheDir, 'images')
+const imageDisks = (names: HomeNames): string => join(names.cacheDir, 'images')
 const filledPrefix = 'filled-'
 export const filledDisk = (names: HomeNames, id: string, which: string): string =>
   join(imageDisks(names), `${filledPrefix}${id}-${which}.ext4`)
