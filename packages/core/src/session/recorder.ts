@@ -63,7 +63,7 @@ export async function record(
         )
         pause = firstPauseMs
         if (page.chunks.length > 0) onOutput()
-        if (page.exit) return { exit: page.exit }
+        if (page.exit) return endOf(page.exit, await boxes.get(boxId))
         if (page.chunks.length > 0) await sleep(deps.clock, restMs, stopping)
       } catch (error) {
         stopping.throwIfAborted()
@@ -84,6 +84,19 @@ export async function record(
 
 const isOurs = (jobs: readonly Job[], jobId: string | null, id: string): boolean =>
   jobs.some((job) => job.id === jobId && job.label === sessionLabel(id))
+
+/** A signal that came with the end of its box is that of the box: boxd may still tell of it, or be gone before it can. */
+function endOf(exit: Exit, box: BoxRecord | undefined): End {
+  if (exit.signal === null || exit.timedOut) return { exit }
+  const over = box ? whyEnding(box) : lost('its box is gone')
+  return over ? { lost: over } : { exit }
+}
+
+function whyEnding(box: BoxRecord): GibilError | undefined {
+  if (box.desired === 'stopped') return lost('its box was stopped')
+  if (box.restart || box.remake || box.restoring) return lost('its box was started anew')
+  return whyOver(box)
+}
 
 /** A paused box goes on one day; one that is off has ended what ran in it. */
 function whyOver({ status, desired }: BoxRecord): GibilError | undefined {
