@@ -1,5 +1,4 @@
-import { errorTable, formatBytes, formatDuration, GibilError, type Snapshot } from '@gibil/sdk'
-import { refOf } from './output/box.ts'
+import { errorTable, formatBytes, formatDuration, GibilError, refOf, type Snapshot } from '@gibil/sdk'
 import { describeError } from './output/report-error.ts'
 import { clean, table } from './output/text.ts'
 import type { Session } from './session.ts'

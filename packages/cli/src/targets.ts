@@ -1,5 +1,4 @@
-import { type Box, type BoxHandle, errorTable, GibilError } from '@gibil/sdk'
-import { refOf } from './output/box.ts'
+import { type Box, type BoxHandle, errorTable, GibilError, refOf } from '@gibil/sdk'
 import { describeError } from './output/report-error.ts'
 import { clean } from './output/text.ts'
 import type { Session } from './session.ts'

@@ -1,6 +1,6 @@
-import { GibilError } from '@gibil/sdk'
+import { GibilError, refOf } from '@gibil/sdk'
 import { type McpServer, ResourceNotFoundError, ResourceTemplate } from '@modelcontextprotocol/server'
-import { boxState, nameOf } from './results/box.ts'
+import { boxState } from './results/box.ts'
 import type { Workplace } from './tool.ts'
 
 const scheme = 'gibil://boxes/'
@@ -10,8 +10,8 @@ export function registerResources(server: McpServer, { gibil }: Workplace): void
   const template = new ResourceTemplate(`${scheme}{box}`, {
     list: async () => ({
       resources: (await gibil.list()).map((box) => ({
-        uri: scheme + encodeURIComponent(nameOf(box)),
-        name: nameOf(box),
+        uri: scheme + encodeURIComponent(refOf(box)),
+        name: refOf(box),
         mimeType: 'application/json',
       })),
     }),

@@ -1,10 +1,9 @@
-import { type AdoptableBox, type Box, errorTable, GibilError } from '@gibil/sdk'
+import { type AdoptableBox, type Box, costInWords, errorTable, GibilError } from '@gibil/sdk'
 import { type Command, Option } from 'commander'
 import type { Cli } from '../context.ts'
 import { duration } from '../options/parse.ts'
 import { adoptableTable } from '../output/adoptable.ts'
 import { timeLeft } from '../output/box.ts'
-import { costOf } from '../output/money.ts'
 import { describeError } from '../output/report-error.ts'
 import { clean } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
@@ -91,7 +90,7 @@ async function adoptEach(session: Session, refs: readonly string[], wish: Wish):
       session.note(
         `${colors.green('✓')} ${name} is ours, ${box.status}; time left: ${timeLeft(box, Date.now())}, then ${box.lease.onExpire}\n`,
       )
-      const cost = costOf(box)
+      const cost = costInWords(box)
       if (cost !== undefined) session.note(`  it costs ${cost}\n`)
       session.note(`  next: gibil run ${name} -- <command>   gibil ssh ${name}   gibil extend ${name} 2h\n`)
     } catch (thrown) {

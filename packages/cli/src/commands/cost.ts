@@ -1,7 +1,6 @@
-import { type CostReport, formatMoney } from '@gibil/sdk'
+import { type CostReport, formatMoney, refOf } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Cli } from '../context.ts'
-import { refOf } from '../output/box.ts'
 import { budgetLine } from '../output/budget.ts'
 import { table } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'

@@ -1,12 +1,10 @@
-import type { Box, Fleet } from '@gibil/sdk'
-import { GibilError } from '@gibil/sdk'
+import { type Box, costInWords, type Fleet, GibilError } from '@gibil/sdk'
 import type { Command } from 'commander'
 import { readDefaults } from '../config/config.ts'
 import type { Cli } from '../context.ts'
 import { addCreateOptions, type CreateFlags, createOptions } from '../options/create.ts'
 import { oneOf, wholeNumber } from '../options/parse.ts'
 import { boxTable, stateOf, timeLeft, traceTable } from '../output/box.ts'
-import { costOf } from '../output/money.ts'
 import { createProgress } from '../output/progress.ts'
 import { clean } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
@@ -58,7 +56,7 @@ function showBox(session: Session, box: Box, ms: number, trace: boolean): void {
     `${session.colors.green('✓')} ${name} is ${stateOf(box)} after ${seconds}, time left: ${timeLeft(box, Date.now())}\n`,
   )
   if (box.chosenBecause) session.note(session.colors.dim(`  a ${box.shape}: ${clean(box.chosenBecause.join('; '))}\n`))
-  const cost = costOf(box)
+  const cost = costInWords(box)
   if (cost !== undefined) session.note(`  ${box.cloud?.serverType ?? 'it'} costs ${cost}\n`)
   session.note(`  next: gibil run ${name} -- <command>   gibil shell ${name}   gibil destroy ${name}\n`)
 }

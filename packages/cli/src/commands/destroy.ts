@@ -1,7 +1,6 @@
-import { type Box, GibilError } from '@gibil/sdk'
+import { type Box, GibilError, refOf } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Cli } from '../context.ts'
-import { refOf } from '../output/box.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 import { eachBox } from '../targets.ts'
 

@@ -1,6 +1,7 @@
+import { refOf } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Cli } from '../context.ts'
-import { boxTable, refOf } from '../output/box.ts'
+import { boxTable } from '../output/box.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'
 
 export function define(command: Command, cli: Cli): void {

@@ -1,7 +1,6 @@
-import { formatBytes, GibilError, type SnapshotKind } from '@gibil/sdk'
+import { formatBytes, GibilError, refOf, type SnapshotKind } from '@gibil/sdk'
 import type { Command } from 'commander'
 import type { Cli } from '../context.ts'
-import { refOf } from '../output/box.ts'
 import { createProgress } from '../output/progress.ts'
 import { clean } from '../output/text.ts'
 import { action, type Session, withCommonOptions } from '../session.ts'

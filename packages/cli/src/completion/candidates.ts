@@ -1,6 +1,5 @@
-import { Gibil } from '@gibil/sdk'
+import { Gibil, refOf } from '@gibil/sdk'
 import type { Argument, Command, Option } from 'commander'
-import { refOf } from '../output/box.ts'
 import { clean } from '../output/text.ts'
 import { createProgram, findVerb } from '../program.ts'
 import type { Session } from '../session.ts'

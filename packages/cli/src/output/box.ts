@@ -1,17 +1,19 @@
-import { type AwakeReason, type Box, formatBytes, formatDuration, formatMoney } from '@gibil/sdk'
+import {
+  type AwakeReason,
+  type Box,
+  costInWords,
+  formatBytes,
+  formatDuration,
+  formatMoney,
+  leftOf,
+  refOf,
+  sizeInWords,
+} from '@gibil/sdk'
 import type { Cli } from '../context.ts'
-import { costOf } from './money.ts'
 import { formatMs } from './progress.ts'
 import { clean, table } from './text.ts'
 
 const mib = 1024 * 1024
-
-export const formatSize = ({ cpu, memoryMib, diskMib }: Box['size']): string =>
-  `${cpu} cpu, ${formatBytes(memoryMib * mib)}, ${formatBytes(diskMib * mib)} disk`
-
-/** How a box is named to the daemon: one of a token needs its owner beside it. */
-export const refOf = ({ name, owner }: Pick<Box, 'name' | 'owner'>): string =>
-  owner === null ? name : `${name}@${owner}`
 
 /** `running`, or how far its set-up is while that says more. */
 export function stateOf({ status, readiness, failure, unresponsiveSince }: Box): string {
@@ -21,9 +23,9 @@ export function stateOf({ status, readiness, failure, unresponsiveSince }: Box):
   return readiness === 'failed' ? `running (${failure?.step ?? 'set-up'} failed)` : `running (${readiness})`
 }
 
-export function timeLeft({ lease }: Box, now: number): string {
-  if (lease.expiresAt === null) return 'no end'
-  const left = Date.parse(lease.expiresAt) - now
+export function timeLeft(box: Pick<Box, 'lease'>, now: number): string {
+  const left = leftOf(box, now)
+  if (left === undefined) return 'no end'
   return left > 0 ? formatDuration(left) : 'expired'
 }
 
@@ -82,10 +84,10 @@ export function boxDetails(box: Box, cli: Pick<Cli, 'colors'>, now = Date.now())
     ['shape', `${box.shape} on ${box.provider}${box.isolation === 'namespaces' ? '' : `, in ${box.isolation}`}`],
     ['because', box.chosenBecause?.join('; ')],
     ['image', box.image],
-    ['size', formatSize(box.size)],
+    ['size', sizeInWords(box.size)],
     ['user', box.user],
     ['cloud', box.cloud ? `${box.cloud.serverType} (${box.cloud.arch}) in ${box.cloud.location}` : undefined],
-    ['cost', costOf(box)],
+    ['cost', costInWords(box)],
     ['volumes', box.volumes.map(({ volume, path }) => `${volume} at ${path}`).join(', ') || undefined],
     ['network', `${box.network}${box.address ? `, ${box.address}` : ''}`],
     ['allowed', box.egress.allow.join(', ') || undefined],

@@ -1,22 +1,17 @@
-import { type Choice, formatMoney } from '@gibil/sdk'
+import { type Choice, formatMoney, placeInWords, sizeInWords, whyNot } from '@gibil/sdk'
 import type { Cli } from '../context.ts'
-import { formatSize } from './box.ts'
 import { clean } from './text.ts'
-
-type Place = Pick<Choice, 'shape' | 'provider'>
-
-const placeOf = ({ shape, provider }: Place): string => (provider === 'local' ? shape : `${shape} at ${provider}`)
 
 /** What was chosen and why, what the others lack, and the command that makes it as the last line. */
 export function choiceText(choice: Choice, { colors }: Pick<Cli, 'colors'>): string {
   const { reasons, missing, warnings, unavailable, before, others, command } = choice
   const rows: [string, string][] = [
-    ['box', `${placeOf(choice)}, image ${choice.image}, ${formatSize(choice.size)}`],
+    ['box', `${placeInWords(choice)}, image ${choice.image}, ${sizeInWords(choice.size)}`],
     ...reasons.map(({ text }): [string, string] => ['because', text]),
     ['cost', costOf(choice)],
     ...[...missing.map(({ text }) => text), ...warnings].map((text): [string, string] => ['note', text]),
     ...(unavailable ? [['not here', `${unavailable.message} ${unavailable.hint}`] satisfies [string, string]] : []),
-    ...others.map((other): [string, string] => ['instead', `${placeOf(other)}: ${insteadOf(other)}`]),
+    ...others.map((other): [string, string] => ['instead', `${placeInWords(other)}: ${insteadOf(other)}`]),
     ...before.map((line): [string, string] => ['first', line]),
     ['then', command],
   ]
@@ -36,8 +31,5 @@ function costOf({ cost, free }: Choice): string {
   return `${formatMoney(hourly, currency)} per hour, ${formatMoney(monthly, currency)} per month at most${all} (${serverType} in ${location}, net)`
 }
 
-function insteadOf({ lacks, note, unavailable }: Choice['others'][number]): string {
-  const text =
-    lacks.length > 0 ? lacks.map((lack) => lack.text).join('; ') : `would do too, but ${note ?? 'is not lighter'}`
-  return unavailable ? `${text}; not here: ${unavailable.message}` : text
-}
+const insteadOf = (other: Choice['others'][number]): string =>
+  other.unavailable ? `${whyNot(other)}; not here: ${other.unavailable.message}` : whyNot(other)

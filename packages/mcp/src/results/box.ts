@@ -1,4 +1,4 @@
-import { type Box, formatDuration } from '@gibil/sdk'
+import { type Box, costInWords, formatDuration, leftOf, refOf } from '@gibil/sdk'
 import * as z from 'zod'
 
 /** What every result says of its box: how it is, how long it has left, what it costs. */
@@ -13,24 +13,17 @@ export const BoxState = z.object({
 })
 export type BoxState = z.infer<typeof BoxState>
 
-/** A box of another owner is called `<name>@<owner>`; so it is for the administrator only. */
-export const nameOf = ({ name, owner }: Pick<Box, 'name' | 'owner'>): string =>
-  owner === null ? name : `${name}@${owner}`
-
 export function boxState(box: Box, now = Date.now()): BoxState {
-  const { lease, cost, status, readiness } = box
-  const left = lease.expiresAt === null ? null : Date.parse(lease.expiresAt) - now
+  const { lease, status, readiness } = box
+  const left = leftOf(box, now)
   return {
-    name: nameOf(box),
+    name: refOf(box),
     status,
     readiness,
-    timeLeft: left === null ? 'no end' : left > 0 ? formatDuration(left) : 'none',
+    timeLeft: left === undefined ? 'no end' : left > 0 ? formatDuration(left) : 'none',
     expiresAt: lease.expiresAt,
     atTheEnd: lease.onExpire,
-    cost:
-      cost === null
-        ? 'nothing'
-        : `${cost.billed ? `${cost.hourly} ${cost.currency} per hour, ` : ''}${cost.soFar} ${cost.currency} so far`,
+    cost: costInWords(box) ?? 'nothing',
   }
 }
 

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Box, type BoxHandle, type Event, type Gibil, GibilError } from '@gibil/sdk'
+import { type Box, type BoxHandle, type Event, type Gibil, GibilError, refOf } from '@gibil/sdk'
 import { closest, distance } from 'fastest-levenshtein'
-import { nameOf } from './box.ts'
 import { toolError } from './error.ts'
 
 export interface Found {
@@ -22,7 +21,7 @@ export async function findBox(gibil: Gibil, ref: string, signal?: AbortSignal): 
 
 async function explained(gibil: Gibil, ref: string, error: GibilError): Promise<GibilError> {
   const [boxes, ended] = await Promise.all([gibil.list(), endOf(gibil, ref)])
-  const near = nearest(ref, boxes.map(nameOf))
+  const near = nearest(ref, boxes.map(refOf))
   const otherwise = near === undefined ? 'Call box_create to make one, or box_list.' : `Did you mean "${near}"?`
   if (ended === undefined) return toolError('box_not_found', error.message, otherwise)
   const how = ended.expired ? 'its time was over' : ended.reason

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
-import { formatDuration, type Gibil, GibilError, type Session } from '@gibil/sdk'
+import { formatDuration, type Gibil, GibilError, refOf, type Session } from '@gibil/sdk'
 import * as z from 'zod'
-import { type BoxState, boxLine, boxState, nameOf } from './box.ts'
+import { type BoxState, boxLine, boxState } from './box.ts'
 import { toolError } from './error.ts'
 import { nearest } from './find.ts'
 
@@ -36,7 +36,7 @@ export function sessionState(session: Session): SessionState {
   const { quietSeconds, lastLines, outputBytes, result, failure } = session
   return {
     session: id,
-    box: nameOf({ name: box.name, owner }),
+    box: refOf({ name: box.name, owner }),
     agent,
     task: task.slice(0, 500),
     state,

@@ -1,4 +1,4 @@
-import { type Choice, formatMoney, Needs, parseMib } from '@gibil/sdk'
+import { type Choice, formatMoney, Needs, parseMib, placeInWords, whyNot } from '@gibil/sdk'
 import * as z from 'zod'
 import { looks, type Tool, tool } from '../tool.ts'
 
@@ -49,19 +49,13 @@ export const boxChoose: Tool = tool({
       unavailable: unavailable && `${unavailable.message} ${unavailable.hint}`,
       before: [...before],
       cost: costOf(choice),
-      others: others.map((other) => ({ box: placeOf(other), why: whyNot(other) })),
+      others: others.map((other) => ({ box: placeInWords(other), why: whyNot(other) })),
       create: argumentsOf(choice),
     }
     const { create, ...facts } = data
     return { data, text: `${JSON.stringify(facts, null, 1)}\nnext: box_create with ${JSON.stringify(create)}` }
   },
 })
-
-const placeOf = ({ shape, provider }: Pick<Choice, 'shape' | 'provider'>): string =>
-  provider === 'local' ? shape : `${shape} at ${provider}`
-
-const whyNot = ({ lacks, note }: Choice['others'][number]): string =>
-  lacks.map(({ text }) => text).join('; ') || `would do too, but ${note ?? 'is not lighter'}`
 
 function costOf({ cost, free }: Choice): string {
   if (free) return 'nothing'

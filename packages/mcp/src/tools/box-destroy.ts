@@ -1,6 +1,5 @@
-import { GibilError } from '@gibil/sdk'
+import { GibilError, refOf } from '@gibil/sdk'
 import * as z from 'zod'
-import { nameOf } from '../results/box.ts'
 import { toolError } from '../results/error.ts'
 import { endOf, findBox } from '../results/find.ts'
 import { removes, type Tool, type ToolCall, tool } from '../tool.ts'
@@ -51,12 +50,12 @@ async function targetOf(
   }
   if (fleet !== undefined) {
     const { boxes } = await gibil.fleets.get(fleet, { signal })
-    return { name: fleet, boxes: boxes.map(nameOf), destroy: () => gibil.fleets.destroy(fleet) }
+    return { name: fleet, boxes: boxes.map(refOf), destroy: () => gibil.fleets.destroy(fleet) }
   }
   const ref = box ?? ''
   try {
     const found = await findBox(gibil, ref, signal)
-    const name = nameOf(found.box)
+    const name = refOf(found.box)
     return { name, boxes: [name], destroy: () => found.handle.destroy() }
   } catch (error) {
     if (GibilError.is(error) && error.code === 'box_not_found' && (await endOf(gibil, ref))) return undefined

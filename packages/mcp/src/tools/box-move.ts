@@ -1,6 +1,15 @@
-import { type Box, type BoxHandle, CreateBox, formatBytes, formatDuration, type MoveBox, parseMib } from '@gibil/sdk'
+import {
+  type Box,
+  type BoxHandle,
+  CreateBox,
+  formatBytes,
+  formatDuration,
+  type MoveBox,
+  parseMib,
+  refOf,
+} from '@gibil/sdk'
 import * as z from 'zod'
-import { BoxState, boxLine, boxState, nameOf } from '../results/box.ts'
+import { BoxState, boxLine, boxState } from '../results/box.ts'
 import { toolError } from '../results/error.ts'
 import { findBox } from '../results/find.ts'
 import { removes, type Tool, tool } from '../tool.ts'
@@ -47,7 +56,7 @@ export const boxMove: Tool = tool({
       throw toolError('invalid_request', 'Move it to what?', 'Give shape, provider or size.')
     }
     const { handle, box } = await findBox(gibil, ref, signal)
-    if (confirm !== nameOf(box) && confirm !== ref) await refuse(handle, box, wish)
+    if (confirm !== refOf(box) && confirm !== ref) await refuse(handle, box, wish)
     // Not given the signal: a move that a client gave up is better finished than begun anew.
     const moved = await handle.move(wish, { onProgress: ({ phase, message }) => say(message ?? phase) })
     const state = boxState(moved.box)
@@ -75,7 +84,7 @@ async function refuse(handle: BoxHandle, box: Box, wish: MoveBox): Promise<never
   const costs = wish.provider !== undefined && wish.provider !== 'local' ? ' It costs money there.' : ''
   throw toolError(
     'invalid_request',
-    `Nothing was moved: what runs in ${nameOf(box)} would be ended, since files go along and processes do not.${ends}${costs}`,
-    `If that is meant, call box_move again with confirm "${nameOf(box)}".`,
+    `Nothing was moved: what runs in ${refOf(box)} would be ended, since files go along and processes do not.${ends}${costs}`,
+    `If that is meant, call box_move again with confirm "${refOf(box)}".`,
   )
 }

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { type Box, type BoxHandle, type Gibil, GibilError, type Job } from '@gibil/sdk'
+import { type Box, type BoxHandle, type Gibil, GibilError, type Job, refOf } from '@gibil/sdk'
 import * as z from 'zod'
 import { createBounded, wholeEnd } from '../results/bounded.ts'
-import { BoxState, boxLine, boxState, nameOf } from '../results/box.ts'
+import { BoxState, boxLine, boxState } from '../results/box.ts'
 import { CommandState, commandLine, commandState } from '../results/command.ts'
 import { toolError } from '../results/error.ts'
 import { adds, looks, runs, type Tool, tool } from '../tool.ts'
@@ -136,7 +136,7 @@ async function boxesOf(gibil: Gibil, fleet: string, signal: AbortSignal): Promis
 /** What one box answers; that it fails is a part of the answer, and does not keep the others from theirs. */
 async function part(box: Box, work: () => Promise<Pick<Part, 'command' | 'output'>>): Promise<Part> {
   const { timeLeft, cost } = boxState(box)
-  const about = { box: nameOf(box), timeLeft, cost }
+  const about = { box: refOf(box), timeLeft, cost }
   try {
     return { ...about, error: null, ...(await work()) }
   } catch (error) {

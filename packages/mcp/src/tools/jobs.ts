@@ -1,6 +1,6 @@
-import { type Box, type BoxHandle, GibilError, type Job } from '@gibil/sdk'
+import { type Box, type BoxHandle, GibilError, type Job, refOf } from '@gibil/sdk'
 import * as z from 'zod'
-import { BoxState, boxLine, boxState, nameOf } from '../results/box.ts'
+import { BoxState, boxLine, boxState } from '../results/box.ts'
 import { CommandState, commandLine, commandState } from '../results/command.ts'
 import { toolError } from '../results/error.ts'
 import { findBox, nearest } from '../results/find.ts'
@@ -141,7 +141,7 @@ export const jobList: Tool = tool({
         ? (await gibil.list({ signal })).filter(({ status }) => status === 'running')
         : [(await findBox(gibil, ref, signal)).box]
     const found = await Promise.all(
-      boxes.map((box) => jobsOf(gibil.box(box.id), nameOf(box), ref !== undefined, signal)),
+      boxes.map((box) => jobsOf(gibil.box(box.id), refOf(box), ref !== undefined, signal)),
     )
     const all = found.flat().filter((job) => job.running || !running)
     all.sort((a, b) => b.startedAt.localeCompare(a.startedAt))

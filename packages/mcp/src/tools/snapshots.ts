@@ -1,6 +1,6 @@
-import { type CreateSnapshot, ForkBoxes, GibilError } from '@gibil/sdk'
+import { type CreateSnapshot, ForkBoxes, GibilError, refOf } from '@gibil/sdk'
 import * as z from 'zod'
-import { BoxState, boxLine, boxState, nameOf } from '../results/box.ts'
+import { BoxState, boxLine, boxState } from '../results/box.ts'
 import { toolError } from '../results/error.ts'
 import { findBox, nearest } from '../results/find.ts'
 import { adds, removes, type Tool, type ToolCall, tool } from '../tool.ts'
@@ -85,7 +85,7 @@ export const snapshotDelete: Tool = tool({
 async function explained(error: unknown, ref: string, { gibil }: ToolCall, box?: string): Promise<never> {
   if (!GibilError.is(error) || error.code !== 'snapshot_not_found') throw error
   const [snapshots, boxes] = await Promise.all([gibil.snapshots.list({ box }), box ? [] : gibil.list()])
-  const names = [...snapshots.map(({ name }) => name), ...boxes.map(nameOf)]
+  const names = [...snapshots.map(({ name }) => name), ...boxes.map(refOf)]
   const near = nearest(ref, names)
   throw toolError(
     'snapshot_not_found',

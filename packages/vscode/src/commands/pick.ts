@@ -1,7 +1,7 @@
-import { type Box, type BoxHandle, GibilError } from '@gibil/sdk'
+import { type Box, type BoxHandle, GibilError, refOf } from '@gibil/sdk'
 import { type QuickPickItem, QuickPickItemKind, type QuickPickOptions, window } from 'vscode'
 import type { Daemon } from '../daemon/daemon.ts'
-import { refOf, stateOf } from '../labels/box.ts'
+import { stateOf } from '../labels/box.ts'
 import { timeLeft } from '../labels/time.ts'
 
 /** What a command was called for: a line of a tree, or nothing when it comes from the palette. */

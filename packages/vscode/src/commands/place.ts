@@ -1,7 +1,7 @@
+import { refOf } from '@gibil/sdk'
 import { commands, type ExtensionContext, env, window } from 'vscode'
 import type { Daemon } from '../daemon/daemon.ts'
 import { gibilCommand, keepToken } from '../daemon/settings.ts'
-import { refOf } from '../labels/box.ts'
 import { ask, pickBox, type Target } from './pick.ts'
 
 const word = (text: string): string => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)

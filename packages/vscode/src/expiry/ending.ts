@@ -1,5 +1,4 @@
-import { type Box, parseDuration } from '@gibil/sdk'
-import { leftOf } from '../labels/time.ts'
+import { type Box, leftOf, parseDuration } from '@gibil/sdk'
 
 const tenMinutes = 600_000
 

@@ -1,4 +1,4 @@
-import { type Box, formatBytes, formatMoney, type Snapshot } from '@gibil/sdk'
+import { type Box, costInWords, formatBytes, formatMoney, refOf, type Snapshot, sizeInWords } from '@gibil/sdk'
 import { plain } from './plain.ts'
 import { coarse, timeLeft } from './time.ts'
 
@@ -15,12 +15,6 @@ export interface Row {
   readonly context: string
 }
 
-const mib = 1024 * 1024
-
-/** How a box is named to the daemon: one of a token needs its owner beside it. */
-export const refOf = ({ name, owner }: Pick<Box, 'name' | 'owner'>): string =>
-  owner === null ? name : `${name}@${owner}`
-
 /** `running`, or how far its set-up is while that says more. */
 export function stateOf({ status, readiness, unresponsiveSince }: Box): string {
   if (status !== 'running') return status
@@ -28,9 +22,6 @@ export function stateOf({ status, readiness, unresponsiveSince }: Box): string {
   if (readiness === 'ready') return 'running'
   return readiness === 'failed' ? 'set-up failed' : `set-up: ${readiness}`
 }
-
-export const sizeOf = ({ size }: Pick<Box, 'size'>): string =>
-  `${size.cpu} cpu, ${formatBytes(size.memoryMib * mib)}, ${formatBytes(size.diskMib * mib)} disk`
 
 function iconOf(box: Box): Pick<Row, 'icon' | 'color'> {
   if (box.status === 'failed' || box.readiness === 'failed') return { icon: 'error', color: 'errorForeground' }
@@ -47,13 +38,6 @@ function contextOf({ status }: Box): string {
   return `box ${status}${usable ? ' usable' : ''}${usable || status === 'stopped' ? ' there' : ''}`
 }
 
-/** What it costs, as in `0.0096 EUR per hour, 0.02 EUR so far`. */
-function costOf({ cost }: Pick<Box, 'cost'>): string {
-  if (cost === null) return 'costs nothing'
-  const rate = cost.billed ? `${formatMoney(cost.hourly, cost.currency)} per hour, ` : ''
-  return `${rate}${formatMoney(cost.soFar, cost.currency)} so far${cost.billed ? '' : ', not billed now'}`
-}
-
 export function boxRow(box: Box, now: number): Row {
   const { cost } = box
   const facts = [
@@ -63,9 +47,9 @@ export function boxRow(box: Box, now: number): Row {
   ]
   const lines = [
     `${refOf(box)}: ${stateOf(box)}`,
-    `${box.shape} on ${box.provider}, image ${box.image}, ${sizeOf(box)}`,
+    `${box.shape} on ${box.provider}, image ${box.image}, ${sizeInWords(box.size)}`,
     `${timeLeft(box, now)}, then ${box.lease.onExpire}`,
-    costOf(box),
+    costInWords(box) ?? 'costs nothing',
     ...(box.repo ? [`${box.repo.source} in ${box.repo.path}`] : []),
     ...(box.failure ? [`${box.failure.message} ${box.failure.hint}`] : []),
   ]
@@ -81,7 +65,8 @@ export function boxRow(box: Box, now: number): Row {
 
 /** What is told below a box; its ports come after it. */
 export function factRows(box: Box, now: number): Row[] {
-  const { id, lease, repo, failure, cost } = box
+  const { id, lease, repo, failure } = box
+  const spent = costInWords(box)
   const row = (name: string, icon: string, label: string, more: Partial<Row> = {}): Row => ({
     id: `${id}/${name}`,
     label,
@@ -100,12 +85,12 @@ export function factRows(box: Box, now: number): Row[] {
           }),
         ]
       : []),
-    row('shape', 'server', `${box.shape} on ${place}`, { description: `${box.image} · ${sizeOf(box)}` }),
+    row('shape', 'server', `${box.shape} on ${place}`, { description: `${box.image} · ${sizeInWords(box.size)}` }),
     row('time', 'watch', timeLeft(box, now), {
       ...(lease.expiresAt === null ? {} : { description: `then ${lease.onExpire}` }),
       context: 'time',
     }),
-    ...(cost === null ? [] : [row('cost', 'credit-card', costOf(box))]),
+    ...(spent === undefined ? [] : [row('cost', 'credit-card', spent)]),
     ...(repo
       ? [row('repo', 'repo', plain(repo.source), { description: plain(repo.branch ?? ''), tooltip: repo.path })]
       : []),

@@ -1,8 +1,4 @@
-import { type Choice, formatMoney } from '@gibil/sdk'
-import { sizeOf } from './box.ts'
-
-const placeOf = ({ shape, provider }: Pick<Choice, 'shape' | 'provider'>): string =>
-  provider === 'local' ? shape : `${shape} at ${provider}`
+import { type Choice, formatMoney, placeInWords, sizeInWords, whyNot } from '@gibil/sdk'
 
 function costOf({ cost, free }: Choice): string {
   if (free) return 'costs nothing'
@@ -15,13 +11,13 @@ function costOf({ cost, free }: Choice): string {
 export function choiceLines(choice: Choice) {
   const { reasons, missing, warnings, others, image } = choice
   return {
-    box: `${placeOf(choice)}, image ${image}`,
-    facts: `${sizeOf(choice)} · ${costOf(choice)}`,
+    box: `${placeInWords(choice)}, image ${image}`,
+    facts: `${sizeInWords(choice.size)} · ${costOf(choice)}`,
     because: reasons.map(({ text }) => text).join('; ') || 'nothing more was asked for',
     notes: [...missing.map(({ text }) => text), ...warnings],
     others: others.map((other) => ({
-      box: placeOf(other),
-      why: other.lacks.map(({ text }) => text).join('; ') || `would do too, but ${other.note ?? 'is not lighter'}`,
+      box: placeInWords(other),
+      why: whyNot(other),
     })),
   }
 }

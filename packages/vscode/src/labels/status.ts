@@ -1,7 +1,6 @@
-import type { Box } from '@gibil/sdk'
+import { type Box, leftOf, refOf } from '@gibil/sdk'
 import type { Seen } from '../daemon/watch.ts'
-import { refOf } from './box.ts'
-import { coarse, leftOf, timeLeft } from './time.ts'
+import { coarse, timeLeft } from './time.ts'
 
 export interface StatusText {
   readonly text: string

@@ -1,4 +1,4 @@
-import type { Box } from '@gibil/sdk'
+import { type Box, leftOf } from '@gibil/sdk'
 
 const minute = 60_000
 const units: readonly (readonly [string, number])[] = [
@@ -19,10 +19,6 @@ export function coarse(milliseconds: number): string {
   }
   return parts.length === 0 ? '<1m' : parts.join(' ')
 }
-
-/** What a box has left, in milliseconds; undefined where it has no end. */
-export const leftOf = ({ lease }: Pick<Box, 'lease'>, now: number): number | undefined =>
-  lease.expiresAt === null ? undefined : Date.parse(lease.expiresAt) - now
 
 export function timeLeft(box: Pick<Box, 'lease'>, now: number): string {
   const left = leftOf(box, now)
