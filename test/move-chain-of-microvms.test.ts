@@ -14,7 +14,7 @@ import { makeSmallImage } from './support/small-image.ts'
 
 /**
  * One box that becomes every shape there is, one after the other: a container of runc, machines that boot here, and one behind the API of the simulator, whose cloud-init takes its way
- * for Hetzner. What was put in it at first is the same at every stop. A quarter of an hour where the processor is emulated.
+ * for Hetzner. What was put in it at first is the same at every stop. Long where the processor is emulated.
  */
 const slow = 1_800_000
 
