@@ -27,8 +27,11 @@ const (
 	controlBox     = "169.254.77.2"
 	controlHostMAC = "02:67:69:62:69:00"
 	controlBoxMAC  = "02:67:69:62:69:01"
-	controlMTU     = 65_000
-	cgroupRoot     = "/sys/fs/cgroup/"
+	// gatewayMAC is the host's side of a box's network, the same for each box and each of its lives, for the same reason: a machine that goes on
+	// sends to the gateway that it remembers, and finds out only after half a minute that it is another.
+	gatewayMAC = "02:67:69:62:69:02"
+	controlMTU = 65_000
+	cgroupRoot = "/sys/fs/cgroup/"
 )
 
 // Spec is the machine to become; its files are at descriptor 6 and above.
@@ -87,6 +90,9 @@ func (s Spec) boxLink() (*os.File, error) {
 	}
 	tap, err := netlink.Tap(s.Link.Name, s.MTU)
 	if err != nil {
+		return nil, err
+	}
+	if err := netlink.SetHardware(s.Link.Name, gatewayMAC); err != nil {
 		return nil, err
 	}
 	return tap, s.Link.SetUp()
