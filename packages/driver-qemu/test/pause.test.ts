@@ -52,11 +52,19 @@ describe('a box that is paused', { timeout: bootMs }, () => {
     count: await last('/tmp/count'),
     heard: await last('/tmp/heard'),
   })
+  /** The hardware address with which the gateway answers who asks for it anew. */
+  const gatewaySeen = async (): Promise<string> => {
+    const ask = 'ip neigh flush all; to=$(ip route | cut -d" " -f3 | head -n 1); (exec 3<>/dev/tcp/$to/9) 2>&-'
+    const table = await world.run('one', `bash -c '${ask}; cat /proc/net/arp'`)
+    return /(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/.exec(table)?.[0] ?? table
+  }
 
   it('takes no process and no memory, and goes on where it was: programs, open files, connections', async () => {
     await world.run('one', programs)
     const before = await progress()
     expect(before.heard).toBeGreaterThan(0)
+    const gateway = await gatewaySeen()
+    expect(gateway).toMatch(/^02(:[0-9a-f]{2}){5}$/)
     await world.driver.pause('one')
     expect(await status()).toBe('paused')
     // Nothing of it runs or lies in memory: all that is left is files in the home.
@@ -65,6 +73,8 @@ describe('a box that is paused', { timeout: bootMs }, () => {
     await world.driver.resume('one')
     expect(await status()).toBe('running')
     await goesOn(before)
+    // It goes on sending to the one that it remembers.
+    expect(await gatewaySeen()).toBe(gateway)
     // No copy of its memory is kept once it runs.
     expect((await readdir(kept().kept)).sort()).toEqual(['box.json', 'root.qcow2'])
     const now = Number((await world.run('one', 'date +%s')).trim())
