@@ -14,7 +14,7 @@ const soon = { timeout: 120_000, interval: 250 }
 let home: TestHome
 const must = async (...args: string[]): Promise<string> => {
   const result = await home.gibil(args)
-  expect(result.exitCode, `gibil ${args.join(' ')}: ${result.stderr}`).toBe(0)
+  expect(result.exitCode, `gibil ${args.join(' ')}: ${result.stderr}${result.stdout}`).toBe(0)
   return result.stdout
 }
 const show = async (name: string) => JSON.parse(await must('show', name, '--json'))
