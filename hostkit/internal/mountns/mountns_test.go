@@ -74,7 +74,7 @@ func TestACommandSeesWhatItNeedsAndNoOtherMounts(t *testing.T) {
 
 func TestManyViewsAtOnceLeaveNothing(t *testing.T) {
 	dir := hosttest.Dir(t)
-	before := hosttest.Mounts(t, "")
+	before := hosttest.Mounts(t, dir)
 	var group sync.WaitGroup
 	for i := 0; i < 16; i++ {
 		place := filepath.Join(dir, string(rune('a'+i)))
@@ -91,7 +91,7 @@ func TestManyViewsAtOnceLeaveNothing(t *testing.T) {
 		}(place)
 	}
 	group.Wait()
-	if after := hosttest.Mounts(t, ""); len(after) != len(before)+16 {
+	if after := hosttest.Mounts(t, dir); len(after) != len(before)+16 {
 		t.Errorf("%d mounts before, %d after", len(before), len(after))
 	}
 	root, err := os.Readlink("/proc/self/ns/mnt")
