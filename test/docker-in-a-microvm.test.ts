@@ -66,18 +66,18 @@ describe.runIf(full)('the image docker', { timeout: slow }, () => {
     expect(await run('docker run --rm mine cat /made')).toBe('made\n')
   })
 
-  it('has the services of a project that are images', async () => {
-    const yml = `services: { web: { image: tiny, ready: { http: 'http://localhost:80/' } } }`
-    await using project = await makeProject(yml)
-    const created = await home.gibil(['create', '--image', 'docker', '--name', 'p', '--repo', project.path, '--json'])
-    const { error } = JSON.parse(created.stdout)
+  it('has the services of a project that are images, and says which it has not', async () => {
+    const services = `services: { web: { image: tiny, ready: { http: 'http://localhost:80/' } } }`
+    await using without = await makeProject(services)
+    const refused = await home.gibil(['create', '--image', 'docker', '--name', 'w', '--repo', without.path, '--json'])
+    const { error } = JSON.parse(refused.stdout)
     expect(error).toMatchObject({ code: 'service_failed', details: { step: 'service web' } })
     expect(error.details.log).toMatch(/tiny/)
 
-    await runIn('p', rootfs)
     const lines = 'FROM tiny\\nCOPY . /usr/lib/python3.11/\\nCMD python3 -m http.server 80\\n'
-    await runIn('p', `printf '${lines}' | docker build -q -t tiny -f - /usr/lib/python3.11`)
-    await must('restart', 'p')
+    const setup = `set -e\n${rootfs}\nprintf '${lines}' | docker build -q -t tiny -f - /usr/lib/python3.11`
+    await using project = await makeProject(`${services}\nsetup: ${JSON.stringify(setup)}\n`)
+    await must('create', '--image', 'docker', '--name', 'p', '--repo', project.path)
     expect(JSON.parse(await must('show', 'p', '--json'))).toMatchObject({ readiness: 'ready' })
     expect(await runIn('p', 'docker exec gibil-web cat /etc/hostname')).toBe('p\n')
   })
