@@ -117,7 +117,7 @@ export function createPerform(
           : latest.repo === null && !isBare(latest)
             ? ('ready' as const)
             : ('cloning' as const)
-      const failure = latest.readiness === 'failed' ? latest.failure : null
+      const failure = readiness === 'failed' ? latest.failure : null
       return {
         status: 'running',
         address: box.address,

@@ -167,6 +167,30 @@ hooks: { onCreate: first, onStart: [last] }
     expect(await world.plane.setupLog('w', page.nextOffset, 100)).toMatchObject({ text: '', done: true })
   })
 
+  test('a service that failed is tried again by a restart, and then what comes after it', async () => {
+    withConfig('services: { db: bad }\ntasks: [once]')
+    world.command(/bash -c bad/, 1)
+    await expect(create()).rejects.toEqual(code('service_failed'))
+    world.host.commands.length = 0
+    world.command(/bash -c bad/, 'hangs')
+    await world.plane.restart('w')
+    expect(await world.clock.until(world.plane.wait('w', 'ready'))).toMatchObject({ readiness: 'ready', failure: null })
+    expect(lines().filter((line) => line === 'bash -c once')).toHaveLength(1)
+  })
+
+  test('a task that failed is not run again by a restart', async () => {
+    withConfig('tasks: [bad]')
+    world.command(/bash -c bad/, 1)
+    await expect(create()).rejects.toEqual(code('task_failed'))
+    await world.plane.restart('w')
+    expect(await world.plane.get('w')).toMatchObject({
+      status: 'running',
+      readiness: 'failed',
+      failure: { step: 'task bad' },
+    })
+    expect(lines().filter((line) => line === 'bash -c bad')).toHaveLength(1)
+  })
+
   test('a service that is not ready in time fails, whatever the check', async () => {
     for (const ready of ['port: 1', 'command: no', 'http: "http://localhost:1/x"', 'log: "up and running"']) {
       withConfig(`services: { s: { command: serve, ready: { ${ready}, timeout: 3s } } }`)
