@@ -447,6 +447,18 @@ test('images of a cloud: baked with what it says, listed with what they cost, an
   expect(codeOf(await gibil(['image', 'bake', 'Bad Name', '--json']))).toBe('invalid_name')
 })
 
+test('a move that is left says that it goes on', async () => {
+  await gibil(['create', '--name', 'w'])
+  const left = new AbortController()
+  plane.move = () => {
+    left.abort()
+    return new Promise<never>(() => undefined)
+  }
+  expect(await gibil(['move', 'w', '--shape', 'microvm', '--yes'], { signal: left.signal })).toMatchObject({
+    stderr: expect.stringMatching(/The move of w was begun, and goes on without you\.\n +next: .*gibil show w/),
+  })
+})
+
 test('text of a box cannot move the cursor of the terminal', async () => {
   const fake = await plane.create({ name: 'w' })
   const evil: FakePlane = { ...plane, list: async () => [{ ...fake, image: 'x\u001b[2J\u0007', fleet: 'a\nb' }] }

@@ -69,10 +69,20 @@ async function move(session: Session, ref: string, flags: Flags): Promise<void> 
     progress?.end()
     session.emit(moved, `${clean(moved.box.name)}\n`)
     tell(session, moved)
+  } catch (error) {
+    if (session.signal.aborted) throw goesOn(ref, error)
+    throw error
   } finally {
     progress?.end()
   }
 }
+
+/** Whoever leaves ends the waiting alone. */
+const goesOn = (ref: string, cause: unknown): GibilError =>
+  new GibilError('cancelled', `The move of ${clean(ref)} was begun, and goes on without you.`, {
+    hint: `See what it has become: gibil show ${clean(ref)}`,
+    cause,
+  })
 
 function tell(session: Session, { box, bytes, silentMs, changed, notes }: Moved): void {
   const { colors } = session
