@@ -6,8 +6,13 @@ import (
 	"time"
 )
 
-// slack is more than the clock by which a kernel stamps changes is coarse: a file that changed so shortly before a mark could change again within one stamp.
-const slack = time.Second
+// A file that changed shortly before a mark could change again within one stamp of its filesystem.
+const (
+	// More than a tick of the kernel (10 ms at most), by which stamps are coarse.
+	slack = 100 * time.Millisecond
+	// More than the second that filesystems without fractions of it have.
+	slackOfSeconds = 2 * time.Second
+)
 
 // Mark is what a tree was when its stream was taken from a box that goes on: enough to tell later what has changed. All that changes a file gives it another
 // time of change (ctime), which no program can set; writing to mapped memory does so after a sync, with which a mark begins.
@@ -35,6 +40,15 @@ func printOf(st *syscall.Stat_t) fingerprint {
 	return fingerprint{uint64(st.Dev), st.Ino, syscall.TimespecToNsec(st.Ctim), st.Size, st.Mode}
 }
 
+// settledAt tells whether any change from that moment on gives the file another print.
+func (p fingerprint) settledAt(moment time.Time) bool {
+	margin := slack
+	if p.changed%int64(time.Second) == 0 {
+		margin = slackOfSeconds
+	}
+	return p.changed < moment.Add(-margin).UnixNano()
+}
+
 func (m *Mark) note(name string, st *syscall.Stat_t) {
 	m.seen = append(m.seen, seen{keyOf(name), printOf(st)})
 }
@@ -57,7 +71,7 @@ func (s *since) reach(name string, st *syscall.Stat_t, gone func(name string) er
 		}
 		if old.key == key && old.print.mode&syscall.S_IFMT == st.Mode&syscall.S_IFMT {
 			s.at++
-			return old.print == printOf(st) && old.print.changed < s.mark.began.Add(-slack).UnixNano(), nil
+			return old.print == printOf(st) && old.print.settledAt(s.mark.began), nil
 		}
 		if s.gone == "" || !strings.HasPrefix(old.key, s.gone) {
 			s.gone = old.key + "\x00"

@@ -132,6 +132,17 @@ func TestAChangeWithinOneStampOfTheClockIsNotMissed(t *testing.T) {
 	}
 }
 
+func TestAStampWithoutFractionsOfASecondIsTakenForACoarseOne(t *testing.T) {
+	moment := time.Unix(1000, 0)
+	for changed, settled := range map[time.Duration]bool{
+		-50 * time.Millisecond: false, -150 * time.Millisecond: true, -time.Second: false, -3 * time.Second: true, time.Millisecond: false,
+	} {
+		if (fingerprint{changed: moment.Add(changed).UnixNano()}).settledAt(moment) != settled {
+			t.Errorf("changed %s before: settled is not %t", -changed, settled)
+		}
+	}
+}
+
 // A program that has a file in its memory writes to it without a call, and the kernel notices once after each sync.
 func TestAWriteToMappedMemoryIsNotMissed(t *testing.T) {
 	root := t.TempDir()
