@@ -28,7 +28,7 @@ describe.runIf(full)('sandboxes of E2B that are microVMs', () => {
   beforeAll(async () => {
     home = await makeHome('e2b')
     await home.startDaemon()
-    const setup = await home.gibil(['e2b', 'setup', '--port', '7853', '--json'])
+    const setup = await home.gibil(['e2b', 'setup', '--no-build', '--port', '7853', '--json'])
     expect(setup.exitCode, setup.stderr).toBe(0)
     const { variables } = JSON.parse(setup.stdout)
     connection = {

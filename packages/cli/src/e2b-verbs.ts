@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { type E2bDoor, GibilError, type SetUpE2b } from '@gibil/sdk'
+import { ensureImage } from './needed-image.ts'
 import type { Session } from './session.ts'
 
 interface SetupFlags extends Omit<SetUpE2b, 'certificate'> {
@@ -8,18 +9,21 @@ interface SetupFlags extends Omit<SetUpE2b, 'certificate'> {
   readonly cert?: string
   readonly key?: string
   readonly token?: string
+  readonly build: boolean
 }
 
 /** The verbs below `gibil e2b`. */
 export const e2bVerbs = { setup }
 
-async function setup(session: Session, { tls = false, cert, key, token = 'e2b', ...wish }: SetupFlags): Promise<void> {
+const cost = "The image e2b is built first, once: what E2B's template base has."
+
+async function setup(session: Session, flags: SetupFlags): Promise<void> {
+  const { tls = false, cert, key, token = 'e2b', build, ...wish } = flags
   const { gibil, signal, colors } = session
   const { shape, port, domain } = wish
-  const door = await gibil.e2b.setUp(
-    { shape, port, domain, certificate: await certificateOf(session, cert, key) },
-    { signal },
-  )
+  const certificate = await certificateOf(session, cert, key)
+  if (build) await ensureImage(session, 'e2b', cost)
+  const door = await gibil.e2b.setUp({ shape, port, domain, certificate }, { signal })
   const secret = await newKey(session, token)
   const variables = variablesOf(door, secret, tls)
   session.emit({ door, variables }, () =>

@@ -1,5 +1,4 @@
-import { GibilError } from '@gibil/sdk'
-import { createProgress } from './output/progress.ts'
+import { ensureImage, lacksImage } from './needed-image.ts'
 import type { Session } from './session.ts'
 
 const image = 'workstation'
@@ -8,12 +7,8 @@ const image = 'workstation'
 export const workstationCost =
   'The image workstation is built first, once: 3.6 GiB of disk, and some 9 minutes on two busy cores.'
 
-/** False also where the caller may not know. */
-export const lacksWorkstation = ({ gibil, signal }: Pick<Session, 'gibil' | 'signal'>): Promise<boolean> =>
-  gibil.images.list({ signal }).then(
-    (images) => !images.some(({ name }) => name === image),
-    () => false,
-  )
+export const lacksWorkstation = (session: Pick<Session, 'gibil' | 'signal'>): Promise<boolean> =>
+  lacksImage(session, image)
 
 /** Builds the image of `--shape managed` where a create on this machine is the first that needs it. */
 export async function ensureWorkstation(
@@ -21,19 +16,7 @@ export async function ensureWorkstation(
   wish: Readonly<Partial<Record<'shape' | 'image' | 'provider', string | undefined>>>,
 ): Promise<void> {
   const { shape, provider = 'local' } = wish
-  if (shape !== 'managed' || provider !== 'local' || wish.image !== undefined) return
-  if (!(await lacksWorkstation(session))) return
-  session.note(`  ${workstationCost}\n`)
-  const progress = session.json ? undefined : createProgress(session, image)
-  try {
-    await session.gibil.images.build(
-      { name: image, recipe: image },
-      { onProgress: progress?.onProgress, signal: session.signal },
-    )
-  } catch (error) {
-    // Whoever has a token only may not build; the create says what is missing.
-    if (!GibilError.is(error) || error.code !== 'administrator_only') throw error
-  } finally {
-    progress?.end()
+  if (shape === 'managed' && provider === 'local' && wish.image === undefined) {
+    await ensureImage(session, image, workstationCost)
   }
 }

@@ -47,7 +47,7 @@ async function freePort(): Promise<number> {
 beforeAll(async () => {
   home = await makeHome(full ? 'code-interpreter' : 'base')
   await home.startDaemon()
-  const setup = await home.gibil(['e2b', 'setup', '--shape', shape, '--port', String(await freePort())])
+  const setup = await home.gibil(['e2b', 'setup', '--no-build', '--shape', shape, '--port', String(await freePort())])
   expect(setup.exitCode, setup.stderr).toBe(0)
   const variable = (name: string): string => new RegExp(`^export ${name}=(.*)$`, 'm').exec(setup.stdout)?.[1] ?? ''
   connection = {

@@ -67,7 +67,7 @@ beforeAll(async () => {
   home = await makeHome()
   await home.startDaemon()
   await buildImage()
-  const setup = await home.gibil(['e2b', 'setup', '--shape', shape, '--port', String(await freePort())])
+  const setup = await home.gibil(['e2b', 'setup', '--no-build', '--shape', shape, '--port', String(await freePort())])
   expect(setup.exitCode, setup.stderr).toBe(0)
   const variable = (name: string): string => new RegExp(`^export ${name}=(.*)$`, 'm').exec(setup.stdout)?.[1] ?? ''
   connection = {

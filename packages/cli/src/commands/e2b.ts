@@ -14,6 +14,7 @@ export function define(command: Command, cli: Cli): void {
     .option('--cert <file>', 'a certificate of your own for *.<domain>, in PEM with its chain; "none": no more')
     .option('--key <file>', 'its private key, in PEM')
     .option('--token <name>', 'the name of the token that the API key is of (default: e2b)')
+    .option('--no-build', 'do not build the image e2b where it is missing')
     .addHelpText('after', '\nPrints lines for a shell: eval "$(gibil e2b setup --shape container)". See docs/e2b.md.')
     .action(action(cli, e2bVerbs.setup))
 }
