@@ -150,7 +150,7 @@ describe('the lease and the daemon', () => {
   })
 
   it('goes on over a restart, also one after SIGKILL', async () => {
-    const box = await create('over', '--ttl', '12s')
+    const box = await create('over', '--ttl', '25s')
     await must('down')
     await start()
     const { pid } = JSON.parse(await must('version', '--json')).daemon

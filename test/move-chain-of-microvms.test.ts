@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { qemuMachines } from '../packages/hetzner-sim/src/machines/qemu.ts'
 import { type Sim, startSim } from '../packages/hetzner-sim/src/start-sim.ts'
 import { ask } from '../packages/hetzner-sim/src/testing/client.ts'
@@ -21,20 +21,19 @@ const slow = 1_800_000
 /** Where users have files of their own. */
 const places = ['home/agent/work', 'srv/work', 'opt/work']
 
-const stops = [
-  {
-    shape: 'microvm',
-    provider: 'local',
-    flags: ['--shape', 'microvm', '--cpu', '1', '--memory', '256M', '--disk', '1G'],
-  },
-  { shape: 'vm', provider: 'local', flags: ['--shape', 'vm', '--cpu', '2', '--memory', '1G', '--disk', '6G'] },
-  { shape: 'vm', provider: 'hetzner', flags: ['--provider', 'hetzner', '--size', 'small'] },
-  {
-    shape: 'container',
-    provider: 'local',
-    flags: ['--shape', 'container', '--cpu', '1', '--memory', '512M', '--disk', '4G'],
-  },
-] as const
+interface Stop {
+  readonly shape: 'container' | 'microvm' | 'vm'
+  readonly provider: 'local' | 'hetzner'
+  readonly flags: readonly string[]
+}
+
+const local = (shape: Stop['shape'], ...size: readonly string[]): Stop => {
+  const [cpu = '', memory = '', disk = ''] = size
+  return { shape, provider: 'local', flags: ['--shape', shape, '--cpu', cpu, '--memory', memory, '--disk', disk] }
+}
+const hetzner: Stop = { shape: 'vm', provider: 'hetzner', flags: ['--provider', 'hetzner', '--size', 'small'] }
+const vm = local('vm', '2', '1G', '6G')
+const container = local('container', '1', '512M', '4G')
 
 let dir: string
 let home: TestHome
@@ -96,40 +95,60 @@ const withoutBallast = `cd /usr; rm -rf lib/gcc lib/postgresql include share/doc
 rm -f lib/x86_64-linux-gnu/libLLVM* lib/x86_64-linux-gnu/libz3* bin/*lto-dump* bin/containerd* bin/ctr bin/docker bin/dnet sbin/dockerd
 rm -rf /var/lib/postgresql /var/lib/apt/lists /var/cache/apt`
 
-describe.runIf(full)('a box that is carried from shape to shape', { timeout: slow }, () => {
-  it('is a container, a microvm, a vm, a vm of a cloud and a container again, with the same files', async () => {
-    const made = ['--name', 'odd', '--shape', 'container', '--disk', '1G', '--ttl', '3h']
-    await must('create', '--image', 'small', ...made, '--env', 'WORD=kept', '--label', 'team=a')
-    for (const place of places) await inside(`${oddFilesIn(`/${place}`)}\n${oddAttributesIn(`/${place}`)}`)
-    const link = (await must('publish', 'odd', '8080')).trim()
-    const before = await kept()
-    const { lease } = await show()
+async function makeOdd(): Promise<string> {
+  const made = ['--name', 'odd', '--shape', 'container', '--disk', '1G', '--ttl', '3h']
+  await must('create', '--image', 'small', ...made, '--env', 'WORD=kept', '--label', 'team=a')
+  for (const place of places) await inside(`${oddFilesIn(`/${place}`)}\n${oddAttributesIn(`/${place}`)}`)
+  return (await must('publish', 'odd', '8080')).trim()
+}
 
-    for (const { shape, provider, flags } of stops) {
-      const moved = JSON.parse(await must('move', 'odd', ...flags, '--yes', '--json'))
-      expect(moved).toMatchObject({ changed: [], box: { shape, provider, status: 'running' } })
-      expect(await kept(), `as a ${shape} of ${provider}`).toEqual(before)
-      expect(await inside('echo $WORD; stat -c %b /srv/work/sparse; stat -c %i /srv/work/file /srv/work/same')).toMatch(
-        /^kept\n\d{1,4}\n(\d+)\n\1\n$/,
-      )
-      if (shape === 'vm') await inside(withoutBallast)
-    }
+async function carryTo(stops: readonly Stop[]): Promise<void> {
+  const before = await kept()
+  for (const { shape, provider, flags } of stops) {
+    const moved = JSON.parse(await must('move', 'odd', ...flags, '--yes', '--json'))
+    expect(moved).toMatchObject({ changed: [], box: { shape, provider, status: 'running' } })
+    expect(await kept(), `as a ${shape} of ${provider}`).toEqual(before)
+    expect(await inside('echo $WORD; stat -c %b /srv/work/sparse; stat -c %i /srv/work/file /srv/work/same')).toMatch(
+      /^kept\n\d{1,4}\n(\d+)\n\1\n$/,
+    )
+    if (shape === 'vm') await inside(withoutBallast)
+  }
+}
+
+/** What was somewhere on the way has gone from there. */
+async function expectNothingLeft(): Promise<void> {
+  expect(await readdir(join(home.path, 'microvm/boxes'))).toEqual([])
+  expect(await readdir(join(home.path, 'vm/boxes'))).toEqual([])
+  await sim.settled()
+  for (const kind of ['servers', 'ssh_keys', 'firewalls', 'primary_ips', 'volumes'] as const) {
+    expect([...sim.state.project()[kind].values()], kind).toEqual([])
+  }
+}
+
+describe.runIf(full)('a box that is carried from shape to shape', { timeout: slow }, () => {
+  afterEach(async () => void (await home.gibil(['destroy', 'odd', '--yes'])), slow)
+
+  it('is a container, a microvm, a vm, a vm of a cloud and a container again, with the same files', async () => {
+    const link = await makeOdd()
+    const { lease } = await show()
+    await carryTo([local('microvm', '1', '256M', '1G'), vm, hetzner, container])
     // A cloud pauses nothing; here it is paused again when it is idle.
     expect((await show()).lease).toEqual(lease)
+    await expectNothingLeft()
 
-    // What was somewhere on the way has gone from there.
-    expect(await readdir(join(home.path, 'microvm/boxes'))).toEqual([])
-    expect(await readdir(join(home.path, 'vm/boxes'))).toEqual([])
-    await sim.settled()
-    for (const kind of ['servers', 'ssh_keys', 'firewalls', 'primary_ips', 'volumes'] as const) {
-      expect([...sim.state.project()[kind].values()], kind).toEqual([])
-    }
     // The system of the machines is in it now, and the link of the first day leads to what it serves.
     await must('run', 'odd', '--detach', '--', 'python3', '-m', 'http.server', '8080', '--directory', '/srv/work')
     const visit = ['--silent', '--fail', '--location', '--cookie', '', link.replace('/?', '/file?')]
     await expect.poll(async () => (await execa('curl', visit, { reject: false })).stdout).toBe('hello')
+    const files = await inside(checksumOf(...places))
     await must('stop', 'odd')
     await must('start', 'odd')
-    expect(await inside(checksumOf(...places))).toBe(before['files'])
+    expect(await inside(checksumOf(...places))).toBe(files)
+  })
+
+  it('is a vm, a microvm with the system of that, a vm again and a container', async () => {
+    await makeOdd()
+    await carryTo([vm, local('microvm', '1', '1G', '6G'), vm, container])
+    await expectNothingLeft()
   })
 })

@@ -11,7 +11,10 @@ export interface Ran {
 }
 
 export async function call(driver: Driver, id: string, method: string, path: string, body?: unknown): Promise<unknown> {
-  const stream: Duplex = await driver.dial(id)
+  const stream: Duplex = await driver.dial(id).catch(async (cause) => {
+    // What became of the box says more than that nobody answers.
+    throw new Error(`${cause.message} ${JSON.stringify(await driver.inspect(id))}`, { cause })
+  })
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body)
     const sent = request(
