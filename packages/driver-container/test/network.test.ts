@@ -56,7 +56,7 @@ END
   hostPort = typeof address === 'object' && address !== null ? address.port : 0
   world = await openWorld({ resolver: privateHost })
   other = await openWorld({ resolver: privateHost })
-  const size = { cpu: 1, memoryMib: 64, diskMib: 64 }
+  const size = { cpu: 1, memoryMib: 128, diskMib: 64 }
   await Promise.all([
     world.driver.create(world.spec('inet', { size })),
     world.driver.create(world.spec('lan', { size, network: 'lan' })),
@@ -143,7 +143,7 @@ describe.each(['inet', 'lan'])('%s cannot reach', (id) => {
 })
 
 describe('addresses that a box may or may not connect to', () => {
-  const size = { cpu: 1, memoryMib: 64, diskMib: 64 }
+  const size = { cpu: 1, memoryMib: 128, diskMib: 64 }
   const everything = { allow: [], deny: ['0.0.0.0/0'] }
   const reaches = async (id: string, host: string) => (await get(id, `${host}:8080`)).exitCode === 0
   const both = async (id: string) => [await reaches(id, internet), await reaches(id, neighbour)]
